@@ -1,0 +1,46 @@
+# Every target works from a clean clone: the first one that needs it sets the machine up.
+
+# Namespaces need root, or a user namespace where there is no sudo.  Without a terminal sudo fails
+# rather than asks; what it runs leaves no file of root's in the tree.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || ! command -v sudo >/dev/null || { \
+	[ -t 0 ] && echo sudo || echo sudo -n; echo env PYTHONDONTWRITEBYTECODE=1 \
+	HYPOTHESIS_STORAGE_DIRECTORY=/run/testbed-hypothesis; })
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+
+EKS_TOPOLOGY = $(SUDO) .venv/bin/testbed demo topologies/eks.yaml --slides topologies/eks-slides.yaml
+
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help setup eks-topology test check lint golden clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS='	' read -r name text; \
+		do printf '  make %-13s %s\n' "$$name" "$$text"; done
+
+setup: .venv/.ready  ## install what is missing: Debian packages, then .venv
+
+.venv/.ready: pyproject.toml setup.sh
+	@./setup.sh
+	@touch $@
+
+eks-topology: setup  ## bring the EKS topology up and check it
+	$(EKS_TOPOLOGY)
+
+test: lint  ## style, types and every test (ARGS='-k name' for some)
+	$(SUDO) $(PYTEST) $(ARGS)
+
+check: lint  ## style, types and the quick tests: no root, no kernel
+	$(PYTEST) -m 'not kernel and not slow' $(ARGS)
+
+lint: setup
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+golden: setup  ## rewrite the golden files; read the diff before committing
+	$(PYTEST) tests/golden --golden-update $(ARGS)
+
+clean:  ## remove what the other targets made
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Makes a bare Debian 12 or Ubuntu 24.04 ready: installs the packages that are missing, then
+# fills .venv.  Safe to run again and to interrupt; loads no kernel module.
+set -eu
+cd "$(dirname "$0")"
+PATH=$PATH:/usr/sbin:/sbin
+sudo=
+[ "$(id -u)" = 0 ] || { [ -t 0 ] && sudo=sudo || sudo='sudo -n'; }
+
+say() { echo "setup: $*"; }
+fail() { say "$*" >&2; exit 1; }
+
+# Debian's python3 first: other users, root included, can always run it.
+wanted='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
+find_python() {
+    for python in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
+        "$python" -c "$wanted" 2>/dev/null && return
+    done
+    return 1
+}
+
+missing=
+for pair in ip:iproute2 iptables-nft:iptables nft:nftables ping:iputils-ping curl:curl \
+    tcpdump:tcpdump conntrack:conntrack modprobe:kmod sysctl:procps unshare:util-linux; do
+    command -v "${pair%:*}" >/dev/null || missing="$missing ${pair#*:}"
+done
+find_python || missing="$missing python3 python3-venv"
+
+if [ -n "$missing" ]; then
+    command -v apt-get >/dev/null || fail "no apt-get here; please install:$missing"
+    [ -z "$sudo" ] || command -v sudo >/dev/null || fail "as root, please install:$missing"
+    say "installing$missing"
+    apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
+    # One unreachable third-party archive need not matter, so a failed update is only reported.
+    $apt -o APT::Update::Error-Mode=any update </dev/null ||
+        say "apt-get update failed; trying with the lists at hand" >&2
+    log=$($apt install --no-install-recommends $missing </dev/null 2>&1) || {
+        echo "$log" >&2
+        fail "apt-get could not install$missing; its own words are above"
+    }
+fi
+find_python || fail "needs Python 3.11 or newer with the modules venv and ensurepip"
+
+# .unfinished tells a .venv whose making was interrupted from a whole one.
+if [ -e .venv/.unfinished ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    say "making .venv with $("$python" --version)"
+    rm -rf .venv; mkdir .venv; touch .venv/.unfinished
+    "$python" -m venv .venv
+fi
+touch .venv/.unfinished
+say "installing Python packages into .venv"
+# uv is quicker, but does not read pip's settings (index, proxy): with any set, use pip.
+if command -v uv >/dev/null && [ -z "$(.venv/bin/python -m pip config list)" ]; then
+    uv pip install --quiet --compile-bytecode --python .venv --editable '.[dev]'
+else
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+fi
+rm .venv/.unfinished
+say "ready"
