@@ -1,0 +1,1 @@
+"""The network as values: facts about the kernel, their names, order, difference and print."""

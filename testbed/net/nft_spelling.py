@@ -1,0 +1,43 @@
+"""One spelling for what different versions of nft print for the same rule."""
+
+import re
+
+# nft, src/datatype.c: icmp_code_tbl.  1.0.6 prints `icmp code frag-needed`, 1.1.3 `icmp code 4`
+ICMP_CODES = {
+    "0": "net-unreachable",
+    "1": "host-unreachable",
+    "2": "prot-unreachable",
+    "3": "port-unreachable",
+    "4": "frag-needed",
+    "9": "net-prohibited",
+    "10": "host-prohibited",
+    "13": "admin-prohibited",
+}
+DSTNAT = -100  # linux/netfilter_ipv4.h: NF_IP_PRI_NAT_DST
+
+_QUOTED = re.compile(r'("[^"]*")')
+_ICMP_CODE = re.compile(r"\bicmp code (\d+)\b")
+_OUTPUT_PRIORITY = re.compile(r"(?<=hook output priority )dstnat(?: ([+-] \d+))?")
+
+
+def canonical(line: str) -> str:
+    """A rule or hook as nft 1.0.6 prints it, from what it or a newer one (1.0.9, 1.1.3) printed.
+
+    All of them accept this spelling.
+    """
+    parts = _QUOTED.split(line)
+    parts[::2] = [_unquoted(part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _unquoted(text: str) -> str:
+    text = _ICMP_CODE.sub(lambda code: f"icmp code {ICMP_CODES.get(code[1], code[1])}", text)
+    # 1.0.6 prints the number, and refuses the name: "invalid priority expression value"
+    text = _OUTPUT_PRIORITY.sub(lambda priority: str(DSTNAT + _offset(priority[1])), text)
+    # the default, which 1.0.9 began to print: `limit rate 10/second burst 5 packets`
+    return text.replace(" burst 5 packets", "")
+
+
+def _offset(words: str | None) -> int:
+    """`+ 10`, `- 1`, or nothing."""
+    return int(words.replace(" ", "")) if words else 0
