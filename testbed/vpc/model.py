@@ -1,0 +1,70 @@
+"""What a topology says of a VPC, in AWS's words (VPC User Guide)."""
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated
+
+from pydantic.dataclasses import dataclass
+
+from testbed.description import STRICT, Cidr, Ip, named
+
+INTERNET_GATEWAY = "internet-gateway"
+BLACKHOLE = "blackhole"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Subnet:
+    """A range of one availability zone; its first four addresses and its last are AWS's."""
+
+    name: str
+    cidr: Cidr
+    availability_zone: str
+    route_table: str = "main"
+    map_public_ip_on_launch: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class RouteEntry:
+    """`target`: `internet-gateway`, `blackhole`, or the name of a NAT gateway, node or ENI.
+
+    An ENI is written `node/1`: the node's network interface with that device index.
+    """
+
+    destination: Cidr
+    target: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class RouteTable:
+    """Routes beyond the `local` one, which every table has for every range of the VPC."""
+
+    name: str
+    routes: Annotated[tuple[RouteEntry, ...], named("destination", short="target")] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
+class NatGateway:
+    """A public NAT gateway: an ENI in a public subnet, paired with an Elastic IP."""
+
+    name: str
+    subnet: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Vpc:
+    """A VPC.  A subnet that names no route table uses `main`, which is there unless described."""
+
+    name: str
+    cidrs: tuple[Cidr, ...]
+    subnets: Annotated[tuple[Subnet, ...], named()] = ()
+    route_tables: Annotated[tuple[RouteTable, ...], named(short="routes")] = ()
+    nat_gateways: Annotated[tuple[NatGateway, ...], named()] = ()
+    internet_gateway: bool = True
+    router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
+
+
+@dataclass(frozen=True, config=STRICT)
+class Internet:
+    """The outside: hosts that serve HTTP, and the range public addresses come from (RFC 5737)."""
+
+    hosts: tuple[Ip, ...] = (IPv4Address("203.0.113.10"), IPv4Address("198.51.100.10"))
+    public_cidr: Cidr = IPv4Network("192.0.2.0/24")

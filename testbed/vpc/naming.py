@@ -1,0 +1,43 @@
+"""What the parts of a VPC are called in the lab: namespaces, bridges, route table numbers."""
+
+from ipaddress import IPv4Address
+
+from testbed.net import names
+from testbed.vpc.model import RouteTable, Subnet, Vpc
+
+INTERNET = "internet"  # the namespace of everything outside
+ADDRESSES = 1000  # the routing table with one route per assigned address
+FIRST_ROUTE_TABLE = 1  # of the VPC's own tables, in the order of the topology
+MAIN_ROUTE_TABLE = "main"  # AWS: a subnet without an association uses the VPC's main table
+
+
+def router(vpc: str) -> str:
+    """The namespace that is a VPC's router and all its subnets."""
+    return f"vpc-{vpc}"
+
+
+def internet_gateway(vpc: str) -> str:
+    """The namespace of a VPC's internet gateway."""
+    return f"igw-{vpc}"
+
+
+def bridge(subnet: Subnet) -> str:
+    """The bridge that is a subnet."""
+    return names.device(subnet.name)
+
+
+def gateway_address(subnet: Subnet) -> IPv4Address:
+    """The VPC router's address in a subnet: its base plus one."""
+    return subnet.cidr[1]
+
+
+def route_tables(vpc: Vpc) -> tuple[RouteTable, ...]:
+    """The VPC's route tables, the main one added where the topology has none."""
+    if any(table.name == MAIN_ROUTE_TABLE for table in vpc.route_tables):
+        return vpc.route_tables
+    return (*vpc.route_tables, RouteTable(MAIN_ROUTE_TABLE))
+
+
+def table_numbers(vpc: Vpc) -> dict[str, int]:
+    """The kernel's number for each of the VPC's route tables."""
+    return {table.name: FIRST_ROUTE_TABLE + i for i, table in enumerate(route_tables(vpc))}

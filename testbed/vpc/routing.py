@@ -1,0 +1,119 @@
+"""The VPC router's policy: a routing table per route table, one more with every address.
+
+    50:     from all fwmark 0x1/0x1 lookup 1000      same subnet: no route table
+    100:    from all iif private-a lookup 2          each subnet's route table
+    200:    from all lookup 1000                     the address's ENI, or silence
+
+A rule per subnet by name, not a mark per route table: `ip rule` in the router then reads like the
+console's associations, and the kernel answers route queries without being told a mark.  A VPC of
+the labs has a dozen subnets, so the longer walk does not show.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+
+from testbed.net.facts import ANYWHERE, Fact, Route, Rule
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import nat_netns
+from testbed.vpc.model import INTERNET_GATEWAY, RouteEntry, Subnet, Vpc
+from testbed.vpc.naming import (
+    ADDRESSES,
+    bridge,
+    gateway_address,
+    route_tables,
+    router,
+    table_numbers,
+)
+
+SAME_SUBNET, ASSOCIATION, MAPPING = 50, 100, 200  # priorities
+LIFTED = 0x1  # the bit of the packet mark for what came for an ENI of its own subnet
+GATEWAY_DEVICE = "igw"  # the router's link to the internet gateway
+ROUTER_SIDE = IPv4Address("169.254.255.1")  # next hops of that link; neither end has an address
+GATEWAY_SIDE = IPv4Address("169.254.255.2")
+
+
+def host(address: IPv4Address) -> IPv4Network:
+    """The address as a network of one."""
+    return IPv4Network(address)
+
+
+def address_route(ns: str, subnet: Subnet, address: IPv4Address, why: str) -> Route:
+    """Where an assigned address is; `src` makes the subnet's router the sender of ICMP."""
+    return Route(
+        ns=ns,
+        table=ADDRESSES,
+        dst=host(address),
+        dev=bridge(subnet),
+        scope="link",
+        src=gateway_address(subnet),
+        why=why,
+    )
+
+
+def routing_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
+    """The router's rules and the VPC's route tables."""
+    ns, numbers = router(vpc.name), table_numbers(vpc)
+    yield Rule(
+        ns=ns,
+        priority=SAME_SUBNET,
+        fwmark=LIFTED,
+        fwmask=LIFTED,
+        table=ADDRESSES,
+        why="traffic inside a subnet meets no route table",
+    )
+    for subnet in vpc.subnets:
+        yield Rule(
+            ns=ns,
+            priority=ASSOCIATION,
+            iif=bridge(subnet),
+            table=numbers[subnet.route_table],
+            why=f"subnet {subnet.name} is associated with route table {subnet.route_table}",
+        )
+    yield Rule(ns=ns, priority=MAPPING, table=ADDRESSES, why="local: the ENI that has the address")
+    for network in (*vpc.cidrs, ANYWHERE):
+        why = "an address that no ENI has: dropped in silence"
+        yield Route(ns=ns, table=ADDRESSES, dst=network, kind="blackhole", why=why)
+    targets = Targets(vpc, enis)
+    for table in route_tables(vpc):
+        number = numbers[table.name]
+        for network in vpc.cidrs:
+            why = f"route table {table.name}: {network} is local"
+            yield Route(ns=ns, table=number, dst=network, kind="throw", why=why)
+        for entry in table.routes:
+            why = f"route table {table.name}: {entry.destination} to {entry.target}"
+            yield targets.route(ns, number, entry, why)
+
+
+class Targets:
+    """A VPC's route targets by the names topologies use; made once for all its tables."""
+
+    def __init__(self, vpc: Vpc, enis: Iterable[Eni]) -> None:
+        subnets = {subnet.name: subnet for subnet in vpc.subnets}
+        hops = {
+            name: (eni.primary, bridge(subnets[eni.subnet]))
+            for eni in enis
+            for name in _names(eni)
+        }
+        for gateway in vpc.nat_gateways:
+            hops[gateway.name] = hops[nat_netns(gateway.name)]
+        self._hops: Mapping[str, tuple[IPv4Address, str]] = hops
+
+    def route(self, ns: str, table: int, entry: RouteEntry, why: str) -> Route:
+        """One entry as the kernel's route; AWS's state `blackhole` is the kernel's too."""
+        if entry.target == INTERNET_GATEWAY:
+            hop: tuple[IPv4Address, str] | None = (GATEWAY_SIDE, GATEWAY_DEVICE)
+        else:
+            hop = self._hops.get(entry.target)
+        if hop is None:  # the target `blackhole`, or one that is gone
+            return Route(ns=ns, table=table, dst=entry.destination, kind="blackhole", why=why)
+        via, dev = hop
+        return Route(
+            ns=ns, table=table, dst=entry.destination, via=via, dev=dev, onlink=True, why=why
+        )
+
+
+def _names(eni: Eni) -> Iterator[str]:
+    """`node-1/1` for any ENI, and the instance's name alone for its primary one."""
+    yield f"{eni.instance}/{eni.device_index}"
+    if eni.device_index == 0:
+        yield eni.instance

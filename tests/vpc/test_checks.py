@@ -1,0 +1,211 @@
+"""What AWS would refuse in a VPC is refused here, with AWS's code and the place to look."""
+
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+
+from testbed.problem import Problem
+from testbed.vpc.checks import problems
+from testbed.vpc.model import NatGateway, RouteEntry, RouteTable, Subnet, Vpc
+from testbed.vpc.ranges import restricted
+
+OUT = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
+PUBLIC = RouteTable("main", (OUT,))
+ENIS = {"node-1": 3}  # a t3.small may have ENIs 0, 1 and 2
+
+
+def vpc_of(*cidrs: str) -> Vpc:
+    """A VPC of these ranges, with nothing in it."""
+    return Vpc("main", tuple(IPv4Network(cidr) for cidr in cidrs))
+
+
+def with_subnets(*subnets: Subnet) -> Vpc:
+    """A VPC 10.0.0.0/16 with these subnets."""
+    return replace(vpc_of("10.0.0.0/16"), subnets=subnets)
+
+
+def subnet(name: str, cidr: str, route_table: str = "main") -> Subnet:
+    """A subnet of the first zone."""
+    return Subnet(name, IPv4Network(cidr), "us-west-2a", route_table)
+
+
+def only(vpc: Vpc) -> Problem:
+    """The one thing wrong with a VPC."""
+    found = list(problems(vpc, ENIS))
+    assert len(found) == 1, found
+    return found[0]
+
+
+def routed(routes: dict[str, str]) -> Vpc:
+    """A VPC with two subnets, a NAT gateway in the public one, and these routes in the other."""
+    entries = tuple(RouteEntry(IPv4Network(to), target) for to, target in routes.items())
+    return replace(
+        with_subnets(
+            subnet("public", "10.0.0.0/24"),
+            subnet("private", "10.0.1.0/24", route_table="private"),
+        ),
+        route_tables=(PUBLIC, RouteTable("private", entries)),
+        nat_gateways=(NatGateway("nat", "public"),),
+    )
+
+
+def test_an_ordinary_vpc_is_fine() -> None:
+    """Every kind of target, and a redirected subnet, in one table."""
+    vpc = routed(
+        {
+            "0.0.0.0/0": "nat",
+            "10.0.0.0/8": "blackhole",
+            "10.0.0.0/24": "node-1/1",
+            "192.168.0.0/16": "node-1",
+            "198.51.100.0/24": "internet-gateway",
+            "169.254.0.0/16": "nat",
+        }
+    )
+
+    assert list(problems(vpc, ENIS)) == []
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/15", "10.0.0.0/29", "127.1.0.0/16", "169.254.1.0/24"])
+def test_a_range_has_a_size_and_a_place_that_aws_allows(cidr: str) -> None:
+    """VPC User Guide, "VPC CIDR blocks"."""
+    problem = only(vpc_of(cidr))
+
+    assert (problem.key, problem.code) == ("cidrs[0]", "InvalidVpc.Range")
+
+
+def test_a_vpc_has_a_range() -> None:
+    """And an empty list is easily written."""
+    assert only(vpc_of()).key == "cidrs"
+
+
+def test_the_ranges_of_a_vpc_do_not_overlap() -> None:
+    """The second one has no place of its own."""
+    problem = only(vpc_of("10.2.0.0/16", "10.2.128.0/17"))
+
+    assert (problem.key, problem.code) == ("cidrs[1]", "InvalidVpc.Range")
+    assert problem.message == "10.2.128.0/17 overlaps 10.2.0.0/16 of the same VPC"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        ("10.2.0.0/16", "192.168.0.0/16", True),
+        ("10.2.0.0/16", "172.16.0.0/16", True),
+        ("10.2.0.0/16", "198.19.0.0/16", True),
+        ("10.2.0.0/16", "10.3.0.0/16", False),
+        ("10.2.0.0/16", "10.0.0.0/16", False),
+        ("10.0.0.0/16", "10.1.0.0/16", False),  # as the workshop's slides have it
+        ("10.1.0.0/16", "10.0.128.0/17", True),  # a range in 10.0.0.0/15: none of 10.0.0.0/16
+        ("10.2.0.0/16", "100.64.0.0/16", False),  # EKS custom networking
+        ("10.2.0.0/16", "203.0.113.0/24", False),
+        ("172.16.0.0/16", "10.2.0.0/16", True),
+        ("172.16.0.0/16", "172.31.0.0/16", True),
+        ("172.16.0.0/16", "172.17.0.0/16", False),
+        ("192.168.0.0/17", "172.16.0.0/16", True),
+        ("192.168.0.0/17", "192.168.128.0/17", False),
+        ("198.19.0.0/17", "10.2.0.0/16", True),
+        ("198.19.0.0/17", "198.19.128.0/17", False),
+        ("100.64.0.0/16", "10.2.0.0/16", True),
+        ("100.64.0.0/16", "198.19.0.0/16", True),
+        ("100.64.0.0/16", "100.65.0.0/16", False),
+        ("203.0.113.0/24", "192.168.0.0/16", True),
+    ],
+)
+def test_some_ranges_do_not_go_together(first: str, second: str, refused: bool) -> None:
+    """The table of restricted associations in the VPC User Guide."""
+    assert restricted(IPv4Network(second), (IPv4Network(first),)) is refused
+
+
+def test_a_restricted_range_is_refused_in_aws_words() -> None:
+    """They are what one finds in a search."""
+    problem = only(vpc_of("10.2.0.0/16", "192.168.0.0/16"))
+
+    assert (problem.key, problem.code) == ("cidrs[1]", "InvalidVpc.Range")
+    assert problem.message.startswith("The CIDR '192.168.0.0/16' is restricted.")
+
+
+@pytest.mark.parametrize(
+    ("cidr", "code"),
+    [
+        ("10.0.0.0/29", "InvalidSubnet.Range"),
+        ("10.1.0.0/24", "InvalidSubnet.Range"),
+        ("10.0.64.0/18", "InvalidSubnet.Conflict"),
+    ],
+)
+def test_a_subnet_has_a_range_of_its_own_inside_the_vpc(cidr: str, code: str) -> None:
+    """Its size, its place, and no neighbour in it."""
+    vpc = with_subnets(subnet("first", "10.0.127.0/24"), subnet("second", cidr))
+
+    assert (only(vpc).key, only(vpc).code) == ("subnets.second.cidr", code)
+
+
+def test_a_subnet_names_a_route_table_that_is_there() -> None:
+    """`main` is always there."""
+    vpc = with_subnets(subnet("a", "10.0.0.0/24", route_table="man"))
+
+    assert only(vpc).key == "subnets.a.routeTable"
+    assert only(vpc).message == 'there is no route table "man"; did you mean "main"?'
+
+
+@pytest.mark.parametrize("name", ["Web", "web_a", "-a", "a.b", "", "a" * 64, "lo", "igw"])
+def test_a_subnet_has_a_name_that_can_be_one(name: str) -> None:
+    """A DNS label, and no device that the router's namespace has already."""
+    assert only(with_subnets(subnet(name, "10.0.0.0/24"))).path == ("subnets", name)
+
+
+@pytest.mark.parametrize(
+    ("destination", "target", "code", "words"),
+    [
+        ("10.0.0.0/16", "nat", "RouteAlreadyExists", "local already"),
+        ("10.0.1.0/25", "nat", "", "exactly a subnet's range"),
+        ("10.0.1.0/24", "internet-gateway", "", "a NAT gateway, a node or an ENI"),
+        ("169.254.169.254/32", "nat", "InvalidParameterValue", "169.254.168.0/22"),
+        ("0.0.0.0/0", "internet-gatway", "", 'did you mean "internet-gateway"?'),
+        ("0.0.0.0/0", "nat-b", "", 'no route target "nat-b"; did you mean "nat"?'),
+        ("0.0.0.0/0", "node-1/3", "", '"node-1" has the ENIs 0 to 2, not "3"'),
+        ("0.0.0.0/0", "node-1/x", "", '"node-1" has the ENIs 0 to 2, not "x"'),
+        ("0.0.0.0/0", "node-2/0", "", 'no route target "node-2/0"'),
+    ],
+)
+def test_a_route_leads_somewhere_and_aws_allows_it(
+    destination: str, target: str, code: str, words: str
+) -> None:
+    """VPC User Guide, "Configure route tables"."""
+    problem = only(routed({destination: target}))
+
+    assert problem.path == ("routeTables", "private", destination)
+    assert problem.code == code
+    assert words in problem.message
+
+
+def test_a_destination_has_one_route() -> None:
+    """A list may have it twice; a map cannot."""
+    vpc = replace(vpc_of("10.0.0.0/16"), route_tables=(RouteTable("main", (OUT, OUT)),))
+
+    assert only(vpc).code == "RouteAlreadyExists"
+
+
+def test_a_nat_gateway_stands_in_a_public_subnet() -> None:
+    """Elsewhere it would be there, cost money, and reach nothing."""
+    vpc = with_subnets(subnet("private", "10.0.0.0/24"))
+    vpc = replace(vpc, nat_gateways=(NatGateway("nat", "private"),))
+
+    assert only(vpc).key == "natGateways.nat.subnet"
+    assert "no route to the internet-gateway" in only(vpc).message
+
+
+def test_a_nat_gateway_needs_an_internet_gateway() -> None:
+    """AWS leaves it in the state `failed`, with this code."""
+    vpc = with_subnets(subnet("private", "10.0.0.0/24"))
+    vpc = replace(vpc, nat_gateways=(NatGateway("nat", "private"),), internet_gateway=False)
+
+    assert (only(vpc).key, only(vpc).code) == ("natGateways.nat", "Gateway.NotAttached")
+
+
+def test_a_nat_gateway_names_a_subnet_that_is_there() -> None:
+    """The nearest one is offered."""
+    vpc = with_subnets(subnet("public-a", "10.0.0.0/24"))
+    vpc = replace(vpc, route_tables=(PUBLIC,), nat_gateways=(NatGateway("nat", "public"),))
+
+    assert only(vpc).message == 'there is no subnet "public"; did you mean "public-a"?'
