@@ -1,0 +1,90 @@
+"""What Kubernetes would refuse of nodes and pods; paths start at the cluster."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from testbed.description import duplicates
+from testbed.kubernetes.model import Node, Pod, Port
+from testbed.problem import Path, Problem, Problems, names, quoted, unknown
+
+# Namespaces of the VPCs and of the outside, this lab's and those a later change may bring.
+RESERVED = ("vpc-", "igw-")
+OUTSIDE = "internet"
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A port that somebody listens on, and where the topology says so."""
+
+    path: Path
+    owner: str
+    port: Port
+
+    @property
+    def listens(self) -> tuple[str, int]:
+        """Transport and number: HTTP is TCP."""
+        return ("udp" if self.port.protocol == "udp" else "tcp", self.port.number)
+
+
+def problems(nodes: tuple[Node, ...], pods: tuple[Pod, ...]) -> Problems:
+    """Everything wrong with the nodes and pods of one cluster."""
+    for node in nodes:
+        yield from _name(("nodes", node.name), node.name)
+    hosts = {node.name for node in nodes}
+    for pod in pods:
+        for problem in _pod(pod, hosts):
+            yield problem.under("pods", pod.name)
+    yield from _host_network_ports(pods)
+
+
+def _name(path: Path, name: str) -> Problems:
+    yield from names(path, name)
+    if name == OUTSIDE or name.startswith(RESERVED):
+        yield Problem(path, f"the name {quoted(name)} is kept for a part of the VPC")
+
+
+def _pod(pod: Pod, hosts: set[str]) -> Problems:
+    yield from _name((), pod.name)
+    yield from names(("namespace",), pod.namespace)
+    if pod.node and pod.node not in hosts:
+        yield Problem(("node",), unknown("node", pod.node, hosts))
+    if pod.host_network and pod.eni is not None:
+        yield Problem(("eni",), "a pod with hostNetwork has its node's address, none of an ENI")
+    if not pod.containers:
+        yield Problem(("containers",), "a pod has at least one container")
+    for twice in duplicates(container.name for container in pod.containers):
+        yield Problem(("containers", twice), f"the pod has two containers {quoted(twice)}")
+    for container in pod.containers:
+        yield from names(("containers", container.name), container.name)
+    yield from _clashes(_sockets(pod), "the containers of a pod share its network namespace")
+
+
+def _host_network_ports(pods: tuple[Pod, ...]) -> Problems:
+    """Pods with hostNetwork serve in their node's namespace."""
+    pods = tuple(pod for pod in pods if pod.host_network and pod.node)
+    for node in sorted({pod.node for pod in pods}):
+        here = (
+            replace(one, path=("pods", pod.name, *one.path), owner=f"pod {quoted(pod.netns)}")
+            for pod in pods
+            if pod.node == node
+            for one in _sockets(pod)
+        )
+        yield from _clashes(here, f"pods with hostNetwork share the ports of {node}")
+
+
+def _sockets(pod: Pod) -> Iterator[Socket]:
+    for container in pod.containers:
+        for i, port in enumerate(container.ports):
+            path = ("containers", container.name, "ports", i)
+            yield Socket(path, f"container {quoted(container.name)}", port)
+
+
+def _clashes(sockets: Iterator[Socket], why: str) -> Problems:
+    """Sockets that cannot listen, because another has their transport and port."""
+    taken: dict[tuple[str, int], Socket] = {}
+    for socket in sockets:
+        first = taken.setdefault(socket.listens, socket)
+        if first is not socket:
+            transport, number = socket.listens
+            message = f"{first.owner} listens on {transport.upper()} port {number} already; {why}"
+            yield Problem(socket.path, message)

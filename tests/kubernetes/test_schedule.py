@@ -1,0 +1,63 @@
+"""Which node a pod is bound to, and kube-scheduler's words when there is none."""
+
+from testbed.kubernetes.model import Pod
+from testbed.kubernetes.schedule import schedule
+
+
+def test_a_pod_goes_to_the_node_with_most_room():
+    plan = schedule({"n1": 1, "n2": 3}, [Pod("a"), Pod("b"), Pod("c")], {})
+
+    assert plan.bound == {"a": "n2", "b": "n2", "c": "n1"}
+    assert plan.unschedulable == {}
+
+
+def test_of_equal_nodes_the_first_is_taken():
+    assert schedule({"n2": 2, "n1": 2}, [Pod("a")], {}).bound == {"a": "n2"}
+
+
+def test_a_pod_that_names_a_node_goes_there():
+    plan = schedule({"n1": 1, "n2": 9}, [Pod("a", node="n1"), Pod("b")], {})
+
+    assert plan.bound == {"a": "n1", "b": "n2"}
+
+
+def test_a_bound_pod_stays_and_takes_its_room():
+    plan = schedule({"n1": 2, "n2": 1}, [Pod("a"), Pod("b")], {"b": "n1"})
+
+    assert plan.bound == {"a": "n1", "b": "n1"}
+
+
+def test_a_bound_pod_stays_on_a_node_that_is_too_full_now():
+    """kubelet evicts nobody when --max-pods shrinks."""
+    plan = schedule({"n1": 1}, [Pod("a"), Pod("b"), Pod("c")], {"a": "n1", "b": "n1"})
+
+    assert plan.bound == {"a": "n1", "b": "n1"}
+    assert plan.unschedulable == {"c": "0/1 nodes are available: 1 Too many pods."}
+
+
+def test_a_pod_on_its_node_s_network_takes_room_too():
+    plan = schedule({"n1": 1}, [Pod("a", host_network=True), Pod("b")], {})
+
+    assert plan.bound == {"a": "n1"}
+    assert list(plan.unschedulable) == ["b"]
+
+
+def test_no_room_anywhere_is_said_as_kube_scheduler_says_it():
+    plan = schedule({"n1": 0, "n2": 0, "n3": 0}, [Pod("a")], {})
+
+    assert plan.unschedulable == {"a": "0/3 nodes are available: 3 Too many pods."}
+
+
+def test_no_room_on_the_named_node_tells_the_others_from_it():
+    plan = schedule({"n1": 0, "n2": 5, "n3": 5}, [Pod("a", node="n1")], {})
+
+    assert plan.unschedulable == {
+        "a": "0/3 nodes are available: 1 Too many pods, "
+        "2 node(s) didn't match Pod's node affinity/selector."
+    }
+
+
+def test_without_nodes_there_is_nothing_to_count():
+    plan = schedule({}, [Pod("a")], {})
+
+    assert plan.unschedulable == {"a": "no nodes available to schedule pods"}
