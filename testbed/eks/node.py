@@ -1,0 +1,154 @@
+"""An EKS node without its pods: ENIs, the rules and tables ipamD makes of them, sysctls."""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from testbed.eks.model import EksCluster
+from testbed.eks.profiles import ERAS
+from testbed.eks.snat import snat_facts
+from testbed.kubernetes.model import Node
+from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import device, instance_side
+from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.naming import gateway_address
+
+FROM_EXTERNAL = 1024  # amazon-vpc-cni-k8s: hostRulePriority, for marked packets
+FROM_ENI = 32765  # amazon-vpc-cni-k8s v1.20: one before the kernel's rule for main
+JUMBO = 9001  # bytes: DHCP option 26 in a VPC, and the CNI's default
+INSTANCE_METADATA = IPv4Network("169.254.169.254/32")
+
+STRICT = "1"  # rp_filter: the answer would leave by the link the packet came in by
+LOOSE = "2"  # rp_filter: the answer would leave by any link
+DISTRIBUTION = "Amazon Linux's default"
+
+
+def eni_table(device_index: int) -> int:
+    """The routing table of an ENI: main for eth0, then eth1 has 2, eth2 has 3."""
+    return device_index + 1 if device_index else MAIN
+
+
+def node_facts(cluster: EksCluster, vpc: Vpc, node: Node, enis: Iterable[Eni]) -> Iterator[Fact]:
+    """Everything in a node's namespace that no single pod is the reason for.
+
+    enis: the node's own, eth0 among them.
+    """
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    enis = sorted(enis, key=lambda eni: eni.device_index)
+    primary, *others = enis
+    yield Netns(ns=node.name, why=f"an EC2 instance, {node.instance_type}")
+    yield from _sysctls(cluster, node.name)
+    yield from _primary_facts(cluster, primary, subnets[primary.subnet])
+    for eni in others:
+        yield from _secondary_facts(cluster, eni, subnets[eni.subnet])
+    yield from _mark_rule(cluster, node.name)
+    yield from snat_facts(cluster, vpc, node.name, primary.primary)
+
+
+def _primary_facts(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[Fact]:
+    """eth0 as DHCP and Amazon Linux leave it.
+
+    default via 10.10.0.1 dev eth0
+    10.10.0.0/19 dev eth0 proto kernel scope link src 10.10.0.10      (implied by the address)
+    169.254.169.254 dev eth0
+    """
+    node, dev = eni.instance, device(eni)
+    yield instance_side(eni, _eni_mtu(cluster))
+    yield _eth0_filter(cluster, node)
+    yield Address(ns=node, dev=dev, ip=_with_prefix(eni.primary, subnet), why="DHCP on eth0")
+    yield Route(
+        ns=node,
+        dst=ANYWHERE,
+        via=gateway_address(subnet),
+        dev=dev,
+        why="DHCP on eth0: the VPC's router, the second address of the subnet",
+    )
+    # scope global although directly connected, as the slides' node prints it: no `scope link`
+    why = "instance metadata is on eth0 (Amazon Linux, ec2-net-utils)"
+    yield Route(ns=node, dst=INSTANCE_METADATA, dev=dev, why=why)
+
+
+def _secondary_facts(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[Fact]:
+    """An ENI that ipamD attached and set up: it is used through a table of its own only.
+
+    ip route show table 2:   default via 10.10.0.1 dev eth1
+                             10.10.0.1 dev eth1 scope link
+    """
+    node, dev, table = eni.instance, device(eni), eni_table(eni.device_index)
+    gateway = gateway_address(subnet)
+    why = f"the router, by {dev} (amazon-vpc-cni-k8s: SetupENINetwork)"
+    yield instance_side(eni, _eni_mtu(cluster))
+    yield _rp_filter(node, dev, STRICT, DISTRIBUTION)
+    # the CNI deletes the connected route: only eth0's stays in main
+    yield Address(
+        ns=node,
+        dev=dev,
+        ip=_with_prefix(eni.primary, subnet),
+        connected=False,
+        why="the ENI's own address, without its route in main (amazon-vpc-cni-k8s)",
+    )
+    yield Route(ns=node, dst=IPv4Network(gateway), dev=dev, scope="link", table=table, why=why)
+    yield Route(ns=node, dst=ANYWHERE, via=gateway, dev=dev, table=table, why=why)
+    if ERAS[cluster.profile].rule_for_eni_address:
+        yield Rule(
+            ns=node,
+            priority=FROM_ENI,
+            src=IPv4Network(eni.primary),
+            table=table,
+            why=f"from {dev}'s own address: out of {dev} (amazon-vpc-cni-k8s v1.20: 32765)",
+        )
+
+
+def _mark_rule(cluster: EksCluster, node: str) -> Iterator[Fact]:
+    """`1024: from all fwmark 0x80/0x80 lookup main`."""
+    env = cluster.env
+    marks_outbound = ERAS[cluster.profile].marks_outbound and not env.external_snat
+    if env.node_port_support or marks_outbound:
+        yield Rule(
+            ns=node,
+            priority=FROM_EXTERNAL,
+            fwmark=env.connmark,
+            fwmask=env.connmark,
+            table=MAIN,
+            why="a marked connection belongs to eth0's address: by main (amazon-vpc-cni-k8s)",
+        )
+
+
+def _sysctls(cluster: EksCluster, node: str) -> Iterator[Fact]:
+    """A new namespace copies conf/all and conf/default of the host: what matters is said here.
+
+    The filter that counts is the stricter of conf/all and the link's own.
+    """
+    kernel = "the kernel's default"
+    wanted = [
+        ("ip_forward", "1", "the node routes for its pods (kubelet, container runtime)"),
+        ("conf.all.accept_redirects", "0", "the kernel's choice where it forwards"),
+        ("conf.all.send_redirects", "1", kernel),
+        ("conf.default.send_redirects", "1", kernel),
+        ("conf.all.rp_filter", "0", f"{DISTRIBUTION}: each link has its own"),
+        ("conf.default.rp_filter", STRICT, DISTRIBUTION),
+    ]
+    if ERAS[cluster.profile].early_demux_written:
+        wanted.append(("tcp_early_demux", "1", "amazon-vpc-cni-k8s: init container"))
+    for name, value, why in wanted:
+        yield Sysctl(ns=node, name=f"net.ipv4.{name}", value=value, why=why)
+
+
+def _eth0_filter(cluster: EksCluster, node: str) -> Sysctl:
+    """Loose: what comes in for a node port may be for a pod whose answer leaves by eth1."""
+    if ERAS[cluster.profile].loose_filter_always or cluster.env.node_port_support:
+        why = "a node port's packet may be for a pod of another ENI (amazon-vpc-cni-k8s)"
+        return _rp_filter(node, "eth0", LOOSE, why)
+    return _rp_filter(node, "eth0", STRICT, DISTRIBUTION)
+
+
+def _rp_filter(node: str, dev: str, value: str, why: str) -> Sysctl:
+    return Sysctl(ns=node, name=f"net.ipv4.conf.{dev}.rp_filter", value=value, why=why)
+
+
+def _eni_mtu(cluster: EksCluster) -> int:
+    return cluster.env.eni_mtu if ERAS[cluster.profile].mtu_settings else JUMBO
+
+
+def _with_prefix(address: IPv4Address, subnet: Subnet) -> IPv4Interface:
+    return IPv4Interface((address, subnet.cidr.prefixlen))

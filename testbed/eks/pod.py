@@ -1,0 +1,127 @@
+"""A pod's wiring as the plugin `aws-cni` makes it: nothing bridged, all routed."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from testbed.eks.model import EksCluster
+from testbed.eks.node import JUMBO, eni_table
+from testbed.eks.profiles import ERAS
+from testbed.eks.snat import exempt_cidrs
+from testbed.kubernetes.model import Pod
+from testbed.kubernetes.placement import PodAddress
+from testbed.net import names
+from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Neighbour, Netns, Route, Rule, Veth
+from testbed.vpc.model import Vpc
+
+TO_POD = 512  # amazon-vpc-cni-k8s: toContainerRulePriority
+FROM_POD = 1536  # amazon-vpc-cni-k8s: fromContainerRulePriority
+GATEWAY = IPv4Address("169.254.1.1")  # on no interface; the pod has its MAC by heart
+GATEWAY_HOST = IPv4Network("169.254.1.1/32")
+HASH_LENGTH = 11  # characters of the SHA-1 in a veth's name
+
+
+def veth_name(cluster: EksCluster, pod: Pod) -> str:
+    """The pod's link in its node: `eni83dbd022cd5` for `default.pod-1`."""
+    return cluster.env.veth_prefix + names.digest(pod.namespace, pod.name, length=HASH_LENGTH)
+
+
+def pod_facts(cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress) -> Iterator[Fact]:
+    """What `aws-cni` ADD writes for one pod; nothing for one on its node's network."""
+    if placed.host_network:
+        return
+    veth = veth_name(cluster, pod)
+    mac = names.mac(placed.node, veth)
+    address = IPv4Network(int(placed.ip))  # from a number: three times faster, for every pod
+    yield from _inside(placed, veth, mac, _pod_mtu(cluster))
+    yield Veth(
+        ns=placed.node,
+        name=veth,
+        peer_ns=placed.pod,
+        peer="eth0",
+        mac=mac,
+        mtu=_pod_mtu(cluster),
+        why=f"the node's end of {placed.pod}'s link: prefix and SHA-1 of its name (aws-cni)",
+    )
+    yield Route(
+        ns=placed.node,
+        dst=address,
+        dev=veth,
+        scope="link",
+        why=f"to {placed.pod}: its veth (aws-cni)",
+    )
+    yield Rule(
+        ns=placed.node,
+        priority=TO_POD,
+        dst=address,
+        table=MAIN,
+        why=f"to {placed.pod}: by main, where its veth is (amazon-vpc-cni-k8s: 512)",
+    )
+    if placed.device_index > 0:
+        yield from _from_pod_rules(cluster, vpc, placed)
+
+
+def _inside(placed: PodAddress, veth: str, mac: str, mtu: int) -> Iterator[Fact]:
+    """The pod's side.
+
+    ip route:   default via 169.254.1.1 dev eth0
+                169.254.1.1 dev eth0 scope link
+    ip neigh:   169.254.1.1 dev eth0 lladdr … PERMANENT
+    """
+    ns = placed.pod
+    yield Netns(ns=ns, why="a pod's network namespace; its containers share it")
+    yield Veth(
+        ns=ns,
+        name="eth0",
+        peer_ns=placed.node,
+        peer=veth,
+        mac=names.mac(ns, "eth0"),
+        mtu=mtu,
+        why="the pod's only link (aws-cni)",
+    )
+    yield Address(
+        ns=ns,
+        dev="eth0",
+        ip=IPv4Interface(int(placed.ip)),
+        why="a secondary address of an ENI, alone",
+    )
+    yield Route(
+        ns=ns, dst=GATEWAY_HOST, dev="eth0", scope="link", why="a gateway for the default route"
+    )
+    yield Route(
+        ns=ns,
+        dst=ANYWHERE,
+        via=GATEWAY,
+        dev="eth0",
+        why="the pod knows one gateway, which exists nowhere (aws-cni)",
+    )
+    yield Neighbour(
+        ns=ns,
+        dev="eth0",
+        ip=GATEWAY,
+        mac=mac,
+        why="the gateway is the node's end of the veth: no ARP needed (aws-cni)",
+    )
+
+
+def _from_pod_rules(cluster: EksCluster, vpc: Vpc, placed: PodAddress) -> Iterator[Rule]:
+    """`1536: from 10.10.0.102 lookup 2`; a pod of eth0 needs none, main is eth0's table.
+
+    v1.5 with SNAT: `1536: from 10.10.0.102 to 10.10.0.0/16 lookup 2`, once per exempt range; the
+    rest finds no rule and leaves by main, where it is translated to eth0's address.
+    """
+    per_cidr = ERAS[cluster.profile].from_pod_per_cidr and not cluster.env.external_snat
+    for destination in exempt_cidrs(cluster, vpc) if per_cidr else (ANYWHERE,):
+        yield Rule(
+            ns=placed.node,
+            priority=FROM_POD,
+            src=IPv4Network(int(placed.ip)),
+            dst=destination,
+            table=eni_table(placed.device_index),
+            why="from a pod: out of the ENI that owns its address (amazon-vpc-cni-k8s: 1536)",
+        )
+
+
+def _pod_mtu(cluster: EksCluster) -> int:
+    """POD_MTU, else AWS_VPC_ENI_MTU; v1.5 knows neither and says 9001."""
+    env = cluster.env
+    return (env.pod_mtu or env.eni_mtu) if ERAS[cluster.profile].mtu_settings else JUMBO

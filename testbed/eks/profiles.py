@@ -1,0 +1,78 @@
+"""How the CNI's eras differ: one row each, read wherever behaviour depends on the release."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from testbed.eks.model import Profile
+
+RandomPort = Literal["prng", "hashrandom", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Era:
+    """What one release of amazon-vpc-cni-k8s does where another does differently."""
+
+    release: str
+
+    # wiring
+    from_pod_per_cidr: bool  # rule 1536 once per VPC range `to RANGE`, or once for everything
+    marks_outbound: bool  # connmark in nat PREROUTING sends what will be SNATed out of eth0
+    rule_for_eni_address: bool  # rule 32765: the ENI's own address by the ENI's own table
+    loose_filter_always: bool  # eth0's rp_filter=2 also without node-port support
+    early_demux_written: bool  # the init container writes net.ipv4.tcp_early_demux
+    mtu_settings: bool  # AWS_VPC_ENI_MTU and POD_MTU are known
+    one_snat_chain: bool  # exempt ranges RETURN from one chain, or each has a chain of its own
+    branch_enis: bool  # rules mention `vlan+`, the links of pods with an ENI of their own
+    veth_prefix_in_mangle: bool  # restore-mark matches the veth prefix, or always `eni+`
+    random_port: RandomPort  # what an unset AWS_VPC_K8S_CNI_RANDOMIZESNAT means
+
+    # ipamD
+    minimum_ip_target: bool  # MINIMUM_IP_TARGET is known
+    caps_at_max_pods: bool  # never more addresses than pods
+    refills_empty_pool: bool  # WARM_ENI_TARGET=0 still means one address for the next pod
+    fills_enis: bool  # tops an ENI up to its limit whatever is missing, and trims afterwards
+    creates_with_addresses: bool  # CreateNetworkInterface asks for the secondary ones too
+
+
+ERAS: Mapping[Profile, Era] = MappingProxyType(
+    {
+        "slides": Era(
+            release="v1.5.7",
+            from_pod_per_cidr=True,
+            marks_outbound=False,
+            rule_for_eni_address=False,
+            loose_filter_always=False,
+            early_demux_written=False,
+            mtu_settings=False,
+            one_snat_chain=False,
+            branch_enis=False,
+            veth_prefix_in_mangle=False,
+            random_port="hashrandom",
+            minimum_ip_target=False,
+            caps_at_max_pods=False,
+            refills_empty_pool=False,
+            fills_enis=True,
+            creates_with_addresses=False,
+        ),
+        "current": Era(
+            release="v1.23.1",
+            from_pod_per_cidr=False,
+            marks_outbound=True,
+            rule_for_eni_address=True,
+            loose_filter_always=True,
+            early_demux_written=True,
+            mtu_settings=True,
+            one_snat_chain=True,
+            branch_enis=True,
+            veth_prefix_in_mangle=True,
+            random_port="prng",
+            minimum_ip_target=True,
+            caps_at_max_pods=True,
+            refills_empty_pool=True,
+            fills_enis=False,
+            creates_with_addresses=True,
+        ),
+    }
+)

@@ -1,0 +1,116 @@
+"""What EKS and EC2 would refuse of a cluster is refused here, with AWS's codes."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from testbed.eks.checks import enis, problems
+from testbed.eks.model import CniSettings, EksCluster
+from testbed.kubernetes.model import Node, Pod
+from testbed.problem import Problem
+from testbed.vpc.model import Subnet, Vpc
+
+A = Subnet("a", IPv4Network("10.0.1.0/24"), "us-west-2a")
+B = Subnet("b", IPv4Network("10.0.2.0/24"), "us-west-2b")
+VPC = Vpc("main", (IPv4Network("10.0.0.0/16"),), (A, B))
+DEFAULTS = CniSettings()
+NODE = Node("node-1", "a", "t3.small")
+
+
+def only(
+    *nodes: Node, vpc: Vpc = VPC, pods: tuple[Pod, ...] = (), env: CniSettings = DEFAULTS
+) -> Problem:
+    """The one thing wrong with a cluster of these nodes."""
+    cluster = EksCluster("eks", vpc="main", nodes=nodes, pods=pods, env=env)
+    found = list(problems(cluster, vpc))
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_cluster_wants_two_availability_zones() -> None:
+    """In the words of the EKS API."""
+    problem = only(NODE, vpc=Vpc("main", VPC.cidrs, (A,)))
+
+    assert (problem.key, problem.code) == ("vpc", "InvalidParameterException")
+    assert problem.message == (
+        "Subnets specified must be in at least two different AZs;"
+        ' those of VPC "main" are in us-west-2a'
+    )
+
+
+def test_a_node_is_in_a_subnet_of_the_clusters_vpc() -> None:
+    """The nearest one is offered."""
+    problem = only(Node("node-1", "c", "t3.small"))
+
+    assert problem.key == "nodes.node-1.subnet"
+    assert problem.message == 'there is no subnet "c"; known: a, b'
+
+
+def test_an_instance_type_is_one_that_ec2_has() -> None:
+    """Its limits decide how many pods run."""
+    problem = only(Node("node-1", "a", "t3.smal"))
+
+    assert problem.key == "nodes.node-1.instanceType"
+    assert "did you mean t3.small?" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("10.0.2.9", 'does not fall within the subnet\'s address range: "a" is 10.0.1.0/24'),
+        ("10.0.1.0", "is in subnet's reserved address range"),
+        ("10.0.1.3", "is in subnet's reserved address range"),
+        ("10.0.1.255", "is in subnet's reserved address range"),
+    ],
+)
+def test_a_nodes_address_can_be_had_in_its_subnet(address: str, words: str) -> None:
+    """EC2 keeps the first four addresses and the last."""
+    problem = only(Node("node-1", "a", "t3.small", private_ip=IPv4Address(address)))
+
+    assert (problem.key, problem.code) == ("nodes.node-1.privateIp", "InvalidParameterValue")
+    assert problem.message.startswith(f"Address {address} ")
+    assert words in problem.message
+
+
+def test_two_nodes_cannot_have_one_address() -> None:
+    """The second is told who has it."""
+    first = Node("node-1", "a", "t3.small", private_ip=IPv4Address("10.0.1.9"))
+    second = Node("node-2", "a", "t3.small", private_ip=IPv4Address("10.0.1.9"))
+
+    problem = only(first, second)
+
+    assert (problem.key, problem.code) == ("nodes.node-2.privateIp", "InvalidIPAddress.InUse")
+    assert problem.message == 'Address 10.0.1.9 is in use: "node-1" has it'
+
+
+@pytest.mark.parametrize("node", ["node-1", ""])
+def test_a_pods_eni_is_one_its_node_can_have(node: str) -> None:
+    """A t3.small has three: 0, 1 and 2."""
+    fits, too_many = Pod("fits", node=node, eni=2), Pod("web", node=node, eni=3)
+
+    problem = only(NODE, pods=(fits, too_many))
+
+    assert problem.key == "pods.web.eni"
+    assert "at most 3 ENIs, number 0 to 2, so none is 3" in problem.message
+
+
+def test_max_eni_lowers_what_a_node_can_have() -> None:
+    """And so does it what a pod may ask for."""
+    problem = only(NODE, pods=(Pod("web", eni=1),), env=CniSettings(max_eni=1))
+
+    assert problem.key == "pods.web.eni"
+
+
+def test_a_node_of_an_unknown_type_counts_with_one_eni() -> None:
+    """It has a problem of its own already."""
+    nodes = (NODE, Node("node-2", "a", "t3.smal"))
+
+    assert enis(EksCluster("eks", vpc="main", nodes=nodes)) == {"node-1": 3, "node-2": 1}
+
+
+@pytest.mark.parametrize("prefix", ["eth", "vlan", "lo"])
+def test_pods_links_are_not_called_like_other_links(prefix: str) -> None:
+    """The CNI refuses to start with these."""
+    problem = only(NODE, env=CniSettings(veth_prefix=prefix))
+
+    assert problem.key == "env.AWS_VPC_K8S_CNI_VETHPREFIX"
