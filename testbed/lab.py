@@ -1,0 +1,190 @@
+"""Lab: the root value of a topology, and the checks across its parts.
+
+Nothing exists in the kernel while a Lab is built.
+"""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from testbed.description import STRICT, duplicates, named
+from testbed.eks import checks as eks_checks
+from testbed.eks.model import EksCluster
+from testbed.kubernetes import checks as kubernetes_checks
+from testbed.problem import Path, Problem, Problems, names, quoted, spelt, unknown
+from testbed.vpc import checks as vpc_checks
+from testbed.vpc.eni import nat_netns
+from testbed.vpc.model import Internet, Vpc
+from testbed.vpc.naming import INTERNET, internet_gateway, router
+
+Result = Literal["blocked", "delivered"]
+
+LONGEST_NAME = 32  # of a lab: it is part of file names and of names on the host
+DOCKER = IPv4Network("172.17.0.0/16")  # of docker0, unless told otherwise
+
+
+@dataclass(frozen=True, config=STRICT)
+class Expectation:
+    """What a probe between two pods shall find; names may hold `*`, empty protocol means all."""
+
+    source: str
+    destination: str
+    result: Result
+    protocol: Literal["", "icmp", "tcp", "http"] = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Slide:
+    """A figure of the workshop: what a command prints on a node, to be compared with the lab.
+
+    Words in braces stand for the lab's own values: `{pod-1.ip}`, `{pod-1.veth}`, `{node-1.eth0}`.
+    """
+
+    title: str
+    node: str
+    command: str
+    lines: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Lab:
+    """VPCs, the clusters in them, and what is expected of the whole."""
+
+    name: str
+    vpcs: Annotated[tuple[Vpc, ...], named()]
+    clusters: Annotated[tuple[EksCluster, ...], named()] = ()
+    internet: Internet = Internet()
+    expect: tuple[Expectation, ...] = ()
+    slides: Annotated[tuple[Slide, ...], named("title")] = ()
+
+    def expected(self, source: str, destination: str, protocol: str) -> Result:
+        """What a probe between two pods shall find: the first expectation that fits decides."""
+        for one in self.expect:
+            if (
+                fnmatchcase(source, one.source)
+                and fnmatchcase(destination, one.destination)
+                and one.protocol in ("", protocol)
+            ):
+                return one.result
+        return "delivered"
+
+
+def to_json(lab: Lab) -> Any:
+    """The lab as JSON values, from which `from_json` makes an equal one."""
+    return TypeAdapter(Lab).dump_python(lab, mode="json")
+
+
+def from_json(values: Any) -> Lab:
+    """The lab `to_json` was given."""
+    return TypeAdapter(Lab).validate_python(values)
+
+
+def check(lab: Lab) -> Lab:
+    """The lab itself, if it can be.
+
+    Raises DescriptionError, or AwsError where AWS would refuse the same, for its first problem.
+    """
+    for problem in problems(lab):
+        raise problem.error()
+    return lab
+
+
+def problems(lab: Lab) -> Problems:
+    """Everything wrong with a lab, the most basic first; keys are the topology file's."""
+    yield from names(("name",), lab.name, LONGEST_NAME)
+    for twice in duplicates(vpc.name for vpc in lab.vpcs):
+        yield Problem(("vpcs", twice), f"there are two VPCs {quoted(twice)}")
+    for twice in duplicates(cluster.name for cluster in lab.clusters):
+        yield Problem(("clusters", twice), f"there are two clusters {quoted(twice)}")
+    for vpc in lab.vpcs:
+        inside = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
+        enis = {node: most for one in inside for node, most in eks_checks.enis(one).items()}
+        for problem in vpc_checks.problems(vpc, enis):
+            yield problem.under("vpcs", vpc.name)
+    for cluster in lab.clusters:
+        for problem in _cluster(lab, cluster):
+            yield problem.under("clusters", cluster.name)
+    yield from _names_twice(lab)
+    yield from _internet(lab)
+    yield from _expectations(lab)
+    yield from _slides(lab)
+
+
+def warnings(lab: Lab) -> Problems:
+    """What AWS or Kubernetes advise against, though it can be."""
+    for vpc in lab.vpcs:
+        for i, cidr in enumerate(vpc.cidrs):
+            if cidr.overlaps(DOCKER):
+                message = f"nodes that run Docker cannot reach {DOCKER}: it is docker0's"
+                yield Problem(("vpcs", vpc.name, "cidrs", i), message)
+    for twice in duplicates(cluster.vpc for cluster in lab.clusters):
+        message = "two clusters in one VPC share its addresses; a VPC for each is advised"
+        yield Problem(("vpcs", twice), message)
+
+
+def _cluster(lab: Lab, cluster: EksCluster) -> Problems:
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    if cluster.vpc not in vpcs:
+        yield Problem(("vpc",), unknown("VPC", cluster.vpc, vpcs))
+        return
+    yield from eks_checks.problems(cluster, vpcs[cluster.vpc])
+    yield from kubernetes_checks.problems(cluster.nodes, cluster.pods)
+
+
+def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
+    """Every name a user can type for a part of the lab, and where it comes from."""
+    yield INTERNET, ("internet",)
+    for vpc in lab.vpcs:
+        yield router(vpc.name), ("vpcs", vpc.name)
+        yield internet_gateway(vpc.name), ("vpcs", vpc.name)
+        for gateway in vpc.nat_gateways:
+            yield nat_netns(gateway.name), ("vpcs", vpc.name, "natGateways", gateway.name)
+    for cluster in lab.clusters:
+        for node in cluster.nodes:
+            yield node.name, ("clusters", cluster.name, "nodes", node.name)
+        for pod in cluster.pods:
+            yield pod.netns, ("clusters", cluster.name, "pods", pod.name)
+
+
+def _names_twice(lab: Lab) -> Problems:
+    first: dict[str, Path] = {}
+    for name, path in _places(lab):
+        if name in first:
+            message = f"the name {quoted(name)} is taken by {spelt(first[name])}"
+            yield Problem(path, message)
+        first.setdefault(name, path)
+
+
+def _internet(lab: Lab) -> Problems:
+    for i, host in enumerate(lab.internet.hosts):
+        near = [cidr for vpc in lab.vpcs for cidr in vpc.cidrs if host in cidr]
+        for cidr in (*near, *[one for one in [lab.internet.public_cidr] if host in one]):
+            message = f"a host of the internet cannot have {host}, which is inside {cidr}"
+            yield Problem(("internet", "hosts", i), message)
+
+
+def _expectations(lab: Lab) -> Problems:
+    pods = [pod.netns for cluster in lab.clusters for pod in cluster.pods]
+    for i, expected in enumerate(lab.expect):
+        for key in ("source", "destination"):
+            pattern = getattr(expected, key)
+            if not any(fnmatchcase(pod, pattern) for pod in pods):
+                yield Problem(("expect", i, key), unknown("pod", pattern, pods))
+
+
+def _slides(lab: Lab) -> Problems:
+    nodes = [node.name for cluster in lab.clusters for node in cluster.nodes]
+    pods = [pod.netns for cluster in lab.clusters for pod in cluster.pods]
+    for slide in lab.slides:
+        if slide.node not in nodes:
+            yield Problem(("slides", slide.title, "node"), unknown("node", slide.node, nodes))
+        for word in re.findall(r"{([^{}]*)}", slide.lines):
+            owner = word.rpartition(".")[0]
+            if owner not in nodes + pods:
+                message = unknown("node or pod", owner or word, nodes + pods)
+                yield Problem(("slides", slide.title, "lines"), message)
