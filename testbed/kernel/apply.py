@@ -1,0 +1,119 @@
+"""Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN."""
+
+from collections.abc import Iterable, Sequence
+
+from testbed.errors import KernelError
+from testbed.kernel import netfilter, sysctl
+from testbed.kernel.batch import (
+    Numbers,
+    Request,
+    Wiring,
+    by_namespace,
+    by_netlink,
+    leaves_first,
+    numbered,
+    removal,
+    writing,
+)
+from testbed.kernel.namespaces import Descriptors, NamespaceStore, entered
+from testbed.kernel.observe import Observation
+from testbed.kernel.socket import NetlinkSocket
+from testbed.net.changes import NETFILTER, Changes, changes, links
+from testbed.net.facts import Fact, State, Sysctl
+from testbed.net.show import show
+
+NOTHING_FOUND = Observation()
+
+
+def apply(store: NamespaceStore, wanted: State, found: Observation | None = None) -> Numbers:
+    """Bring the kernel from `found` (None: nothing) to `wanted`; the numbers of all links.
+
+    Raises KernelError, which leaves things half-way: the caller tears a new lab down and applies
+    the old state to a running one.
+
+    Removals come first, so that names and addresses are free.  Then each namespace gets the
+    sysctls that new links inherit, and its rule sets before any of its links is up: no packet
+    passes unfiltered.  Then one batch of netlink messages for each, leaves first.
+    """
+    found = found or NOTHING_FOUND
+    todo = changes(wanted, found.state)
+    with Descriptors(store) as spaces:
+        _remove(spaces, todo, found.indexes)
+        store.drop(todo.dropped)
+        spaces.create(sorted(todo.created))
+        _prepare(spaces, todo, found.state, wanted)
+        numbers = numbered(found.indexes, todo)
+        order = leaves_first(todo)
+        wiring = Wiring(
+            wanted=links(wanted),
+            found=links(found.state),
+            new=todo.new_links,
+            indexes=by_namespace(numbers),
+            places={ns: place for place, ns in enumerate(order)},
+        )
+        for ns in order:
+            _send(ns, spaces.of(ns), writing(ns, todo.written[ns], wiring, spaces.of))
+        _finish(spaces, todo)
+    return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
+
+
+def _remove(spaces: Descriptors, todo: Changes, numbers: Numbers) -> None:
+    for ns, indexes in by_namespace(numbers).items():
+        requests = removal(ns, todo, indexes) if ns not in todo.dropped else []
+        if requests:
+            _send(ns, spaces.of(ns), requests)
+
+
+def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) -> None:
+    """Before the links: sysctls of whole namespaces, and netfilter."""
+    for ns, facts in todo.written.items():
+        settings = [fact for fact in facts if isinstance(fact, Sysctl) and not fact.dev]
+        if settings:
+            with entered(spaces.of(ns)):
+                _set(ns, sorted(settings, key=_reach))
+    before, after = (_netfilter(state, todo.refiltered) for state in (found, wanted))
+    for ns in sorted(todo.refiltered):
+        with entered(spaces.of(ns)):
+            netfilter.write(ns, frozenset(before[ns]), frozenset(after[ns]))
+
+
+def _finish(spaces: Descriptors, todo: Changes) -> None:
+    """After the links: their sysctls, as far as only /proc sets them."""
+    for ns, facts in todo.written.items():
+        settings = [fact for fact in facts if isinstance(fact, Sysctl) and fact.dev]
+        rest = [fact for fact in settings if not by_netlink(fact)]
+        if rest:
+            with entered(spaces.of(ns)):
+                _set(ns, rest)
+
+
+def _set(ns: str, settings: Iterable[Sysctl]) -> None:
+    for fact in settings:
+        try:
+            sysctl.write(fact.name, fact.value)
+        except KernelError as refused:
+            raise KernelError(f"{ns}: {refused}") from refused
+
+
+def _reach(fact: Sysctl) -> tuple[int, str]:
+    """Sysctls that set others too come first: ip_forward, then `all`, then `default`."""
+    wide = ("net.ipv4.ip_forward", "net.ipv4.conf.all.", "net.ipv6.conf.all.")
+    reach = [place for place, prefix in enumerate(wide) if fact.name.startswith(prefix)]
+    return (reach or [len(wide)])[0], fact.name
+
+
+def _netfilter(state: State, namespaces: Iterable[str]) -> dict[str, list[Fact]]:
+    facts: dict[str, list[Fact]] = {ns: [] for ns in namespaces}
+    for fact in state if facts else ():
+        if fact.ns in facts and isinstance(fact, NETFILTER):
+            facts[fact.ns].append(fact)
+    return facts
+
+
+def _send(ns: str, netns: int, requests: Sequence[Request]) -> None:
+    """One batch.  Raises KernelError for the first fact that the kernel refuses."""
+    with entered(netns), NetlinkSocket() as socket:
+        for refusal in socket.send([request.data for request in requests]):
+            request = requests[refusal.sequence]
+            if refusal.errno not in request.forgiven:
+                raise KernelError(f"{ns}: {show(request.fact)}: {refusal}")

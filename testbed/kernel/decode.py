@@ -1,0 +1,223 @@
+"""Dumps of addresses, routes, rules and neighbours to facts; pure.
+
+What no fact can say (a multipath route, a rule for a port) becomes a `Foreign`, to be seen.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from socket import AF_BRIDGE, AF_INET
+
+from testbed.kernel import uapi
+from testbed.kernel.netlink import Message, attributes, text, u32
+from testbed.net.facts import (
+    ANYWHERE,
+    LOCAL,
+    MAIN,
+    Address,
+    Fact,
+    Fdb,
+    Foreign,
+    IpAddress,
+    IpInterface,
+    IpNetwork,
+    Neighbour,
+    Route,
+    Rule,
+)
+
+Names = Mapping[int, str]  # the devices of one namespace by their numbers
+
+_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
+_ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg; fib_rule_hdr has the same shape
+_NO_SUPPRESSION = b"\xff\xff\xff\xff"
+_INTERNED = 1 << 16  # addresses remembered, so that equal ones are one object
+
+_KINDS = {number: name for name, number in uapi.ROUTE_KINDS.items()}
+_PROTOCOLS = {number: name for name, number in uapi.ROUTE_PROTOCOLS.items()}
+_SCOPES = {number: name for name, number in uapi.ROUTE_SCOPES.items()}
+
+_ROUTE_ATTRIBUTES = frozenset(
+    {
+        uapi.RTA_DST,
+        uapi.RTA_OIF,
+        uapi.RTA_GATEWAY,
+        uapi.RTA_PRIORITY,
+        uapi.RTA_PREFSRC,
+        uapi.RTA_TABLE,
+        uapi.RTA_CACHEINFO,
+    }
+)
+_RULE_ATTRIBUTES = frozenset(
+    {
+        uapi.FRA_DST,
+        uapi.FRA_SRC,
+        uapi.FRA_IIFNAME,
+        uapi.FRA_PRIORITY,
+        uapi.FRA_FWMARK,
+        uapi.FRA_FWMASK,
+        uapi.FRA_TABLE,
+        uapi.FRA_PROTOCOL,
+        uapi.FRA_SUPPRESS_PREFIXLEN,
+    }
+)
+
+
+def facts(ns: str, dump: Iterable[Message], names: Names) -> Iterator[Fact]:
+    """The facts in a namespace's dumps; messages that hold none that a lab is about are left out.
+
+    Left out: table local, loopback's own address, what the kernel learnt by itself.
+    """
+    for message in dump:
+        reader = _READERS.get(message.kind)
+        fact = reader(ns, message.body, names) if reader else None
+        if fact:
+            yield fact
+
+
+def complete(found: Iterable[Fact]) -> Iterator[Fact]:
+    """`facts` of whole namespaces, with what takes more than one message to know.
+
+    That is the number of a rule among equal ones, and whether an address has its connected route.
+    """
+    found = list(found)
+    connected = {
+        (fact.ns, fact.dev, fact.dst)
+        for fact in found
+        if isinstance(fact, Route) and fact.table == MAIN and fact.protocol == "kernel"
+    }
+    copies: dict[Rule, int] = {}
+    for fact in found:
+        match fact:
+            case Rule() if fact in copies:
+                copies[fact] += 1
+                yield replace(fact, copy=copies[fact])
+            case Rule():
+                copies[fact] = 0
+                yield fact
+            case Address() if fact.ip.network.prefixlen < fact.ip.max_prefixlen:
+                there = (fact.ns, fact.dev, fact.ip.network) in connected
+                yield Address(ns=fact.ns, dev=fact.dev, ip=fact.ip, connected=there)
+            case _:
+                yield fact
+
+
+def address(ns: str, body: bytes, names: Names) -> Fact | None:
+    """An address of RTM_NEWADDR."""
+    family, length, _, _, index = _ADDRESS.unpack_from(body)
+    found = attributes(body, _ADDRESS.size)
+    ip = interface(family, found[uapi.IFA_LOCAL], length)
+    return None if ip.is_loopback else Address(ns=ns, dev=names[index], ip=ip)
+
+
+def route(ns: str, body: bytes, names: Names) -> Fact | None:
+    """A route of RTM_NEWROUTE."""
+    family, length, source, tos, table, protocol, scope, kind, flags = _ROUTE.unpack_from(body)
+    found = attributes(body, _ROUTE.size)
+    if uapi.RTA_TABLE in found:
+        table = u32(found[uapi.RTA_TABLE])
+    if table == LOCAL:
+        return None
+    dst = network(family, found.get(uapi.RTA_DST, b""), length)
+    unknown = found.keys() - _ROUTE_ATTRIBUTES
+    if source or tos or unknown or scope not in _SCOPES or kind not in _KINDS:
+        words = f"{dst} table {table} with attributes {sorted(unknown)}"
+        return Foreign(ns=ns, kind="route", text=words, message=body)
+    return Route(
+        ns=ns,
+        dst=dst,
+        table=table,
+        kind=_KINDS[kind],
+        dev=names[u32(found[uapi.RTA_OIF])] if uapi.RTA_OIF in found else "",
+        via=_optional(family, found.get(uapi.RTA_GATEWAY)),
+        src=_optional(family, found.get(uapi.RTA_PREFSRC)),
+        scope=_SCOPES[scope],
+        protocol=_PROTOCOLS.get(protocol) or str(protocol),
+        metric=u32(found[uapi.RTA_PRIORITY]) if uapi.RTA_PRIORITY in found else 0,
+        onlink=bool(flags & uapi.RTNH_F_ONLINK),
+    )
+
+
+def rule(ns: str, body: bytes, _: Names) -> Fact:
+    """A policy rule of RTM_NEWRULE."""
+    family, to, source, tos, table, _, _, action, flags = _ROUTE.unpack_from(body)
+    found = attributes(body, _ROUTE.size)
+    if uapi.FRA_TABLE in found:
+        table = u32(found[uapi.FRA_TABLE])
+    priority = u32(found[uapi.FRA_PRIORITY]) if uapi.FRA_PRIORITY in found else 0
+    unknown = found.keys() - _RULE_ATTRIBUTES
+    suppressed = found.get(uapi.FRA_SUPPRESS_PREFIXLEN, _NO_SUPPRESSION) != _NO_SUPPRESSION
+    inverted = flags & uapi.FIB_RULE_INVERT
+    if action != uapi.FR_ACT_TO_TBL or tos or unknown or suppressed or inverted:
+        words = f"{priority}: action {action} table {table} with attributes {sorted(unknown)}"
+        return Foreign(ns=ns, kind="rule", text=words, message=body)
+    return Rule(
+        ns=ns,
+        priority=priority,
+        table=table,
+        src=network(family, found[uapi.FRA_SRC], source) if source else ANYWHERE,
+        dst=network(family, found[uapi.FRA_DST], to) if to else ANYWHERE,
+        fwmark=u32(found[uapi.FRA_FWMARK]) if uapi.FRA_FWMARK in found else 0,
+        fwmask=u32(found[uapi.FRA_FWMASK]) if uapi.FRA_FWMASK in found else 0,
+        iif=text(found.get(uapi.FRA_IIFNAME, b"")),
+    )
+
+
+def neighbour(ns: str, body: bytes, names: Names) -> Fact | None:
+    """A permanent neighbour, or a bridge's static forwarding entry, of RTM_NEWNEIGH.
+
+    `bridge fdb` calls an entry of state NUD_NOARP static; the permanent ones are the ports' own.
+    """
+    family, index, state, flags, _ = _NEIGHBOUR.unpack_from(body)
+    found = attributes(body, _NEIGHBOUR.size)
+    mac = found.get(uapi.NDA_LLADDR, b"").hex(":")
+    if family == AF_BRIDGE:
+        static = state == uapi.NUD_NOARP and uapi.NDA_VLAN not in found
+        return Fdb(ns=ns, dev=names[index], mac=mac) if static else None
+    if state != uapi.NUD_PERMANENT or flags & uapi.NTF_PROXY:
+        return None
+    return Neighbour(ns=ns, dev=names[index], ip=ip_address(family, found[uapi.NDA_DST]), mac=mac)
+
+
+@lru_cache(_INTERNED)
+def ip_address(family: int, packed: bytes) -> IpAddress:
+    """An address out of its bytes."""
+    return IPv4Address(packed) if family == AF_INET else IPv6Address(packed)
+
+
+@lru_cache(_INTERNED)
+def interface(family: int, packed: bytes, length: int) -> IpInterface:
+    """An address with its prefix length."""
+    if family == AF_INET:
+        return IPv4Interface((packed, length))
+    return IPv6Interface((packed, length))
+
+
+@lru_cache(_INTERNED)
+def network(family: int, packed: bytes, length: int) -> IpNetwork:
+    """A prefix; no bytes at all stand for zero."""
+    if family == AF_INET:
+        return IPv4Network((packed or bytes(4), length))
+    return IPv6Network((packed or bytes(16), length))
+
+
+def _optional(family: int, packed: bytes | None) -> IpAddress | None:
+    return ip_address(family, packed) if packed else None
+
+
+_READERS: Mapping[int, Callable[[str, bytes, Names], Fact | None]] = {
+    uapi.RTM_NEWADDR: address,
+    uapi.RTM_NEWROUTE: route,
+    uapi.RTM_NEWRULE: rule,
+    uapi.RTM_NEWNEIGH: neighbour,
+}

@@ -1,0 +1,167 @@
+"""Network namespaces: making and entering them, and who holds them.  Needs CAP_SYS_ADMIN.
+
+`setns` and `unshare` act on the calling thread alone.  They are called through ctypes because
+`os.setns` and `os.unshare` came with Python 3.12.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+from testbed.errors import KernelError
+
+CLONE_NEWNS = 0x00020000  # linux/sched.h
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+OWN_NETNS = "/proc/thread-self/ns/net"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Move the calling thread into new namespaces (CLONE_NEW*).  Raises OSError."""
+    if _libc.unshare(flags):
+        _raise_errno("unshare")
+
+
+def setns(fd: int, kind: int = 0) -> None:
+    """Move the calling thread into the namespace of a descriptor; kind 0: any.  Raises OSError."""
+    if _libc.setns(fd, kind):
+        _raise_errno("setns")
+
+
+def new_netns() -> int:
+    """A descriptor of a new, empty network namespace; the calling thread stays where it is."""
+    home = _own_netns()
+    try:
+        unshare(CLONE_NEWNET)
+        try:
+            return _own_netns()
+        finally:
+            setns(home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+@contextmanager
+def entered(fd: int) -> Iterator[None]:
+    """The calling thread is in that network namespace; it always returns to where it was."""
+    home = _own_netns()
+    try:
+        setns(fd, CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            setns(home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+class NamespaceStore(Protocol):
+    """Who holds a lab's namespaces, by name."""
+
+    def names(self) -> frozenset[str]:
+        """All namespaces of the lab."""
+
+    def open(self, name: str) -> int:
+        """A new descriptor of a namespace; the caller closes it.  Raises KernelError."""
+
+    def keep(self, fds: Mapping[str, int]) -> None:
+        """Hold these namespaces too; the caller still closes its descriptors."""
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Let namespaces go; the kernel removes them when nothing else is in them."""
+
+
+class LocalStore:
+    """Namespaces held by this process (state: their descriptors); leaving it lets all go."""
+
+    def __init__(self) -> None:
+        self._fds: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.drop(self.names())
+
+    def names(self) -> frozenset[str]:
+        """All namespaces of the lab."""
+        return frozenset(self._fds)
+
+    def open(self, name: str) -> int:
+        """A new descriptor of a namespace; the caller closes it.  Raises KernelError."""
+        try:
+            return os.dup(self._fds[name])
+        except KeyError:
+            raise KernelError(f"there is no namespace '{name}' in this lab") from None
+
+    def keep(self, fds: Mapping[str, int]) -> None:
+        """Hold these namespaces too; the caller still closes its descriptors."""
+        for name, fd in fds.items():
+            self.drop([name])
+            self._fds[name] = os.dup(fd)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Let namespaces go; the kernel removes them when nothing else is in them."""
+        for name in names:
+            if name in self._fds:
+                os.close(self._fds.pop(name))
+
+
+class Descriptors:
+    """Descriptors of a store's namespaces, each opened when first asked for (state: them).
+
+    Leaving it closes them.
+    """
+
+    def __init__(self, store: NamespaceStore) -> None:
+        self._store = store
+        self._fds: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+
+    def of(self, name: str) -> int:
+        """The descriptor of a namespace.  Raises KernelError."""
+        if name not in self._fds:
+            self._fds[name] = self._store.open(name)
+        return self._fds[name]
+
+    def create(self, names: Iterable[str]) -> None:
+        """Make new namespaces and let the store hold them.  Raises KernelError."""
+        created: dict[str, int] = {}
+        for name in names:
+            try:
+                created[name] = self._fds[name] = new_netns()
+            except OSError as refused:
+                raise KernelError(f"cannot make namespace '{name}': {refused}") from refused
+        self._store.keep(created)
+
+
+def _own_netns() -> int:
+    return os.open(OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _raise_errno(call: str) -> None:
+    number = ctypes.get_errno()
+    raise OSError(number, f"{call}: {os.strerror(number)}")

@@ -1,0 +1,69 @@
+"""Netfilter rules of a namespace, written and read with its own programs.  Needs CAP_NET_ADMIN.
+
+The calling thread is already in that network namespace; the programs start where it is.  One
+process a program: all tables of a namespace go in one restore and one transaction.  (iptables-nft
+takes no lock: XTABLES_LOCKFILE means nothing to it.)
+"""
+
+from collections.abc import Callable, Sequence
+
+from testbed.errors import KernelError, MissingFeature
+from testbed.kernel.programs import Result, run
+from testbed.net import iptables as iptables_text
+from testbed.net import nft as nft_text
+from testbed.net.facts import Fact, State
+
+TIMEOUT_S = 30.0  # 20,000 rules take iptables-nft-restore half a second
+LACKING = "missing kernel module?"  # iptables' own words
+
+Refusal = Callable[[str, str], str]
+
+
+def write(ns: str, found: State, wanted: State) -> None:
+    """Bring the namespace's rules from `found` to `wanted`; tables that do not differ stay.
+
+    Facts of other namespaces are left out.
+    Raises KernelError (the program's message and the line it refused), MissingFeature.
+    """
+    before, after = _of(ns, found), _of(ns, wanted)
+    restore = iptables_text.changes_text(before, after)
+    if restore:
+        _feed(ns, ["iptables-nft-restore"], restore, iptables_text.refusal)
+    script = nft_text.script(before, after)
+    if script:
+        _feed(ns, ["nft", "-f", "-"], script, nft_text.refusal)
+
+
+def read(ns: str, *, iptables: bool, nft: bool) -> State:
+    """The namespace's iptables chains, its nft sets, elements and chains, as far as asked for.
+
+    Raises KernelError, MissingFeature.
+    """
+    state: State = frozenset()
+    if iptables:
+        state |= iptables_text.parse_save(ns, _output(ns, ["iptables-nft-save"]))
+    if nft:
+        state |= nft_text.parse_list(ns, _output(ns, ["nft", "-s", "list", "ruleset"]))
+    return state
+
+
+def _of(ns: str, state: State) -> list[Fact]:
+    return [fact for fact in state if fact.ns == ns]
+
+
+def _feed(ns: str, argv: Sequence[str], text: str, refusal: Refusal) -> None:
+    result = run(argv, stdin=text, timeout_s=TIMEOUT_S)
+    if result.returncode:
+        raise _error(ns, result, refusal(text, result.stderr))
+
+
+def _output(ns: str, argv: Sequence[str]) -> str:
+    result = run(argv, timeout_s=TIMEOUT_S)
+    if result.returncode:
+        raise _error(ns, result, result.stderr.strip())
+    return result.stdout
+
+
+def _error(ns: str, result: Result, said: str) -> KernelError | MissingFeature:
+    message = f"{ns}: {result.argv[0]}: {said or f'exit code {result.returncode}'}"
+    return (MissingFeature if LACKING in said else KernelError)(message)

@@ -1,0 +1,33 @@
+"""Sysctls below /proc/sys, of the network namespace the calling thread is in."""
+
+from pathlib import Path
+
+from testbed.errors import KernelError
+from testbed.net.facts import OF_DEVICE
+
+PROC_SYS = Path("/proc/sys")
+
+
+def path(name: str) -> Path:
+    """The file of a sysctl: dots become slashes, but for those in a device's name."""
+    device = OF_DEVICE.fullmatch(name)
+    if not device:
+        return PROC_SYS / name.replace(".", "/")
+    family = PROC_SYS / "net" / f"ipv{device['version']}"
+    return family / device["kind"] / device["dev"] / device["setting"]
+
+
+def read(name: str) -> str | None:
+    """A sysctl's value, its words parted by one blank; None when this namespace has none such."""
+    try:
+        return " ".join(path(name).read_text().split())
+    except FileNotFoundError:
+        return None
+
+
+def write(name: str, value: str) -> None:
+    """Set a sysctl.  Raises KernelError with the kernel's reason."""
+    try:
+        path(name).write_text(f"{value}\n")
+    except OSError as refused:
+        raise KernelError(f"sysctl {name} = {value}: {refused.strerror}") from refused
