@@ -1,0 +1,1 @@
+"""What happens to a packet, told from facts alone: no socket, no kernel."""

@@ -1,0 +1,97 @@
+"""Where a packet comes out that a namespace sends: over veths, and through a VPC's bridges.
+
+Pure: links, the bridges' mapping and the checks on ENIs are read from facts.
+"""
+
+from dataclasses import dataclass
+
+from testbed.net.facts import (
+    Bridge,
+    BridgePort,
+    Fdb,
+    IpAddress,
+    Neighbour,
+    NftElement,
+    State,
+    Veth,
+)
+from testbed.vpc.routing import LIFTED
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet at a namespace; `iif` is empty where it was made."""
+
+    ns: str
+    destination: IpAddress
+    source: IpAddress | None = None
+    iif: str = ""
+    mark: int = 0
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Why a packet went nowhere: a stable reason code (AWS's where one fits) and a sentence."""
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"dropped: {self.text} ({self.code})"
+
+
+class Crossings:
+    """The links of a plan, looked up by what a packet knows; made once for many questions."""
+
+    def __init__(self, plan: State) -> None:
+        self._veths = {(f.ns, f.name): f for f in plan if isinstance(f, Veth)}
+        self._bridges = {(f.ns, f.name): f for f in plan if isinstance(f, Bridge)}
+        self._ports = {(f.ns, f.dev): f.bridge for f in plan if isinstance(f, BridgePort)}
+        self._port_of = {(f.ns, f.mac): f.dev for f in plan if isinstance(f, Fdb)}
+        self._macs = {(f.ns, f.dev, f.ip): f.mac for f in plan if isinstance(f, Neighbour)}
+        self._elements = {(f.ns, f.set, f.element) for f in plan if isinstance(f, NftElement)}
+
+    def leave(self, packet: Packet, dev: str, next_hop: IpAddress) -> Packet | Dropped:
+        """The packet where the next kernel routes it."""
+        if (packet.ns, dev) in self._bridges:
+            return self._deliver(packet, dev, next_hop)
+        veth = self._veths.get((packet.ns, dev))
+        if veth is None:
+            return Dropped("X_HOST", f"{packet.ns} has no link behind {dev}")
+        bridge = self._ports.get((veth.peer_ns, veth.peer))
+        if bridge is None:
+            return Packet(veth.peer_ns, packet.destination, packet.source, iif=veth.peer)
+        return self._enter_subnet(packet, veth, bridge, next_hop)
+
+    def _enter_subnet(
+        self, packet: Packet, veth: Veth, bridge: str, next_hop: IpAddress
+    ) -> Packet | Dropped:
+        """An ENI's frame at its port: source check, then router, lift or bridge."""
+        router, sender = veth.peer_ns, f'"{veth.peer}" . {veth.mac}'
+        assigned = (router, "assigned", f"{sender} . {packet.source}") in self._elements
+        if not assigned and (router, "unchecked", sender) not in self._elements:
+            text = f"{packet.source} is no address of the ENI behind {packet.ns} {veth.name}"
+            return Dropped("ENI_SOURCE_DEST_CHECK_RESTRICTION", f"source check: {text}")
+        arrived = Packet(router, packet.destination, packet.source, iif=bridge)
+        mac = self._macs.get((router, bridge, next_hop))
+        if mac == self._bridges[router, bridge].mac:
+            return arrived
+        if (router, "owners", f"{mac} . {packet.destination}") in self._elements:
+            return Packet(router, packet.destination, packet.source, bridge, LIFTED)
+        if (router, "unchecked-macs", mac) in self._elements:
+            return self._deliver(arrived, bridge, next_hop)
+        return Dropped("X_NO_MAPPING", f"no ENI in the subnet of {bridge} has {next_hop}")
+
+    def _deliver(self, packet: Packet, bridge: str, next_hop: IpAddress) -> Packet | Dropped:
+        """Out of the port of the ENI that has the next hop, if that takes the destination."""
+        mac = self._macs.get((packet.ns, bridge, next_hop), "")
+        port = self._port_of.get((packet.ns, mac), "")
+        veth = self._veths.get((packet.ns, port))
+        if veth is None:
+            return Dropped("X_NO_MAPPING", f"no ENI behind {bridge} has {next_hop}")
+        taker = f'"{port}" . {mac}'
+        assigned = (packet.ns, "assigned", f"{taker} . {packet.destination}") in self._elements
+        if not assigned and (packet.ns, "unchecked", taker) not in self._elements:
+            text = f"{packet.destination} is no address of the ENI behind {port}"
+            return Dropped("ENI_SOURCE_DEST_CHECK_RESTRICTION", f"destination check: {text}")
+        return Packet(veth.peer_ns, packet.destination, packet.source, iif=veth.peer)
