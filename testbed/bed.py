@@ -1,0 +1,140 @@
+"""A lab inside the calling process, for tests: up, asked, broken, healed, gone.
+
+    with bed(load(Path("topologies/eks.yaml"))) as lab:
+        assert lab.ping("web-4", "client").received == 1
+
+Needs root.  It has no names in /run/netns, no daemon and no files; many run side by side.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from testbed.allocations import Allocations, allocate
+from testbed.daemon.views import addresses
+from testbed.kernel.apply import apply
+from testbed.kernel.namespaces import LocalStore
+from testbed.kernel.observe import observe
+from testbed.kernel.programs import Result, run
+from testbed.kubernetes.placement import PodAddress
+from testbed.lab import Lab
+from testbed.net.diff import Drift, compare
+from testbed.net.endpoints import Probed
+from testbed.net.facts import Fact, IpAddress, State, Sysctl
+from testbed.plan import endpoints, listeners, plan
+from testbed.probes import http, tcp
+from testbed.probes.matrix import MatrixResult, matrix
+from testbed.probes.outcome import Outcome
+from testbed.probes.path import Path, path
+from testbed.probes.ping import PingResult, ping
+from testbed.probes.servers import Servers
+from testbed.probes.sockets import inside
+
+AnyFact = TypeVar("AnyFact", bound=Fact)
+
+
+class Bed:
+    """A lab that is up; its state is the namespaces it holds."""
+
+    def __init__(self, lab: Lab, store: LocalStore, servers: Servers) -> None:
+        self.lab = lab
+        self.store = store
+        self.allocations: Allocations = allocate(lab)
+        self.state: State = plan(lab, self.allocations)
+        apply(store, self.state)
+        servers.serve(listeners(lab, self.allocations))
+
+    def pod(self, name: str) -> PodAddress:
+        """Where a pod is and which address of which ENI it has.  Raises StopIteration."""
+        return next(place for place in self.allocations.pods if place.pod == name)
+
+    def address(self, name: str) -> IpAddress:
+        """The address of a pod, node or gateway, or the address that is written there."""
+        known = addresses(self.lab, self.allocations)
+        return ip_address(known.get(name, name))
+
+    def fact(self, kind: type[AnyFact], **values: Any) -> AnyFact:
+        """The one planned fact of a kind with these values.  Raises LookupError unless one."""
+        found = [
+            fact
+            for fact in self.state
+            if isinstance(fact, kind)
+            and all(getattr(fact, name) == value for name, value in values.items())
+        ]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} facts are {kind.__name__} with {values}")
+        return found[0]
+
+    @contextmanager
+    def without(self, *facts: Fact) -> Iterator[None]:
+        """The lab without these facts; they are back afterwards."""
+        self.change(self.state - frozenset(facts))
+        try:
+            yield
+        finally:
+            self.change(self.state)
+
+    def change(self, wanted: State) -> None:
+        """Bring the kernel from what it is to other facts."""
+        sysctls = [fact for fact in wanted if isinstance(fact, Sysctl)]
+        apply(self.store, wanted, observe(self.store, sysctls=sysctls))
+
+    def drift(self) -> Drift:
+        """What differs between plan and kernel; false when nothing does."""
+        sysctls = [fact for fact in self.state if isinstance(fact, Sysctl)]
+        return compare(self.state, observe(self.store, sysctls=sysctls).state)
+
+    def ping(self, source: str, destination: str, *, timeout_s: float = 0.5) -> PingResult:
+        """One echo request between names (or to an address)."""
+        return ping(self.store, source, self.address(destination), timeout_s=timeout_s)
+
+    def tcp(self, source: str, destination: str, port: int, *, timeout_s: float = 0.5) -> Outcome:
+        """One TCP connection."""
+        address = self.address(destination)
+        return tcp.probe(self.store, source, address, port, timeout_s=timeout_s)
+
+    def http(self, source: str, destination: str, port: int = 80) -> Outcome:
+        """One GET; the outcome holds what the server saw."""
+        return http.probe(self.store, source, self.address(destination), port)
+
+    def path(self, source: str, destination: str) -> Path:
+        """The way between names, as each kernel answers."""
+        return path(self.store, self.state, source, self.address(destination))
+
+    def matrix(self, protocol: Probed = "icmp") -> MatrixResult:
+        """Every pair of pods."""
+        pods = endpoints(self.lab, self.allocations)
+        return matrix(self.store, pods, protocol, self.lab.expected, timeout_s=1.0)
+
+    def run(self, place: str, *argv: str) -> Result:
+        """A real program in a namespace."""
+        with inside(self.store, place):
+            return run(list(argv), timeout_s=10.0)
+
+
+@contextmanager
+def bed(lab: Lab) -> Iterator[Bed]:
+    """The lab, up; when the block ends the kernel takes all of it away."""
+    with ExitStack() as undo:
+        store = undo.enter_context(LocalStore())
+        loop = undo.enter_context(_turning())
+        servers = Servers(store, loop)
+        undo.callback(loop.call_soon_threadsafe, servers.stop)
+        yield Bed(lab, store, servers)
+
+
+@contextmanager
+def _turning() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own, until the block and all it was given are done."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="servers")
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,95 @@
+"""The command line: one verb, one short function; the only place that prints or exits."""
+
+import os
+import sys
+
+import click
+
+from testbed import __version__
+from testbed.errors import TestbedError
+
+# verb: the module that has it.  A module is imported when its verb is used, so that all are quick.
+VERBS = {
+    "up": "lifecycle",
+    "down": "lifecycle",
+    "ls": "lifecycle",
+    "clean": "lifecycle",
+    "validate": "describe",
+    "schema": "describe",
+    "doctor": "describe",
+    "get": "look",
+    "path": "look",
+    "slide": "look",
+    "exec": "inside",
+    "shell": "inside",
+    "mininet": "inside",
+    "ping": "check",
+    "matrix": "check",
+    "verify": "check",
+    "demo": "demo",
+}
+HELP = {
+    "up": "Bring a lab up, or change a running one to what its file says.",
+    "down": "Take a lab down; nothing of it remains.",
+    "ls": "The labs of this machine.",
+    "clean": "Remove what dead labs left behind.",
+    "validate": "Check a topology file without touching the kernel.",
+    "schema": "The JSON schema of topology files, for editors.",
+    "doctor": "What this machine has and lacks for the labs.",
+    "get": "Nodes, pods, subnets, ENIs, routes, rules … of a running lab.",
+    "path": "The way of a packet from A to B, asked of each kernel on it.",
+    "slide": "The workshop's slides beside what the kernel prints.",
+    "exec": "Run a command in a pod, node or router.",
+    "shell": "A shell in a pod, node or router; without a name, in the lab.",
+    "mininet": "Mininet's own prompt over the running lab.",
+    "ping": "Ping from A to B.",
+    "matrix": "Probe every pair of pods.",
+    "verify": "Compare the kernel with the plan.",
+    "demo": "Bring a lab up, prove it with real pings and curls, say what to try.",
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and imports them one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of a lab's life."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's own command, or None."""
+        if cmd_name not in VERBS:
+            return None
+        module = __import__(f"testbed.cli.{VERBS[cmd_name]}", fromlist=[cmd_name])
+        command = getattr(module, f"{cmd_name}_")
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs and what they are for, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(HELP.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="testbed")
+def testbed() -> None:
+    """Amazon EKS and kops networking on an emulated VPC, with real packets, on this machine."""
+
+
+def main() -> None:
+    """Run the command line; a TestbedError is one message and its exit code."""
+    try:
+        testbed(standalone_mode=False, prog_name="testbed")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("testbed: interrupted", err=True)
+        sys.exit(130)
+    except TestbedError as error:
+        click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

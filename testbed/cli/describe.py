@@ -1,0 +1,63 @@
+"""validate, schema, doctor: files and machines, without a lab."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from testbed.cli.options import output_option
+from testbed.cli.output import emit, mark
+
+EXIT_LACKING = 4
+
+
+@click.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def validate_(files: tuple[Path, ...]) -> None:
+    """Check topology FILEs completely, addresses and wiring too, without touching a kernel."""
+    from testbed.allocations import allocate
+    from testbed.load import load
+    from testbed.plan import plan
+
+    for file in files:
+        lab = load(file)
+        allocations = allocate(lab)
+        facts = plan(lab, allocations)
+        click.echo(
+            f"{file}: lab {lab.name}, {len(allocations.pods)} pods, "
+            f"{len(allocations.pending)} pending, {len(facts)} facts  {mark(True)}"
+        )
+
+
+@click.command("schema")
+def schema_() -> None:
+    """Print the JSON schema of topology files, for an editor's completion and checks."""
+    from testbed.load import schema
+
+    click.echo(json.dumps(schema(), indent=2))
+
+
+@click.command("doctor")
+@output_option
+def doctor_(output: str) -> None:
+    """Try what the labs need of this machine and say what is missing and what to do about it.
+
+    Exits 4 when something the labs cannot do without is missing.
+    """
+    from testbed.kernel.doctor import examine
+
+    findings = examine()
+    rows = [
+        {
+            "name": finding.feature,
+            "status": finding.status,
+            "needed": finding.needed,
+            "detail": finding.detail,
+            "remedy": finding.remedy,
+        }
+        for finding in findings
+    ]
+    emit(rows, output)
+    lacking = [f for f in findings if f.needed and f.status == "missing"]
+    sys.exit(EXIT_LACKING if lacking else 0)

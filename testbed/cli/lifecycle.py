@@ -1,0 +1,128 @@
+"""up, down, ls, clean: a lab's life."""
+
+import time
+from pathlib import Path
+
+import click
+
+from testbed.cli.options import be_root, chosen, option, output_option
+from testbed.cli.output import emit, note, table
+from testbed.daemon import home as homes
+from testbed.daemon import lifecycle
+from testbed.daemon.protocol import Json, answers, call
+from testbed.lab import Lab
+
+FILE = click.Path(path_type=Path)
+
+
+def loaded(file: Path, name: str | None) -> Lab:
+    """The lab a file describes, under another name where one is given."""
+    from testbed.load import load, renamed
+
+    lab = load(file)
+    return renamed(lab, name) if name else lab
+
+
+@click.command("up")
+@click.argument("file", type=FILE, default="topologies/eks.yaml")
+@option("--name", metavar="LAB", help="Another name for the lab, to run a file twice.")
+@option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+@output_option
+def up_(file: Path, name: str | None, dry_run: bool, output: str) -> None:
+    """Bring the lab of FILE up, or change the running one into what FILE says now.
+
+    Whatever differs from the plan is healed.  Pods that find no place stay Pending.
+    """
+    lab = loaded(file, name)
+    if dry_run:
+        show_difference(lab, output)
+        return
+    be_root()
+    start = time.monotonic()
+    report = lifecycle.up(lab)
+    report["seconds"] = round(time.monotonic() - start, 2)
+    if output != "table":
+        emit(report, output)
+        return
+    click.echo(
+        f"lab {report['lab']}: {report['pods']} pods in {report['namespaces']} namespaces, "
+        f"{report['seconds']:.2f} s"
+    )
+    if report["pending"]:
+        click.echo(table(report["pending"], ["pod", "reason"]))
+    note("next: testbed get pods · testbed matrix · testbed shell POD · testbed down")
+
+
+def show_difference(lab: Lab, output: str) -> None:
+    """What `up` of this lab would write and remove, by namespace."""
+    difference = _difference(lab)
+    if output != "table":
+        emit(difference, output)
+        return
+    for sign, facts in (("+", difference["add"]), ("-", difference["remove"])):
+        for fact in facts:
+            click.echo(f"{sign} {fact['ns']}: {fact['text']}")
+    click.echo(f"{len(difference['add'])} to write, {len(difference['remove'])} to remove")
+
+
+def _difference(lab: Lab) -> Json:
+    running = next((home for home in homes.running() if home.lab == lab.name), None)
+    if running is not None and answers(running):
+        from testbed.lab import to_json
+
+        return call(running, "diff", lab=to_json(lab))
+    from testbed.allocations import allocate
+    from testbed.daemon.views import difference
+    from testbed.net.diff import compare
+    from testbed.plan import plan
+
+    wanted = plan(lab, allocate(lab))
+    return difference(compare(wanted, frozenset()), wanted)
+
+
+@click.command("down")
+@click.argument("labs", nargs=-1, metavar="[LAB]...")
+@option("-a", "--all", "everything", is_flag=True, help="Every running lab.")
+def down_(labs: tuple[str, ...], everything: bool) -> None:
+    """Take labs down until nothing of them remains; doing it twice is fine."""
+    be_root()
+    names = [home.lab for home in homes.running()] if everything else list(labs)
+    if not names and not everything:
+        running = homes.running()
+        if not running:
+            note("no lab is running")
+            return
+        names = [chosen(None).lab]
+    for name in names:
+        if "/" in name or name.endswith((".yaml", ".yml", ".py")):
+            name = loaded(Path(name), None).name
+        existed = lifecycle.down(name)
+        click.echo(f"lab {name}: {'down' if existed else 'was not running'}")
+
+
+@click.command("ls")
+@output_option
+def ls_(output: str) -> None:
+    """The labs of this machine and whether their daemons answer."""
+    be_root()
+    rows = [
+        {
+            "name": home.lab,
+            "status": "running" if answers(home) else "daemon dead: `testbed up` starts a new one",
+            "pid": holder.pid,
+        }
+        for home in homes.homes()
+        if (holder := home.holder())
+    ]
+    if rows or output != "table":
+        emit(rows, output)
+    else:
+        note("no lab is running; `testbed up FILE` starts one")
+
+
+@click.command("clean")
+def clean_() -> None:
+    """Remove the files of labs whose processes are gone; running labs are not touched."""
+    be_root()
+    for name in lifecycle.sweep():
+        click.echo(f"removed what was left of lab {name}")

@@ -1,0 +1,89 @@
+"""get, path, slide: looking at a running lab."""
+
+import sys
+
+import click
+
+from testbed.cli.options import ask, lab_option, output_option
+from testbed.cli.output import emit, table
+from testbed.daemon.protocol import Json
+
+COLUMNS = {
+    "pods": ["name", "status", "node", "ip", "eni", "ports", "reason"],
+    "rules": ["ns", "text", "why"],
+    "routes": ["ns", "text", "why"],
+    "neighbours": ["ns", "text", "why"],
+    "chains": ["ns", "text"],
+    "addresses": ["ns", "text", "why"],
+    "links": ["ns", "text", "why"],
+}
+ALIASES = {
+    "pod": "pods", "po": "pods", "node": "nodes", "no": "nodes", "eni": "enis", "vpc": "vpcs",
+    "subnet": "subnets", "rule": "rules", "route": "routes", "neighbour": "neighbours",
+    "neigh": "neighbours", "chain": "chains", "link": "links", "address": "addresses",
+    "route-tables": "routetables", "routetable": "routetables",
+}  # fmt: skip
+
+
+@click.command("get")
+@lab_option
+@output_option
+@click.argument("kind")
+@click.argument("name", default="")
+def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
+    """Objects of a KIND, all or the one of that NAME.
+
+    pods nodes enis subnets vpcs routetables are the lab's.  rules routes neighbours chains
+    addresses links are read from the kernels; NAME is then the pod, node or router to look at.
+    """
+    kind = ALIASES.get(kind, kind)
+    rows = ask(lab_name, "get", kind=kind, name=name)
+    emit(rows, output, COLUMNS.get(kind, ()))
+
+
+@click.command("path")
+@lab_option
+@output_option
+@click.argument("source")
+@click.argument("destination")
+def path_(lab_name: str | None, output: str, source: str, destination: str) -> None:
+    """The way of a packet from SOURCE to DESTINATION (a name or an address), hop by hop.
+
+    Every kernel on the way is asked for its route; nothing is sent.  Exits 1 when it ends early.
+    """
+    found = ask(lab_name, "path", source=source, destination=destination)
+    if output != "table":
+        emit(found, output)
+    else:
+        click.echo(table(found["hops"], ["ns", "dev", "rule", "table", "route", "why"]))
+        click.echo(f"{destination}: {found['verdict']}")
+    sys.exit(0 if found["delivered"] else 1)
+
+
+@click.command("slide")
+@lab_option
+@output_option
+def slide_(lab_name: str | None, output: str) -> None:
+    """The topology's slides beside what the same command prints in the lab's node.
+
+    Exits 1 when a line of a slide is missing in the kernel or the kernel has one more.
+    """
+    results = ask(lab_name, "slide")
+    if output != "table":
+        emit(results, output)
+    else:
+        for result in results:
+            click.echo(side_by_side(result))
+    sys.exit(0 if all(result["same"] for result in results) else 1)
+
+
+def side_by_side(result: Json) -> str:
+    """A slide on the left, the kernel on the right, a mark between where they differ."""
+    left, right = "the slide", f"{result['node']}: {result['command']}"
+    width = max(len(left), *(len(line["slide"]) for line in result["lines"]))
+    lines = [click.style(result["title"], bold=True), f"  {left:{width}}   {right}"]
+    for line in result["lines"]:
+        sign = "=" if line["slide"] == line["kernel"] else click.style("≠", fg="red")
+        lines.append(f"  {line['slide']:{width}} {sign} {line['kernel']}")
+    lines.append("  no difference" if result["same"] else click.style("  they differ", fg="red"))
+    return "\n".join([*lines, ""])

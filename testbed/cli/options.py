@@ -1,0 +1,87 @@
+"""What the verbs share: choosing a lab, the output format, reaching the daemon."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from testbed.daemon import home as homes
+from testbed.daemon.home import Home
+from testbed.daemon.inside import INSIDE
+from testbed.daemon.protocol import Json, call
+from testbed.errors import MissingFeature, UsageError
+
+Function = Callable[..., Any]
+
+
+def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
+    """A click option that can be given as the environment variable TESTBED_NAME too."""
+    longest = max(names, key=len).split("/")[0].lstrip("-")
+    settings.setdefault("envvar", f"TESTBED_{longest.replace('-', '_').upper()}")
+    return click.option(*names, **settings)
+
+
+def lab_option(function: Function) -> Function:
+    """`-l/--lab`: which running lab; none is the only one there is."""
+    return option(
+        "-l",
+        "--lab",
+        "lab_name",
+        metavar="LAB",
+        envvar="TESTBED_LAB",
+        help="The lab; without it, the only running one.",
+    )(function)
+
+
+def output_option(function: Function) -> Function:
+    """`-o/--output`: how a result is printed."""
+    choice = click.Choice(["table", "json", "yaml"])
+    return option("-o", "--output", type=choice, default="table", help="How to print.")(function)
+
+
+def be_root() -> None:
+    """Go on as root: run this very command again through sudo when we are not.
+
+    Raises MissingFeature where there is no sudo.
+    """
+    if os.geteuid() == 0:
+        return
+    sudo = shutil.which("sudo")
+    if sudo is None or os.environ.get("TESTBED_SUDO"):
+        raise MissingFeature(
+            "labs need root, and there is no sudo here: run this as root (labs of an ordinary "
+            "user are not there yet)"
+        )
+    kept = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TESTBED_")]
+    quiet = [] if sys.stdin.isatty() else ["-n"]
+    argv = [sudo, *quiet, "env", "TESTBED_SUDO=1", *kept, sys.executable, "-m", "testbed"]
+    os.execv(sudo, [*argv, *sys.argv[1:]])
+
+
+def chosen(lab_name: str | None) -> Home:
+    """The running lab that is meant.  Raises UsageError when that is none or not clear."""
+    be_root()
+    if INSIDE in os.environ and lab_name in (None, os.environ[INSIDE]):
+        return Home(os.environ[INSIDE])  # in there, process ids are the lab's own
+    running = homes.running()
+    if lab_name:
+        for home in running:
+            if home.lab == lab_name:
+                return home
+        raise UsageError(f"no lab named '{lab_name}' is running{_these(running)}")
+    if len(running) != 1:
+        what = "several labs are running: choose one with -l" if running else "no lab is running"
+        raise UsageError(f"{what}{_these(running) or '; `testbed up FILE` starts one'}")
+    return running[0]
+
+
+def _these(running: Sequence[Home]) -> str:
+    return f" ({', '.join(home.lab for home in running)})" if running else ""
+
+
+def ask(lab_name: str | None, verb: str, **args: Json) -> Json:
+    """The answer of the chosen lab's daemon."""
+    return call(chosen(lab_name), verb, **args)

@@ -1,0 +1,46 @@
+"""Mininet's prompt over a running lab, with the testbed's own verbs beside Mininet's."""
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
+
+import click
+
+from testbed.cli.check import matrix_, verify_
+from testbed.cli.look import get_, path_, slide_
+from testbed.daemon import inside
+from testbed.daemon.home import Home
+from testbed.daemon.protocol import call
+from testbed.errors import TestbedError
+from testbed.mininet.prompt import prompt
+from testbed.mininet.view import from_json
+
+VERBS = {"get": get_, "matrix": matrix_, "path": path_, "slide": slide_, "verify": verify_}
+
+
+def open_prompt(home: Home, commands: tuple[str, ...]) -> None:
+    """Mininet's prompt inside the lab until the user leaves it, or just these commands."""
+    prompt(
+        from_json(call(home, "inside")),
+        lambda: inside.enter_lab(home),
+        restore=lambda: call(home, "heal"),
+        commands={name: _printed_by(verb) for name, verb in VERBS.items()},
+        script=commands or None,
+    )
+
+
+def _printed_by(verb: click.Command) -> Callable[[list[str]], str]:
+    """The verb as a function from its words to what it prints."""
+
+    def printed(words: list[str]) -> str:
+        with redirect_stdout(io.StringIO()) as output:
+            try:
+                verb.main(words, prog_name=verb.name, standalone_mode=False)
+            except SystemExit:
+                pass  # its exit code has no place at a prompt
+            except (TestbedError, click.ClickException) as error:
+                return f"{output.getvalue()}error: {error}\n"
+        return output.getvalue()
+
+    printed.__doc__ = verb.help
+    return printed

@@ -1,0 +1,113 @@
+"""The first process of a lab: it holds the namespaces' descriptors and gives them names.
+
+Runs as `python -I -S holder.py DIRECTORY LIFELINE`, with nothing but the standard library, as
+process 1 of the lab's own pid namespace: when it ends, the kernel takes the whole lab away.
+
+A name is a symlink `/run/netns/NAME -> /proc/1/fd/N`.  Messages on `DIRECTORY/holder.sock`
+(SOCK_SEQPACKET) are one line of JSON and, for `keep`, the descriptors in the order of the names:
+    {"keep": [NAME, ...]}    {"drop": [NAME, ...]}
+Each is answered with `ok`.  LIFELINE is a socket to the `up` that started us: until it has said
+`commit`, its end is our end, so that a killed `up` leaves nothing.
+"""
+
+import array
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+
+NAMES = "/run/netns"
+MESSAGE = 65536  # bytes; a `keep` of 200 long names fits well
+
+
+class Holder:
+    """The descriptors by name; the only state is what the kernel must keep open."""
+
+    def __init__(self, path: str) -> None:
+        self.held: dict[str, int] = {}
+        self.selector = selectors.DefaultSelector()
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(path)
+        self.listener.listen(8)
+        self.selector.register(self.listener, selectors.EVENT_READ, self.accept)
+
+    def accept(self, listener: socket.socket) -> None:
+        """A daemon has come."""
+        client, _ = listener.accept()
+        self.selector.register(client, selectors.EVENT_READ, self.serve)
+
+    def serve(self, client: socket.socket) -> None:
+        """Answer one message."""
+        try:
+            data, ancillary, _, _ = client.recvmsg(MESSAGE, socket.CMSG_SPACE(253 * 4))
+        except ConnectionError:
+            data, ancillary = b"", []
+        if not data:
+            self.selector.unregister(client)
+            client.close()
+            return
+        descriptors = array.array("i")
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.frombytes(payload[: len(payload) - len(payload) % 4])
+        message = json.loads(data)
+        for name, descriptor in zip(message.get("keep", ()), descriptors, strict=True):
+            self.keep(name, descriptor)
+        for name in message.get("drop", ()):
+            self.drop(name)
+        client.send(b"ok")
+
+    def keep(self, name: str, descriptor: int) -> None:
+        """Hold a namespace under a name, instead of the one that had it."""
+        self.drop(name)
+        self.held[name] = descriptor
+        os.symlink(f"/proc/1/fd/{descriptor}", f"{NAMES}/{name}")  # noqa: PTH211 - as small as it gets
+
+    def drop(self, name: str) -> None:
+        """Let a namespace go; the kernel removes it when nothing else is in it."""
+        if name in self.held:
+            os.unlink(f"{NAMES}/{name}")  # noqa: PTH108
+            os.close(self.held.pop(name))
+
+    def lifeline(self, starter: socket.socket) -> None:
+        """`commit`: the lab stays without its starter.  End of file before that: we go too."""
+        if starter.recv(16) != b"commit":
+            sys.exit(1)
+        self.selector.unregister(starter)
+        starter.close()
+
+    def run(self) -> None:
+        """Serve for ever."""
+        while True:
+            for key, _ in self.selector.select():
+                key.data(key.fileobj)
+
+
+def reap(*_: object) -> None:
+    """Bury the lab's orphans: they are process 1's children."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def main(directory: str, lifeline: str) -> None:
+    """Hold the lab until the end."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, reap)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    holder = Holder(f"{directory}/holder.sock")
+    starter = socket.socket(fileno=int(lifeline))
+    holder.selector.register(starter, selectors.EVENT_READ, holder.lifeline)
+    starter.send(b"ready")
+    holder.run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

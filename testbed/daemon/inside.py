@@ -1,0 +1,85 @@
+"""Programs inside a lab, started by the command line itself: no daemon stands between terminal and
+program, so ^C, ^Z, job control and window size are the terminal's own.  Needs root."""
+
+import fnmatch
+import os
+import signal
+from pathlib import Path
+
+from testbed.daemon.home import Home
+from testbed.daemon.tree import NAMES, enter
+from testbed.errors import KernelError, UsageError
+from testbed.kernel import mounts
+from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, setns, unshare
+
+INSIDE = "TESTBED_INSIDE"  # in the environment: the lab whose namespaces a process is in
+
+
+def enter_lab(home: Home) -> None:
+    """Move this process into the lab: its mounts and network, and its pid namespace for children.
+
+    From then on `/run/netns` is the lab's.  What this process mounts stays its own.
+    """
+    holder = home.holder()
+    if holder is None:
+        raise KernelError(f"lab '{home.lab}' is gone")
+    directory = Path.cwd()
+    enter(holder)
+    unshare(CLONE_NEWNS)
+    mounts.mount("", "/", flags=mounts.MS_REC | mounts.MS_SLAVE)
+    os.chdir(directory)
+    os.environ[INSIDE] = home.lab
+
+
+def matching(patterns: tuple[str, ...]) -> list[str]:
+    """The lab's namespaces that these names or globs mean, in order; call it inside the lab.
+
+    Raises UsageError for one that means nothing.
+    """
+    names = sorted(entry.name for entry in os.scandir(NAMES))
+    chosen: list[str] = []
+    for pattern in patterns:
+        found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        if not found:
+            raise UsageError(f"no '{pattern}' in this lab; there are: {' '.join(names)}")
+        chosen += [name for name in found if name not in chosen]
+    return chosen
+
+
+def run(argv: list[str], netns: str = "", env: dict[str, str] | None = None) -> int:
+    """Run a program in a namespace of the lab this process has entered; its exit code.
+
+    Without a namespace it runs in the lab's own network, which has nothing but a loopback.
+    A program that a signal ended gives 128 plus the signal's number, as in a shell.
+    """
+    child = os.fork()
+    if child == 0:
+        _become(argv, netns, {**os.environ, **(env or {})})
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child itself
+    try:
+        status = os.waitpid(child, 0)[1]
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _become(argv: list[str], netns: str, env: dict[str, str]) -> None:
+    """In the child: enter, show the namespace's own /sys, exec; 127 when there is no program."""
+    code = 126
+    try:
+        if netns:
+            file = os.open(f"{NAMES}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
+            setns(file, CLONE_NEWNET)
+        unshare(CLONE_NEWNS)
+        mounts.detach("/sys")
+        mounts.mount("sysfs", "/sys", "sysfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it; programs expect it
+        os.execvpe(argv[0], argv, env)
+    except FileNotFoundError:
+        os.write(2, f"testbed: {argv[0]}: command not found\n".encode())
+        code = 127
+    except OSError as error:
+        os.write(2, f"testbed: {netns or 'lab'}: {error}\n".encode())
+    finally:
+        os._exit(code)

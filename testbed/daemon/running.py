@@ -1,0 +1,126 @@
+"""The running lab inside its daemon: what was applied last, and how it is changed and compared."""
+
+import asyncio
+import json
+from ipaddress import IPv4Address, ip_address
+
+from testbed.allocations import Allocations, allocate
+from testbed.allocations import from_json as allocations_from_json
+from testbed.allocations import to_json as allocations_to_json
+from testbed.daemon import views
+from testbed.daemon.home import Home
+from testbed.daemon.store import HolderStore
+from testbed.errors import KernelError, TestbedError, UsageError
+from testbed.kernel.apply import apply
+from testbed.kernel.observe import Observation, observe
+from testbed.kernel.programs import run
+from testbed.lab import Lab, from_json, to_json
+from testbed.net.diff import Drift, compare
+from testbed.net.facts import IpAddress, State, Sysctl
+from testbed.plan import listeners, plan
+from testbed.probes.servers import Servers
+from testbed.probes.sockets import inside
+
+PROGRAM_TIMEOUT_S = 10.0
+
+
+class RunningLab:
+    """The lab as it was applied; its methods run in the kernel thread, one at a time."""
+
+    def __init__(self, home: Home, loop: asyncio.AbstractEventLoop) -> None:
+        self.home = home
+        self.store = HolderStore(home)
+        self.servers = Servers(self.store, loop)
+        self.lab: Lab | None = None
+        self.allocations = Allocations()
+        self.state: State = frozenset()
+
+    def described(self) -> Lab:
+        """The lab that was applied.  Raises KernelError before the first `up`."""
+        if self.lab is None:
+            raise KernelError(f"lab '{self.home.lab}' is still coming up")
+        return self.lab
+
+    def adopt(self) -> None:
+        """Take over what an earlier daemon of this lab applied; the kernel is not touched."""
+        try:
+            record = json.loads(self.home.applied.read_text())
+        except FileNotFoundError:
+            return
+        lab, allocations = from_json(record["lab"]), allocations_from_json(record["allocations"])
+        self.lab, self.allocations, self.state = lab, allocations, plan(lab, allocations)
+        self.servers.serve(listeners(lab, allocations))
+
+    def up(self, lab: Lab) -> None:
+        """Change the kernel into what `lab` says.  A failure puts a running lab back."""
+        allocations = allocate(lab, self.allocations)
+        wanted = plan(lab, allocations)
+        serving = listeners(lab, allocations)
+        self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
+        try:
+            self._write(wanted)
+            self.servers.serve(serving)
+        except TestbedError:
+            self._put_back()
+            raise
+        self.lab, self.allocations, self.state = lab, allocations, wanted
+        record = {"lab": to_json(lab), "allocations": allocations_to_json(allocations)}
+        self.home.write(self.home.applied.name, json.dumps(record))
+
+    def _put_back(self) -> None:
+        """The last applied lab once more, when there is one; a new lab's starter ends it anyway."""
+        if self.lab is not None:
+            self._write(self.state)
+            self.servers.serve(listeners(self.lab, self.allocations))
+
+    def _write(self, wanted: State) -> None:
+        found = self.observe(wanted) if self.store.names() else None
+        apply(self.store, wanted, found)
+
+    def observe(self, wanted: State) -> Observation:
+        """What the kernel has now, in every namespace, with the sysctls that are wanted."""
+        sysctls = [fact for fact in wanted if isinstance(fact, Sysctl)]
+        return observe(self.store, sysctls=sysctls)
+
+    def drift(self) -> Drift:
+        """What differs between the plan and the kernel."""
+        return compare(self.state, self.observe(self.state).state)
+
+    def drift_to(self, lab: Lab) -> tuple[Drift, State]:
+        """What `up` of this lab would change, and into what."""
+        wanted = plan(lab, allocate(lab, self.allocations))
+        return compare(wanted, self.observe(wanted).state), wanted
+
+    def require(self, name: str) -> str:
+        """The namespace a name stands for: a hostNetwork pod is in its node's.
+
+        Raises UsageError when there is none.
+        """
+        for place in self.allocations.pods:
+            if place.pod == name and place.host_network:
+                return place.node
+        names = self.store.names()
+        if name not in names:
+            waiting = {pending.pod: pending.reason for pending in self.allocations.pending}
+            if name in waiting:
+                raise UsageError(f"pod '{name}' is Pending: {waiting[name]}")
+            raise UsageError(f"no '{name}' in this lab; there are: {' '.join(sorted(names))}")
+        return name
+
+    def address(self, name: str) -> IpAddress:
+        """An address, or the one a name stands for.  Raises UsageError when there is none."""
+        try:
+            return ip_address(name)
+        except ValueError:
+            pass
+        known = views.addresses(self.described(), self.allocations)
+        if name not in known:
+            self.require(name)
+            raise UsageError(f"'{name}' has no address; these have: {' '.join(sorted(known))}")
+        return IPv4Address(known[name])
+
+    def program(self, place: str, argv: list[str]) -> tuple[int, str]:
+        """A program run in a namespace: its exit code and what it printed."""
+        with inside(self.store, self.require(place)):
+            result = run(argv, timeout_s=PROGRAM_TIMEOUT_S)
+        return result.returncode, result.stdout

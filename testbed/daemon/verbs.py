@@ -1,0 +1,144 @@
+"""What the daemon does when asked: one function a verb, run in the kernel thread."""
+
+import time
+from collections.abc import Callable
+
+from testbed.daemon import slides, views
+from testbed.daemon.protocol import Json
+from testbed.daemon.running import RunningLab
+from testbed.daemon.tour import tour as choose_checks
+from testbed.errors import UsageError
+from testbed.kernel.observe import observe
+from testbed.lab import from_json
+from testbed.mininet import view
+from testbed.net.endpoints import Probed
+from testbed.plan import endpoints
+from testbed.probes.matrix import matrix as probe_matrix
+from testbed.probes.path import path as trace_path
+from testbed.probes.ping import ping as probe_ping
+
+Progress = Callable[[str], None]
+
+
+def up(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
+    """Apply a lab; how much of it there is and how long it took."""
+    start = time.monotonic()
+    running.up(from_json(lab))
+    return {
+        "lab": running.described().name,
+        "namespaces": len(running.store.names()),
+        "pods": len(running.allocations.pods),
+        "pending": [
+            {"pod": pending.pod, "reason": pending.reason}
+            for pending in running.allocations.pending
+        ],
+        "seconds": round(time.monotonic() - start, 3),
+    }
+
+
+def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -> Json:
+    """The objects of a kind, or the one of that name."""
+    lab, allocations = running.described(), running.allocations
+    if kind in views.KERNEL_KINDS:
+        names = [name] if name else sorted(running.store.names())
+        for asked in names:
+            running.require(asked)
+        found = observe(running.store, names).state
+        return views.kernel_rows(kind, found, running.state)
+    rows = views.rows(kind, lab, allocations)
+    chosen = [row for row in rows if row["name"] == name] if name else rows
+    if name and not chosen:
+        raise UsageError(
+            f"no {kind} named '{name}'; there are: {', '.join(r['name'] for r in rows)}"
+        )
+    return chosen
+
+
+def verify(running: RunningLab, progress: Progress) -> Json:
+    """Every difference between the plan and the kernel, each with the reason the fact exists."""
+    running.described()
+    return {**views.drift_rows(running.drift()), "facts": len(running.state)}
+
+
+def diff(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
+    """What `up` of this lab would change, without changing it."""
+    return views.difference(*running.drift_to(from_json(lab)))
+
+
+def ping(
+    running: RunningLab,
+    progress: Progress,
+    *,
+    source: str,
+    destination: str,
+    count: int,
+    timeout_s: float,
+) -> Json:
+    """Echo requests from one place to another; names stand for addresses."""
+    running.require(source)
+    address = running.address(destination)
+    result = probe_ping(running.store, source, address, count=count, timeout_s=timeout_s)
+    return {
+        "source": source,
+        "destination": destination,
+        "address": str(address),
+        "sent": result.sent,
+        "received": result.received,
+        "rtt_ms": list(result.rtt_ms),
+    }
+
+
+def matrix(running: RunningLab, progress: Progress, *, protocol: Probed, timeout_s: float) -> Json:
+    """Every pair of pods probed and compared with the topology's expectations."""
+    lab = running.described()
+    return probe_matrix(
+        running.store,
+        endpoints(lab, running.allocations),
+        protocol,
+        lab.expected,
+        timeout_s=timeout_s,
+    ).to_json()
+
+
+def path(running: RunningLab, progress: Progress, *, source: str, destination: str) -> Json:
+    """The way from one place to another, hop by hop, as each kernel on it answers."""
+    place, address = running.require(source), running.address(destination)
+    return trace_path(running.store, running.state, place, address).to_json()
+
+
+def slide(running: RunningLab, progress: Progress) -> Json:
+    """The topology's slides, each compared with what its command prints on its node."""
+    lab = running.described()
+    values = slides.values(lab, running.allocations, running.state)
+    return [
+        slides.compared(
+            shown,
+            slides.filled(shown, values),
+            running.program(shown.node, shown.command.split())[1],
+        )
+        for shown in lab.slides
+    ]
+
+
+def tour(running: RunningLab, progress: Progress) -> Json:
+    """The checks of the tour, each run with the real program in its place."""
+    checks = choose_checks(running.described(), running.allocations)
+    return [check.result(*running.program(check.place, list(check.argv))) for check in checks]
+
+
+def inside(running: RunningLab, progress: Progress) -> Json:
+    """Pods, nodes, interfaces and links, for a prompt that speaks their names."""
+    nodes = [node.name for cluster in running.described().clusters for node in cluster.nodes]
+    return view.to_json(view.view(running.state, running.allocations.pods, nodes))
+
+
+def heal(running: RunningLab, progress: Progress) -> Json:
+    """Bring the kernel back to what was applied last."""
+    running.up(running.described())
+    return {}
+
+
+VERBS: dict[str, Callable[..., Json]] = {
+    verb.__name__: verb
+    for verb in (up, get, verify, diff, ping, matrix, path, slide, tour, inside, heal)
+}

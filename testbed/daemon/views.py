@@ -1,0 +1,235 @@
+"""What `get` shows: a lab's objects as rows of plain values, each with a `name`.  Pure."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from testbed.allocations import Allocations
+from testbed.eks.limits import max_pods
+from testbed.errors import UsageError
+from testbed.kubernetes.model import Node, Pod
+from testbed.lab import Lab
+from testbed.net.diff import Drift
+from testbed.net.facts import (
+    Address,
+    Chain,
+    Fact,
+    Neighbour,
+    NftChain,
+    Route,
+    Rule,
+    State,
+    Veth,
+)
+from testbed.net.show import show
+from testbed.vpc.addresses import free_addresses
+from testbed.vpc.naming import INTERNET, route_tables
+
+Row = dict[str, Any]
+
+KERNEL_KINDS: dict[str, type[Fact]] = {
+    "rules": Rule,
+    "routes": Route,
+    "neighbours": Neighbour,
+    "chains": Chain,
+    "addresses": Address,
+    "links": Veth,
+}
+
+
+def rows(kind: str, lab: Lab, allocations: Allocations) -> list[Row]:
+    """All objects of a kind.  Raises UsageError with the kinds there are."""
+    if kind not in KINDS:
+        known = ", ".join(sorted([*KINDS, *KERNEL_KINDS]))
+        raise UsageError(f"no kind '{kind}'; the kinds are {known}")
+    return list(KINDS[kind](lab, allocations))
+
+
+def kernel_rows(kind: str, found: State, wanted: State) -> list[Row]:
+    """Kernel objects of a kind as they are now, with the plan's reason for each."""
+    reasons = {fact: fact.why for fact in wanted}
+    facts = [fact for fact in found if isinstance(fact, KERNEL_KINDS[kind])]
+    return [
+        {"name": f"{fact.ns} {show(fact)}", **fact_row(fact), "why": reasons.get(fact, "")}
+        for fact in sorted(facts, key=order)
+    ]
+
+
+def fact_row(fact: Fact) -> Row:
+    """A fact as plain values."""
+    return {"ns": fact.ns, "kind": type(fact).__name__, "text": show(fact), "why": fact.why}
+
+
+def drift_rows(drift: Drift) -> Row:
+    """A drift as plain values; of a changed chain only the rules that differ."""
+    return {
+        "missing": [fact_row(fact) for fact in sorted(drift.missing, key=order)],
+        "extra": [fact_row(fact) for fact in sorted(drift.extra, key=order)],
+        "changed": [
+            _changed_row(found, wanted)
+            for found, wanted in sorted(drift.changed, key=lambda change: order(change.wanted))
+        ],
+    }
+
+
+def _changed_row(found: Fact, wanted: Fact) -> Row:
+    if isinstance(found, Chain | NftChain) and isinstance(wanted, Chain | NftChain):
+        missing = [rule for rule in wanted.rules if rule not in found.rules]
+        extra = [rule for rule in found.rules if rule not in wanted.rules]
+        lines = [
+            *(f"missing: {rule}" for rule in missing),
+            *(f"not planned: {rule}" for rule in extra),
+        ]
+        reasons = [rule.why for rule in missing if rule.why] or [wanted.why]
+        return {
+            **fact_row(wanted),
+            "text": f"{wanted.table} {wanted.name}",
+            "found": "; ".join(lines) or "the same rules in another order",
+            "why": "; ".join(reasons),
+        }
+    return {**fact_row(wanted), "found": show(found)}
+
+
+def difference(drift: Drift, wanted: State) -> Row:
+    """What bringing a drift to nothing writes and removes; the kernel adds what is implied."""
+    written = wanted & {*drift.missing, *(change.wanted for change in drift.changed)}
+    return {
+        "add": [fact_row(fact) for fact in sorted(written, key=order)],
+        "remove": [fact_row(fact) for fact in sorted(drift.extra, key=order)],
+    }
+
+
+def order(fact: Fact) -> tuple[str, str, int, str]:
+    """By namespace, and within it as the tools list such facts."""
+    match fact:
+        case Rule():
+            return fact.ns, type(fact).__name__, fact.priority, show(fact)
+        case Route():
+            return fact.ns, type(fact).__name__, fact.table, show(fact)
+        case _:
+            return fact.ns, type(fact).__name__, 0, show(fact)
+
+
+def _pods(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    placed = {placement.pod: placement for placement in allocations.pods}
+    pending = {pod.pod: pod.reason for pod in allocations.pending}
+    for cluster in lab.clusters:
+        for pod in cluster.pods:
+            place = placed.get(pod.netns)
+            yield {
+                "name": pod.netns,
+                "status": "Running" if place else "Pending",
+                "node": place.node if place else pod.node,
+                "ip": str(place.ip) if place else "",
+                "eni": f"eth{place.device_index}" if place else "",
+                "ports": ",".join(_ports(pod)),
+                "cluster": cluster.name,
+                "reason": pending.get(pod.netns, ""),
+            }
+
+
+def _ports(pod: Pod) -> list[str]:
+    return [str(port) for container in pod.containers for port in container.ports]
+
+
+def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    for cluster in lab.clusters:
+        zones = {
+            subnet.name: subnet.availability_zone
+            for vpc in lab.vpcs
+            if vpc.name == cluster.vpc
+            for subnet in vpc.subnets
+        }
+        for node in cluster.nodes:
+            enis = [eni for eni in allocations.enis if eni.instance == node.name]
+            pods = [place for place in allocations.pods if place.node == node.name]
+            yield {
+                "name": node.name,
+                "type": node.instance_type,
+                "zone": zones[node.subnet],
+                "subnet": node.subnet,
+                "ip": str(enis[0].primary),
+                "publicIp": str(enis[0].public_ip or ""),
+                "enis": len(enis),
+                "pods": f"{len(pods)}/{_max_pods(node)}",
+                "cluster": cluster.name,
+            }
+
+
+def _max_pods(node: Node) -> int:
+    return node.max_pods or max_pods(node.instance_type)
+
+
+def _enis(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    for eni in allocations.enis:
+        yield {
+            "name": eni.id,
+            "instance": eni.instance,
+            "device": f"eth{eni.device_index}",
+            "subnet": eni.subnet,
+            "primary": str(eni.primary),
+            "secondary": [str(address) for address in eni.secondary],
+            "publicIp": str(eni.public_ip or ""),
+            "sourceDestCheck": eni.source_dest_check,
+            "mac": eni.mac,
+            "type": eni.interface_type,
+        }
+
+
+def _subnets(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    for vpc in lab.vpcs:
+        for subnet in vpc.subnets:
+            enis = [e for e in allocations.enis if (e.vpc, e.subnet) == (vpc.name, subnet.name)]
+            yield {
+                "name": subnet.name,
+                "vpc": vpc.name,
+                "cidr": str(subnet.cidr),
+                "zone": subnet.availability_zone,
+                "routeTable": subnet.route_table,
+                "freeAddresses": free_addresses(subnet.cidr)
+                - sum(len(eni.addresses) for eni in enis),
+            }
+
+
+def _vpcs(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    for vpc in lab.vpcs:
+        yield {
+            "name": vpc.name,
+            "cidrs": [str(cidr) for cidr in vpc.cidrs],
+            "subnets": len(vpc.subnets),
+            "natGateways": [gateway.name for gateway in vpc.nat_gateways],
+            "internetGateway": vpc.internet_gateway,
+        }
+
+
+def _route_tables(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    for vpc in lab.vpcs:
+        for table in route_tables(vpc):
+            local = [{"destination": str(cidr), "target": "local"} for cidr in vpc.cidrs]
+            routes = [
+                {"destination": str(e.destination), "target": e.target} for e in table.routes
+            ]
+            yield {
+                "name": table.name,
+                "vpc": vpc.name,
+                "routes": local + routes,
+                "subnets": [s.name for s in vpc.subnets if s.route_table == table.name],
+            }
+
+
+KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
+    "pods": _pods,
+    "nodes": _nodes,
+    "enis": _enis,
+    "subnets": _subnets,
+    "vpcs": _vpcs,
+    "routetables": _route_tables,
+}
+
+
+def addresses(lab: Lab, allocations: Allocations) -> dict[str, str]:
+    """The address each name stands for: pods, nodes, NAT gateways, the internet's first host."""
+    named = {eni.instance: str(eni.primary) for eni in allocations.enis if eni.device_index == 0}
+    named |= {place.pod: str(place.ip) for place in allocations.pods}
+    if lab.internet.hosts:
+        named[INTERNET] = str(lab.internet.hosts[0])
+    return named
