@@ -1,0 +1,244 @@
+"""Mininet's command line with pods' names in it, on a terminal or from a script."""
+
+import os
+import readline
+import select
+import signal
+import sys
+import termios
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from logging import LogRecord
+from pathlib import Path
+from re import compile as pattern
+from typing import Any
+
+from mininet.cli import CLI
+from mininet.log import OUTPUT, StreamHandlerNoNewline, error, lg, output
+
+from testbed.errors import TestbedError
+from testbed.mininet.net import LabNet
+from testbed.mininet.nodes import LabNode
+from testbed.mininet.view import View
+
+Command = Callable[[list[str]], str]  # the words behind its name to the text that is shown
+
+HISTORY = Path("~/.mininet_history")  # mininet.cli
+HISTORY_LINES = 1000
+# A word in which a name stands for an address: client, http://client:8080/path, client:80
+ADDRESSED = pattern(r"(\w+://)?([\w.-]+)([:/].*)?")
+
+
+def prompt(
+    view: View,
+    enter: Callable[[], None],
+    *,
+    restore: Callable[[], object],
+    commands: Mapping[str, Command] | None = None,
+    script: Iterable[str] | None = None,
+) -> None:
+    """Mininet's prompt over a running lab, until the user leaves it.
+
+    enter: moves this process into the lab's namespaces, for good.  restore: brings the kernel back
+    to the plan.  commands: more commands by name; a docstring is its help.  script: lines to run
+    instead of asking; none reads standard input when that is not a terminal.
+    """
+    enter()
+    net = LabNet(view, restore)
+    with _results_on_stdout():
+        cli = _with_commands(commands or {})(net)
+        try:
+            if script is None and cli.isatty():
+                cli.interact()
+            else:
+                cli.read(sys.stdin if script is None else script)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # no ^C leaves a shell behind
+            net.stop()
+
+
+class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
+    """Mininet's commands, less those that reach beyond the lab."""
+
+    identchars = CLI.identchars + "-."  # of a command's first word: web-0, kube-system.coredns-0
+
+    def __init__(self, net: LabNet) -> None:
+        # Mininet's own constructor is the whole session, and its script reader is not ours.
+        self.mn = net
+        self.locals: dict[str, Any] = {"net": net}
+        self.inputFile = None
+        super(CLI, self).__init__()
+
+    def interact(self) -> None:
+        """Ask for commands until `exit`; the terminal is left as it was found."""
+        terminal = termios.tcgetattr(self.stdin)
+        try:
+            with _history():
+                self.run()
+        finally:
+            termios.tcsetattr(self.stdin, termios.TCSADRAIN, terminal)
+
+    def read(self, lines: Iterable[str]) -> bool:
+        """Run commands until the lines end or one leaves; whether one did."""
+        return any(self.onecmd(self.precmd(line).strip()) for line in lines)
+
+    def onecmd(self, line: str) -> bool:
+        """Run one command; what it complains of is shown, and the prompt goes on."""
+        try:
+            return bool(super().onecmd(line))
+        except TestbedError as problem:
+            error(f"*** {problem}\n")
+            return False
+
+    def default(self, line: str) -> None:
+        """`web-0 ping client`: a command in a place, with addresses instead of names."""
+        first, words, line = self.parseline(line)
+        if first not in self.mn:
+            error(f"*** Unknown command: {line}\n")
+        elif not words:
+            error(f"*** Please enter a command for node: {first} <cmd>\n")
+        else:
+            node = self.mn[first]
+            node.sendCmd(self.addressed(words))
+            self.waitForNode(node)
+
+    def addressed(self, words: str) -> str:
+        """A command with the addresses of the places its arguments name."""
+        program, *arguments = words.split(" ")
+        return " ".join([program, *map(self._addressed, arguments)])
+
+    def _addressed(self, word: str) -> str:
+        parts = ADDRESSED.fullmatch(word)
+        node = self.mn.nameToNode.get(parts[2]) if parts else None
+        if parts is None or node is None or not node.intfs:
+            return word
+        return f"{parts[1] or ''}{node.IP() or parts[2]}{parts[3] or ''}"
+
+    def waitForNode(self, node: LabNode) -> None:
+        """Show what a command prints until it ends.
+
+        On a terminal what is typed meanwhile goes to the command, and ^C interrupts it.
+        """
+        typed = False
+        ready = select.poll()
+        ready.register(node.stdout, select.POLLIN)
+        with self._keys_at_once(ready) as keyboard:
+            while node.waiting:
+                try:
+                    for file, _ in ready.poll():
+                        if file == keyboard:
+                            typed = True
+                            os.write(node.stdin.fileno(), os.read(keyboard, 1024))
+                        else:
+                            output(node.monitor().replace("\r\n", "\n"))
+                except KeyboardInterrupt:
+                    node.sendInt()
+            if typed:
+                node.settle()
+
+    @contextmanager
+    def _keys_at_once(self, ready: select.poll) -> Iterator[int]:
+        """The terminal hands over every key as it comes; nothing where there is no terminal."""
+        if not self.isatty():
+            yield -1
+            return
+        keyboard = self.stdin.fileno()
+        before = termios.tcgetattr(keyboard)
+        during = termios.tcgetattr(keyboard)
+        during[3] &= ~termios.ICANON
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, during)
+        ready.register(keyboard, select.POLLIN)
+        try:
+            yield keyboard
+        finally:
+            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+    def do_net(self, _line: str) -> None:
+        """List network connections."""
+        for node in self.mn.values():
+            ends = [f"{intf}:{_peer(intf)}" for intf in node.intfList()]
+            output(f"{' '.join([node.name, *ends])}\n")
+
+    def do_source(self, line: str) -> bool:
+        """Read commands from a file.  Usage: source <file>"""
+        try:
+            return self.read(Path(line).read_text(encoding="utf-8").splitlines())
+        except OSError as problem:
+            error(f"*** {line}: {problem.strerror}\n")
+            return False
+
+    def do_xterm(self, line: str, term: str = "xterm") -> None:
+        """How to get a terminal in a place."""
+        error(f"*** in a terminal of your own: testbed shell {line or 'web-0'}\n")
+
+    do_x = do_gterm = do_xterm
+
+    def do_switch(self, line: str) -> None:
+        """How to break something instead."""
+        error("*** instances and routers keep running; `link node-1 vpc-main down` cuts one off\n")
+
+    def completenames(self, text: str, *_: Any) -> list[str]:
+        """Commands and places that begin so."""
+        return [*super().completenames(text), *self.completedefault(text)]
+
+    def completedefault(self, text: str, *_: Any) -> list[str]:
+        """Places that begin so."""
+        return [name for name in self.mn if name.startswith(text)]
+
+    def preloop(self) -> None:
+        """Let the Tab key complete names with hyphens and dots."""
+        readline.set_completer_delims(" \t\n/:")
+
+
+def _peer(intf: Any) -> str:
+    """What is at the other end of an interface: `node-1/eni5c1a7e1f0bb`."""
+    if intf.link is None:
+        return ""
+    peer = intf.link.intf2 if intf.link.intf1 is intf else intf.link.intf1
+    return f"{peer.node}/{peer}"
+
+
+def _with_commands(commands: Mapping[str, Command]) -> type[LabCli]:
+    """The command line with more commands, which then show up in `help` and completion too."""
+    return type("Cli", (LabCli,), {f"do_{name}": _verb(run) for name, run in commands.items()})
+
+
+def _verb(run: Command) -> Callable[[LabCli, str], None]:
+    def do(_: LabCli, line: str) -> None:
+        text = run(line.split())
+        output(text if not text or text.endswith("\n") else f"{text}\n")
+
+    do.__doc__ = run.__doc__
+    return do
+
+
+@contextmanager
+def _history() -> Iterator[None]:
+    """Earlier commands are there, and later sessions will find these."""
+    file = HISTORY.expanduser()
+    with suppress(OSError):
+        readline.read_history_file(file)
+    readline.set_history_length(HISTORY_LINES)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            readline.write_history_file(file)
+
+
+class _Streams(StreamHandlerNoNewline):  # type: ignore[misc]  # mininet is untyped
+    """Mininet's messages: what commands print to standard output, complaints to standard error."""
+
+    def emit(self, record: LogRecord) -> None:
+        self.stream = sys.stdout if record.levelno <= OUTPUT else sys.stderr
+        super().emit(record)
+
+
+@contextmanager
+def _results_on_stdout() -> Iterator[None]:
+    """Mininet writes everything to standard error; here results can be piped."""
+    handlers, lg.handlers = lg.handlers, [_Streams()]
+    try:
+        yield
+    finally:
+        lg.handlers = handlers
