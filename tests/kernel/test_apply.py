@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from pyroute2 import IPRoute
 
 from testbed.errors import KernelError
@@ -24,6 +26,7 @@ from testbed.net.facts import (
     BridgePort,
     Chain,
     ChainRule,
+    Fact,
     Fdb,
     Foreign,
     Neighbour,
@@ -100,9 +103,7 @@ VPC: State = frozenset(
         BridgePort(ns="vpc", dev="n1-e1", bridge="private-a", hairpin=True),
         Fdb(ns="vpc", dev="n1-e0", mac="02:00:00:00:00:03"),
         Address(ns="vpc", dev="private-a", ip=IPv4Interface("10.0.1.1/32")),
-        Neighbour(
-            ns="vpc", dev="private-a", ip=IPv4Address("10.0.1.4"), mac="02:00:00:00:00:03"
-        ),
+        Neighbour(ns="vpc", dev="private-a", ip=IPv4Address("10.0.1.4"), mac="02:00:00:00:00:03"),
     }
 )
 LAB = POD | NODE | VPC
@@ -274,11 +275,11 @@ def test_every_link_and_its_peer_are_up_and_pass_packets(lab: LocalStore) -> Non
     [
         ("n1", "ip rule del pref 1536"),
         ("n1", "ip rule flush"),
-        ("n1", "ip rule add pref 512 to 10.0.1.5 lookup main"),
+        ("n1", "ip rule add pref 1536 from 10.0.1.5 to 10.9.0.0/16 lookup 2"),
         ("n1", "ip rule add pref 600 blackhole"),
         ("n1", "ip route flush table 2"),
         ("n1", "ip route del 10.0.1.0/24"),
-        ("n1", "ip route add 10.0.1.0/24 dev eth1 proto kernel scope link src 10.0.1.6"),
+        ("n1", "ip route append 10.0.1.0/24 dev eth1 proto kernel src 10.0.1.6"),
         ("n1", "ip route append default dev eth1 metric 512"),
         ("n1", "ip route add 10.7.0.0/16 nexthop dev eth0 nexthop dev eth1"),
         ("n1", "ip addr flush dev eth0"),
@@ -288,7 +289,7 @@ def test_every_link_and_its_peer_are_up_and_pass_packets(lab: LocalStore) -> Non
         ("n1", "ip link del eni1"),
         ("n1", "ip link set eni1 down name lost"),
         ("n1", "ip link add vx type vxlan id 5 dstport 4789"),
-        ("n1", "ip link add a type veth peer name b"),
+        ("n1", "ip link add name v1 type veth peer name v2"),
         ("n1", "sysctl -w net.ipv4.ip_forward=0"),
         ("pod", "ip link set eth0 address 02:00:00:00:77:77"),
         ("pod", "ip link set eth0 mtu 1400"),
@@ -307,6 +308,33 @@ def test_what_somebody_broke_is_seen_and_healed(lab: LocalStore, ns: str, comman
     change(lab, LAB)
 
     assert drift(lab, LAB) == Drift()
+
+
+def test_equal_rules_are_written_and_removed_one_by_one(lab: LocalStore) -> None:
+    """The kernel takes them from programs that do not ask it for NLM_F_EXCL."""
+    again = Rule(ns="n1", priority=512, dst=POD_NET, table=254, copy=1)
+
+    change(lab, LAB | {again})
+    assert printed(lab, "n1", "ip", "rule").count("512:\tfrom all to 10.0.1.5 lookup main") == 2
+    assert drift(lab, LAB) == Drift(extra=frozenset({again}))
+    change(lab, LAB)
+
+    assert drift(lab, LAB) == Drift()
+
+
+def test_two_devices_in_one_subnet_have_a_connected_route_each(store: LocalStore) -> None:
+    """As on any Linux with two ENIs in a subnet: equal routes that differ in the device alone."""
+    wanted = (NODE | VPC) - {
+        fact for fact in NODE if isinstance(fact, Address) and fact.dev == "eth1"
+    } | {Address(ns="n1", dev="eth1", ip=IPv4Interface("10.0.1.6/24"))}
+    wanted = frozenset(wanted)
+    apply(store, wanted)
+
+    assert drift(store, wanted) == Drift()
+    printed(store, "n1", "ip", "route", "del", "10.0.1.0/24", "dev", "eth1")
+    change(store, wanted)
+
+    assert drift(store, wanted) == Drift()
 
 
 def test_a_foreign_object_is_shown_by_name(lab: LocalStore) -> None:
@@ -331,7 +359,7 @@ def test_a_pod_comes_and_goes_and_comes_again_under_its_old_names(lab: LocalStor
 
 
 def test_a_pod_comes_again_without_anybody_having_looked(lab: LocalStore) -> None:
-    """What apply returned stands for an observation: the daemon need not read the lab each time."""
+    """What apply returned stands for an observation: the lab need not be read each time."""
     found = Observation(LAB | implied(LAB), observe(lab).indexes)
     without_pod = LAB - POD
 
@@ -365,6 +393,45 @@ def test_changed_values_are_written_in_place(lab: LocalStore) -> None:
 
     assert drift(lab, wanted) == Drift()
     assert observe(lab).indexes == before
+
+
+def part(chosen: set[Fact]) -> State:
+    """What of some facts can be: veths with both ends, and what stands on a link that is there."""
+    names = {fact.ns for fact in chosen if isinstance(fact, Netns)}
+    kept = {fact for fact in chosen if fact.ns in names}
+    links = {(fact.ns, fact.name): fact for fact in kept if isinstance(fact, Veth | Bridge)}
+    for veth in (fact for fact in links.values() if isinstance(fact, Veth)):
+        if (veth.peer_ns, veth.peer) not in links:
+            kept -= {veth}
+    devices = {(fact.ns, fact.name) for fact in kept if isinstance(fact, Veth | Bridge)}
+    standing = {
+        fact
+        for fact in kept
+        if not getattr(fact, "dev", "") or (fact.ns, getattr(fact, "dev", "")) in devices
+    }
+    ports = {fact for fact in standing if isinstance(fact, BridgePort)}
+    lost = {port for port in ports if (port.ns, port.bridge) not in devices}
+    lost_devices = {port.dev for port in LAB if isinstance(port, BridgePort)} - {
+        port.dev for port in ports - lost
+    }
+    addresses = {fact.ns for fact in standing if isinstance(fact, Address)}
+    return frozenset(
+        fact
+        for fact in standing - lost
+        if not (isinstance(fact, Fdb) and fact.dev in lost_devices)
+        and not (isinstance(fact, Route) and (fact.via or fact.src))
+        and not (isinstance(fact, Neighbour) and fact.ns not in addresses)
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(some.lists(some.sets(some.sampled_from(sorted(LAB, key=repr))), min_size=2, max_size=3))
+def test_any_part_of_the_lab_turns_into_any_other_part(parts: list[set[Fact]]) -> None:
+    with LocalStore() as store:
+        for wanted in map(part, parts):
+            change(store, wanted)
+
+            assert drift(store, wanted) == Drift()
 
 
 def test_rule_sets_are_written_and_read_with_the_rest(lab: LocalStore) -> None:

@@ -161,7 +161,9 @@ def test_what_no_fact_can_say_is_foreign_and_its_own_body_removes_it() -> None:
 def test_the_nth_of_equal_rules_carries_its_number() -> None:
     rule = Rule(ns="n1", priority=512, table=254)
 
-    assert [fact.copy for fact in decode.complete([rule, rule, rule]) if isinstance(fact, Rule)] == [
+    assert [
+        fact.copy for fact in decode.complete([rule, rule, rule]) if isinstance(fact, Rule)
+    ] == [
         0,
         1,
         2,
@@ -187,7 +189,9 @@ def dumped(body: bytes, *extra: bytes) -> Message:
 
 
 def test_both_ends_of_a_veth_are_found_by_each_others_numbers() -> None:
-    near = Veth(ns="pod", name="eth0", peer_ns="n1", peer="eni1", mac="02:00:00:00:00:01", mtu=9001)
+    near = Veth(
+        ns="pod", name="eth0", peer_ns="n1", peer="eni1", mac="02:00:00:00:00:01", mtu=9001
+    )
     far = Veth(ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac="02:00:00:00:00:02", mtu=1500)
     request = next(messages(encode_links.new_veth(near, far, 5, 9, far_netns=3))).body
     info = attributes(attributes(request, 16)[uapi.IFLA_LINKINFO])
@@ -201,9 +205,7 @@ def test_both_ends_of_a_veth_are_found_by_each_others_numbers() -> None:
     assert (first.index, second.index) == (5, 9)
     peers = Peers([first, second])
     assert list(link_facts([first], peers)) == [near]
-    down = Veth(
-        ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac=far.mac, mtu=1500, up=False
-    )
+    down = Veth(ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac=far.mac, mtu=1500, up=False)
     assert list(link_facts([second], peers)) == [down]  # its own namespace sets it up
     assert attributes(peer, 16)[uapi.IFLA_NET_NS_FD] == struct.pack("=I", 3)
 
@@ -231,7 +233,9 @@ def test_a_links_other_kinds_are_its_namespace_a_bridge_or_foreign() -> None:
     found = [
         Link(ns="n1", index=1, name="lo", up=False),
         Link(ns="n1", index=2, name="tunl0", up=False, kind="ipip"),
-        Link(ns="n1", index=3, name="br", up=True, kind="bridge", mac="02:00:00:00:00:09", mtu=9001),
+        Link(
+            ns="n1", index=3, name="br", up=True, kind="bridge", mac="02:00:00:00:00:09", mtu=9001
+        ),
         Link(ns="n1", index=4, name="vx", up=True, kind="vxlan"),
     ]
 
@@ -262,7 +266,7 @@ def test_a_devices_sysctls_are_read_out_of_its_dump() -> None:
 
 
 def test_only_sysctls_that_netlink_sets_completely_are_written_by_it() -> None:
-    """`forwarding` also switches off large receive offload; netlink would only store the number."""
+    """`forwarding` also switches large receive offload off; netlink only stores the number."""
     strict = Sysctl(ns="n1", name="net.ipv4.conf.eth0.rp_filter", value="1")
     forwarding = Sysctl(ns="n1", name="net.ipv4.conf.eth0.forwarding", value="1")
 

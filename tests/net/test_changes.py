@@ -25,13 +25,13 @@ from testbed.net.order import removing_order, writing_order
 POD = Netns(ns="pod")
 NODE = Netns(ns="n1")
 POD_END = Veth(ns="pod", name="eth0", peer_ns="n1", peer="eni1", mac="02:00:00:00:00:01", mtu=9001)
-NODE_END = Veth(ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac="02:00:00:00:00:02", mtu=9001)
+NODE_END = Veth(
+    ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac="02:00:00:00:00:02", mtu=9001
+)
 POD_ADDRESS = Address(ns="pod", dev="eth0", ip=IPv4Interface("10.0.1.5/32"))
 TO_GATEWAY = Route(ns="pod", dst=IPv4Network("169.254.1.1/32"), dev="eth0", scope="link")
 DEFAULT = Route(ns="pod", dst=ANYWHERE, dev="eth0", via=IPv4Address("169.254.1.1"))
-GATEWAY = Neighbour(
-    ns="pod", dev="eth0", ip=IPv4Address("169.254.1.1"), mac="02:00:00:00:00:02"
-)
+GATEWAY = Neighbour(ns="pod", dev="eth0", ip=IPv4Address("169.254.1.1"), mac="02:00:00:00:00:02")
 TO_POD = Route(ns="n1", dst=IPv4Network("10.0.1.5/32"), dev="eni1", scope="link")
 FROM_POD = Rule(ns="n1", priority=1536, src=IPv4Network("10.0.1.5/32"), table=2)
 LAB: State = frozenset(
