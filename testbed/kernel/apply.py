@@ -96,7 +96,7 @@ def _set(ns: str, settings: Iterable[Sysctl]) -> None:
 
 
 def _reach(fact: Sysctl) -> tuple[int, str]:
-    """Sysctls that set others too come first: ip_forward, then `all`, then `default`."""
+    """Sysctls that set others too come first: ip_forward, then those of `all` devices."""
     wide = ("net.ipv4.ip_forward", "net.ipv4.conf.all.", "net.ipv6.conf.all.")
     reach = [place for place, prefix in enumerate(wide) if fact.name.startswith(prefix)]
     return (reach or [len(wide)])[0], fact.name

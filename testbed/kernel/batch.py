@@ -96,7 +96,7 @@ def writing(
 
     netns: gives a descriptor of a namespace.
     """
-    indexes = wiring.indexes[ns]
+    indexes = wiring.indexes.get(ns, {})
     requests: list[Request] = []
     for fact in facts:
         match fact:

@@ -46,6 +46,7 @@ _INTERNED = 1 << 16  # addresses remembered, so that equal ones are one object
 _KINDS = {number: name for name, number in uapi.ROUTE_KINDS.items()}
 _PROTOCOLS = {number: name for name, number in uapi.ROUTE_PROTOCOLS.items()}
 _SCOPES = {number: name for name, number in uapi.ROUTE_SCOPES.items()}
+_ACTIONS = {number: name for name, number in uapi.RULE_ACTIONS.items()}
 
 _ROUTE_ATTRIBUTES = frozenset(
     {
@@ -129,10 +130,11 @@ def route(ns: str, body: bytes, names: Names) -> Fact | None:
     if table == LOCAL:
         return None
     dst = network(family, found.get(uapi.RTA_DST, b""), length)
-    unknown = found.keys() - _ROUTE_ATTRIBUTES
-    if source or tos or unknown or scope not in _SCOPES or kind not in _KINDS:
-        words = f"{dst} table {table} with attributes {sorted(unknown)}"
-        return Foreign(ns=ns, kind="route", text=words, message=body)
+    more = _words(uapi.OTHER_ROUTE_ATTRIBUTES, found.keys() - _ROUTE_ATTRIBUTES)
+    more += ["tos"] if tos else []
+    if more or source or scope not in _SCOPES or kind not in _KINDS:
+        words = [f"{dst} table {table}", *more]
+        return Foreign(ns=ns, kind="route", text=" ".join(words), message=body)
     return Route(
         ns=ns,
         dst=dst,
@@ -155,12 +157,14 @@ def rule(ns: str, body: bytes, _: Names) -> Fact:
     if uapi.FRA_TABLE in found:
         table = u32(found[uapi.FRA_TABLE])
     priority = u32(found[uapi.FRA_PRIORITY]) if uapi.FRA_PRIORITY in found else 0
-    unknown = found.keys() - _RULE_ATTRIBUTES
-    suppressed = found.get(uapi.FRA_SUPPRESS_PREFIXLEN, _NO_SUPPRESSION) != _NO_SUPPRESSION
-    inverted = flags & uapi.FIB_RULE_INVERT
-    if action != uapi.FR_ACT_TO_TBL or tos or unknown or suppressed or inverted:
-        words = f"{priority}: action {action} table {table} with attributes {sorted(unknown)}"
-        return Foreign(ns=ns, kind="rule", text=words, message=body)
+    more = _words(uapi.OTHER_RULE_ATTRIBUTES, found.keys() - _RULE_ATTRIBUTES)
+    if found.get(uapi.FRA_SUPPRESS_PREFIXLEN, _NO_SUPPRESSION) != _NO_SUPPRESSION:
+        more.append("suppress_prefixlength")
+    more += ["tos"] if tos else []
+    more += ["not"] if flags & uapi.FIB_RULE_INVERT else []
+    if more or action != uapi.RULE_ACTIONS["lookup"]:
+        words = [f"{priority}:", _ACTIONS.get(action, str(action)), *more]
+        return Foreign(ns=ns, kind="rule", text=" ".join(words), message=body)
     return Rule(
         ns=ns,
         priority=priority,
@@ -209,6 +213,10 @@ def network(family: int, packed: bytes, length: int) -> IpNetwork:
     if family == AF_INET:
         return IPv4Network((packed or bytes(4), length))
     return IPv6Network((packed or bytes(16), length))
+
+
+def _words(names: Mapping[int, str], attributes: Iterable[int]) -> list[str]:
+    return [names.get(kind, f"attribute {kind}") for kind in sorted(attributes)]
 
 
 def _optional(family: int, packed: bytes | None) -> IpAddress | None:

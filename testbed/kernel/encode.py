@@ -211,7 +211,7 @@ def _route(fact: Route, indexes: Indexes) -> bytes:
 
 
 def _protocol(name: str) -> int:
-    """Names are /etc/iproute2/rt_protos's; there are more than the kernel has: they are numbers."""
+    """The number of a route's protocol; one without a name is given as its number."""
     return int(name) if name.isdecimal() else uapi.ROUTE_PROTOCOLS[name]
 
 
@@ -220,7 +220,7 @@ def _rule(fact: Rule) -> bytes:
     to, source = fact.dst.prefixlen, fact.src.prefixlen
     family = AF_INET6 if 6 in (fact.dst.version, fact.src.version) else AF_INET
     table = fact.table if small else uapi.RT_TABLE_UNSPEC
-    body = _RULE.pack(family, to, source, 0, table, 0, 0, uapi.FR_ACT_TO_TBL, 0)
+    body = _RULE.pack(family, to, source, 0, table, 0, 0, uapi.RULE_ACTIONS["lookup"], 0)
     body += attribute_u32(uapi.FRA_PRIORITY, fact.priority)
     if to:
         body += attribute(uapi.FRA_DST, fact.dst.network_address.packed)

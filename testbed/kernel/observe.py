@@ -25,7 +25,10 @@ _NFTABLES = uapi.NFNL_SUBSYS_NFTABLES << 8
 
 @dataclass(frozen=True)
 class Observation:
-    """What was found: facts, and the numbers of all links."""
+    """What was found: facts, and the numbers of all links.
+
+    New links get numbers above these: to apply to a part of a lab, give the numbers of all of it.
+    """
 
     state: State = frozenset()
     indexes: Mapping[LinkName, int] = field(default_factory=dict)

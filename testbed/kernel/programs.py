@@ -15,9 +15,11 @@ PACKAGES = {
     "ip": "iproute2",
     "iptables-nft-restore": "iptables",
     "iptables-nft-save": "iptables",
+    "modprobe": "kmod",
     "nft": "nftables",
     "ping": "iputils-ping",
     "tcpdump": "tcpdump",
+    "traceroute": "traceroute",
 }
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # an ordinary user's PATH has no sbin on Debian
 

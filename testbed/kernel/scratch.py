@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +33,9 @@ def in_child(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
     """
     answers, answer = os.pipe()
     sys.stdout.flush()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork beside other threads
+        child = os.fork()
     if child == 0:
         _answer(work, answer)
     os.close(answer)

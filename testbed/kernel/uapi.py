@@ -97,7 +97,6 @@ FRA_SUPPRESS_PREFIXLEN = 14
 FRA_TABLE = 15
 FRA_FWMASK = 16
 FRA_PROTOCOL = 21
-FR_ACT_TO_TBL = 1
 FIB_RULE_INVERT = 0x2
 
 # netfilter/nfnetlink.h, netfilter/nf_tables.h
@@ -130,3 +129,33 @@ ROUTE_PROTOCOLS = {
 }
 ROUTE_SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 RT_TABLE_UNSPEC = 0
+
+# actions of rules and attributes of rules and routes that no fact has, as `ip` names them
+RULE_ACTIONS = {
+    "lookup": 1,
+    "goto": 2,
+    "nop": 3,
+    "blackhole": 6,
+    "unreachable": 7,
+    "prohibit": 8,
+}
+OTHER_ROUTE_ATTRIBUTES = {
+    8: "metrics",
+    9: "nexthop",
+    11: "realms",
+    18: "via",
+    22: "encap",
+    30: "nhid",
+}
+OTHER_RULE_ATTRIBUTES = {
+    4: "goto",
+    11: "realms",
+    12: "tun_id",
+    13: "suppress_ifgroup",
+    17: "oif",
+    19: "l3mdev",
+    20: "uidrange",
+    22: "ipproto",
+    23: "sport",
+    24: "dport",
+}

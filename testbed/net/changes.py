@@ -58,6 +58,7 @@ def changes(wanted: State, found: State) -> Changes:
     touched = _touched(removed, drift, links, staying)
     again = expected & removed | _on(touched, expected)
     written = drift.missing.union((change.wanted for change in drift.changed), again)
+    written |= _device_sysctls(written, expected)
     different = written | drift.extra
     return Changes(
         created=there - here,
@@ -134,23 +135,29 @@ def _covered_rules(removed: State, found: State) -> State:
     It removes the first that agrees in what the request names: `ip rule del pref 1536 from POD
     lookup 2` may hit `1536: from POD to 10.10.0.0/16 lookup 2`.
     """
-    general = [fact for fact in removed if isinstance(fact, Rule)]
+    general: dict[tuple[str, int, int], list[Rule]] = {}
+    for fact in removed:
+        if isinstance(fact, Rule):
+            general.setdefault((fact.ns, fact.priority, fact.table), []).append(fact)
     if not general:
         return frozenset()
-    rules = [fact for fact in found if isinstance(fact, Rule)]
-    return frozenset(rule for rule in rules if any(_covers(fact, rule) for fact in general))
+    return frozenset(
+        rule
+        for rule in found
+        if isinstance(rule, Rule)
+        and any(
+            _covers(one, rule) for one in general.get((rule.ns, rule.priority, rule.table), ())
+        )
+    )
 
 
 def _covers(general: Rule, rule: Rule) -> bool:
-    same = (general.ns, general.priority, general.table) == (rule.ns, rule.priority, rule.table)
-    return same and all(
-        mine in (unset, its)
-        for mine, its, unset in (
-            (general.src, rule.src, ANYWHERE),
-            (general.dst, rule.dst, ANYWHERE),
-            (general.fwmark, rule.fwmark, 0),
-            (general.iif, rule.iif, ""),
-        )
+    """Whether a rule has all that another one of its priority and table names."""
+    return (
+        general.src in (ANYWHERE, rule.src)
+        and general.dst in (ANYWHERE, rule.dst)
+        and general.fwmark in (0, rule.fwmark)
+        and general.iif in ("", rule.iif)
     )
 
 
@@ -167,6 +174,16 @@ def _touched(
                     touched.add((after.ns, after.name))
     ports = (fact for fact in links.ports if (fact.ns, fact.bridge) in touched)
     return frozenset(touched | {(port.ns, port.dev) for port in ports})
+
+
+def _device_sysctls(written: State, expected: State) -> State:
+    """Those of namespaces in which a wider one is written: `all` and ip_forward set them too."""
+    wide = {fact.ns for fact in written if isinstance(fact, Sysctl) and not fact.dev}
+    if not wide:
+        return frozenset()
+    return frozenset(
+        fact for fact in expected if isinstance(fact, Sysctl) and fact.ns in wide and fact.dev
+    )
 
 
 def _on(devices: frozenset[LinkName], state: State) -> State:

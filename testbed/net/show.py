@@ -14,6 +14,7 @@ from testbed.net.facts import (
     ChainPiece,
     Fact,
     Fdb,
+    Foreign,
     IpNetwork,
     Neighbour,
     Netns,
@@ -37,17 +38,18 @@ def show(fact: Fact) -> str:
 
 @show.register
 def _(fact: Netns) -> str:
-    return f"netns {fact.ns}"
+    return f"netns {fact.ns}" if fact.up else f"netns {fact.ns}, lo: {_state(fact.up)}"
 
 
 @show.register
 def _(fact: Veth) -> str:
-    return f"{fact.name}@{fact.peer_ns}/{fact.peer}: mtu {fact.mtu} state UP link/ether {fact.mac}"
+    state = _state(fact.up)
+    return f"{fact.name}@{fact.peer_ns}/{fact.peer}: mtu {fact.mtu} {state} link/ether {fact.mac}"
 
 
 @show.register
 def _(fact: Bridge) -> str:
-    return f"{fact.name}: bridge mtu {fact.mtu} state UP link/ether {fact.mac}"
+    return f"{fact.name}: bridge mtu {fact.mtu} {_state(fact.up)} link/ether {fact.mac}"
 
 
 @show.register
@@ -113,6 +115,11 @@ def _(fact: Sysctl) -> str:
 
 
 @show.register
+def _(fact: Foreign) -> str:
+    return f"{fact.kind} {fact.text}"
+
+
+@show.register
 def _(fact: Chain | ChainPiece) -> str:
     name = fact.name if isinstance(fact, Chain) else fact.chain
     lines = [
@@ -138,6 +145,10 @@ def _(fact: NftElement) -> str:
 def _(fact: NftChain) -> str:
     head = f"chain {fact.family} {fact.table} {fact.name} {fact.hook}".rstrip()
     return "\n".join([head, *(f"\t{rule}" for rule in fact.rules)])
+
+
+def _state(up: bool) -> str:
+    return "state UP" if up else "state DOWN"
 
 
 def table_name(table: int) -> str:

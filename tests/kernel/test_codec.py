@@ -153,7 +153,7 @@ def test_what_no_fact_can_say_is_foreign_and_its_own_body_removes_it() -> None:
 
     assert isinstance(fact, Foreign)
     assert fact.kind == "rule"
-    assert "[24]" in fact.text
+    assert fact.text == "100: lookup dport"
     request = next(messages(encode.removed(fact, INDEXES)))
     assert (request.kind, request.body) == (uapi.RTM_DELRULE, body)
 

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from testbed.net.changes import changes
+from testbed.net.changes import Changes, changes
 from testbed.net.diff import implied
 from testbed.net.facts import (
     ANYWHERE,
@@ -67,9 +67,7 @@ def test_a_new_lab_is_written_from_its_namespaces_up() -> None:
 
 
 def test_nothing_is_done_when_nothing_differs() -> None:
-    todo = changes(LAB, up(LAB))
-
-    assert (todo.created, todo.dropped, todo.removed, todo.written) == (set(), set(), {}, {})
+    assert changes(LAB, up(LAB)) == Changes()
 
 
 def test_a_pod_that_goes_takes_its_link_along_and_leaves_no_route_or_rule() -> None:
@@ -166,6 +164,18 @@ def test_a_device_made_anew_gets_its_sysctls_back() -> None:
 
     assert strict in todo.written["n1"]
     assert forward not in todo.written["n1"]
+
+
+def test_a_wide_sysctl_lets_the_devices_own_ones_be_written_again() -> None:
+    """`net.ipv6.conf.all.forwarding=1` sets it on every device, also where 0 is wanted."""
+    every = Sysctl(ns="n1", name="net.ipv6.conf.all.forwarding", value="1")
+    own = Sysctl(ns="n1", name="net.ipv6.conf.eni1.forwarding", value="0")
+    switched_off = Sysctl(ns="n1", name="net.ipv6.conf.all.forwarding", value="0")
+    wanted = LAB | {every, own}
+
+    todo = changes(wanted, up(wanted) - {every} | {switched_off})
+
+    assert set(todo.written["n1"]) == {every, own}
 
 
 def test_rule_sets_are_named_by_namespace_and_are_no_part_of_the_batch() -> None:
