@@ -68,7 +68,7 @@ class RunningLab:
         self.home.write(self.home.applied.name, json.dumps(record))
 
     def _put_back(self) -> None:
-        """The last applied lab once more, when there is one; a new lab's starter ends it anyway."""
+        """The last applied lab once more, if there is one; a new one is ended by its starter."""
         if self.lab is not None:
             self._write(self.state)
             self.servers.serve(listeners(self.lab, self.allocations))

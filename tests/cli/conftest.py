@@ -1,0 +1,114 @@
+"""A small topology under a name of its own, and the command line as users run it."""
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.daemon.home import Home
+
+TOPOLOGY = """\
+testbed: v1
+name: {name}
+vpcs:
+  main:
+    cidrs: [10.0.0.0/16]
+    subnets:
+      a: {{ cidr: 10.0.1.0/24, availabilityZone: us-west-2a }}
+      b: {{ cidr: 10.0.2.0/24, availabilityZone: us-west-2b }}
+clusters:
+  eks:
+    vpc: main
+    nodes:
+      node-1: {{ subnet: a, instanceType: t3.small }}
+      node-2: {{ subnet: b, instanceType: t3.small }}
+    pods:
+      web: {{ replicas: 2, node: node-1 }}
+      client: {{ node: node-2 }}
+"""
+
+
+class Commands:
+    """The command line against one lab that no other test has."""
+
+    def __init__(self, directory: Path) -> None:
+        self.name = f"test-{os.getpid()}-{abs(hash(directory)) % 10_000}"
+        self.file = directory / "lab.yaml"
+        self.file.write_text(TOPOLOGY.format(name=self.name))
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """A verb, started."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "testbed", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def run(self, *words: str, code: int = 0, stdin: str = "") -> str:
+        """What a verb prints; its exit code is as expected."""
+        process = self.start(*words)
+        output, errors = process.communicate(stdin, timeout=60)
+        assert process.returncode == code, f"{words}: {process.returncode}\n{output}\n{errors}"
+        return output + errors if code else output
+
+    def on(self, verb: str, *words: str, code: int = 0, stdin: str = "") -> str:
+        """A verb on this lab."""
+        return self.run(verb, "-l", self.name, *words, code=code, stdin=stdin)
+
+    def up(self) -> str:
+        """The lab, up."""
+        return self.run("up", str(self.file))
+
+    def down(self) -> str:
+        """The lab, down."""
+        return self.run("down", self.name)
+
+    def running(self) -> bool:
+        """Whether `ls` has the lab."""
+        return self.name in [row["name"] for row in json.loads(self.run("ls", "-o", "json"))]
+
+    def daemon(self) -> int:
+        """The daemon's process id on the host."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(Home(self.name).socket))
+            size = struct.calcsize("3i")
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return int(struct.unpack("3i", credentials)[0])
+
+    def kill_daemon(self) -> None:
+        """End the daemon as a crash would, and wait until it is gone."""
+        handle = os.pidfd_open(self.daemon())
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        assert poll.poll(10_000), "the daemon does not end"
+        os.close(handle)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    """Commands on a lab that is gone after the test."""
+    given = Commands(tmp_path)
+    yield given
+    given.down()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Commands on a lab that is up, for tests that leave it as it is."""
+    given = Commands(tmp_path_factory.mktemp("lab"))
+    given.up()
+    yield given
+    given.down()

@@ -1,0 +1,66 @@
+"""get, ping, path, matrix, verify, validate, schema: what they print and how they end."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Commands
+
+pytestmark = pytest.mark.kernel
+
+LAB_KINDS = ["pods", "nodes", "enis", "subnets", "vpcs", "routetables"]
+KERNEL_KINDS = ["rules", "routes", "neighbours", "chains", "addresses", "links"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [*LAB_KINDS, *KERNEL_KINDS],
+)
+def test_every_kind_is_a_list_of_objects_with_names(lab: Commands, kind: str) -> None:
+    rows = json.loads(lab.on("get", kind, "-o", "json"))
+
+    assert rows
+    assert all(row["name"] for row in rows)
+    assert yaml.safe_load(lab.on("get", kind, "-o", "yaml")) == rows
+    assert lab.on("get", kind)
+
+
+def test_kernel_objects_of_one_place_say_why_they_are_there(lab: Commands) -> None:
+    rows = json.loads(lab.on("get", "rules", "node-1", "-o", "json"))
+
+    assert {row["ns"] for row in rows} == {"node-1"}
+    assert any("amazon-vpc-cni-k8s: 512" in row["why"] for row in rows)
+
+
+def test_a_wrong_kind_or_name_is_told_what_there_is(lab: Commands) -> None:
+    assert "nodes" in lab.on("get", "gizmos", code=2)
+    assert "web-0" in lab.on("get", "pods", "web-9", code=2)
+    assert "web-0" in lab.on("ping", "web-9", "client", code=2)
+    assert "client" in lab.on("ping", "web-0", "nobody", code=2)
+    assert "no lab named" in lab.run("get", "-l", "not-there", "pods", code=2)
+
+
+def test_ping_and_path_end_with_one_when_nobody_answers(lab: Commands) -> None:
+    lab.on("ping", "web-0", "client")
+    assert "0 of 1" in lab.on("ping", "web-0", "10.0.2.99", "--timeout", "0.2", code=1)
+    assert "X_NO_MAPPING" in lab.on("path", "web-0", "10.0.2.99", code=1)
+    assert json.loads(lab.on("path", "web-0", "client", "-o", "json"))["delivered"]
+
+
+def test_the_matrix_counts_its_pairs(lab: Commands) -> None:
+    result = json.loads(lab.on("matrix", "-o", "json"))
+
+    assert (result["pairs"], result["ok"]) == (6, 6)
+    assert (result["failed"], result["inconclusive"]) == ([], [])
+
+
+def test_validate_and_dry_run_say_what_a_file_holds(lab: Commands) -> None:
+    assert "3 pods" in lab.run("validate", str(lab.file))
+    assert lab.run("up", "--dry-run", str(lab.file)) == "0 to write, 0 to remove\n"
+    other = lab.run("up", "--dry-run", "--name", "not-there", str(lab.file))
+    assert "+ node-1: 512:\tfrom all to 10.0.1." in other
+
+
+def test_the_schema_is_json(lab: Commands) -> None:
+    assert json.loads(lab.run("schema"))["properties"]["testbed"]
