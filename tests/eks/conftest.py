@@ -4,8 +4,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from pydantic import TypeAdapter
 
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.model import CniSettings, EksCluster, Profile
 from testbed.eks.node import node_facts
 from testbed.eks.pod import pod_facts
 from testbed.kubernetes.model import Node, Pod
@@ -35,12 +36,13 @@ def facts() -> Callable[..., frozenset[Fact]]:
     """
 
     def planned(
-        profile: str, cidrs: tuple[str, ...] = ("10.10.0.0/16",), **env: object
+        profile: Profile, cidrs: tuple[str, ...] = ("10.10.0.0/16",), **env: object
     ) -> frozenset[Fact]:
         subnet = Subnet("a", IPv4Network("10.10.0.0/19"), "z1")
         vpc = Vpc("main", tuple(map(IPv4Network, cidrs)), (subnet,))
         node = Node("node-1", "a", "t3.small")
-        cluster = EksCluster("eks", "main", (node,), profile=profile, env=CniSettings(**env))
+        settings = TypeAdapter(CniSettings).validate_python(env)
+        cluster = EksCluster("eks", "main", (node,), profile=profile, env=settings)
         enis = [eni(1, "10.10.0.20", "10.10.0.102"), eni(0, "10.10.0.10", "10.10.0.101")]
         pod_1 = PodAddress("pod-1", "eks", "node-1", 0, IPv4Address("10.10.0.101"))
         pod_2 = PodAddress("pod-2", "eks", "node-1", 1, IPv4Address("10.10.0.102"))

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from testbed.allocations import Allocations, allocate
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.model import CniSettings, EksCluster, Profile
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.vpc.model import Subnet, Vpc
@@ -19,7 +19,7 @@ def lab(
     *pods: Pod,
     nodes: Iterable[Node] = (Node("n1", "a", "m5.large"),),
     cidr: str = "10.0.1.0/24",
-    profile: str = "current",
+    profile: Profile = "current",
     env: CniSettings | None = None,
 ) -> Lab:
     vpc = Vpc("main", (IPv4Network("10.0.0.0/16"),), (Subnet("a", IPv4Network(cidr), "z1"),))
@@ -162,7 +162,7 @@ def test_one_address_short_ipamd_asks_for_a_single_one(profile):
 
 
 @BOTH
-@pytest.mark.parametrize("env", [{}, {"WARM_IP_TARGET": 2}, {"WARM_ENI_TARGET": 0}])
+@pytest.mark.parametrize("env", [{}, {"warm_ip_target": 2}, {"warm_eni_target": 0}])
 def test_a_second_run_changes_nothing(profile, env):
     nodes = [Node("n1", "a", "m5.large"), Node("n2", "a", "t3.small"), Node("n3", "a", "t3.nano")]
     pods = [*Pod.replicas("p", 30), Pod("h", host_network=True), Pod("q", eni=1, node="n2")]
@@ -193,13 +193,13 @@ def test_a_removed_pod_s_address_is_the_next_pod_s(profile):
 
 
 def test_a_warm_ip_target_keeps_only_so_many_addresses():
-    wanted = lab(*Pod.replicas("p", 2), env=CniSettings(WARM_IP_TARGET=1))
+    wanted = lab(*Pod.replicas("p", 2), env=CniSettings(warm_ip_target=1))
 
     assert pool(allocate(wanted)) == (3, 2, 1)
 
 
 def test_v1_5_with_a_warm_ip_target_overshoots_and_trims():
-    wanted = lab(*Pod.replicas("p", 2), profile="slides", env=CniSettings(WARM_IP_TARGET=1))
+    wanted = lab(*Pod.replicas("p", 2), profile="slides", env=CniSettings(warm_ip_target=1))
 
     assert pool(allocate(wanted)) == (3, 2, 1)
 

@@ -1,9 +1,9 @@
 """ipamD's decisions for both eras: when it takes more addresses, and when it gives some back."""
 
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from pydantic import TypeAdapter
 
 from testbed.eks.ipamd import (
     AssignAddresses,
@@ -20,25 +20,32 @@ from testbed.eks.ipamd import (
     remove,
     settings,
 )
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.model import CniSettings, EksCluster, Profile
 from testbed.eks.profiles import ERAS
 from testbed.kubernetes.model import Node
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
 
 
-def m5_large(profile: str, **more: object) -> Settings:
+def m5_large(
+    profile: Profile,
+    *,
+    warm_eni_target: int = 1,
+    warm_ip_target: int = 0,
+    minimum_ip_target: int = 0,
+    addresses_per_eni: int = 9,
+    max_pods: int = 29,
+) -> Settings:
     """Three ENIs of nine secondary addresses, targets as the manifest has them."""
-    default = Settings(
+    return Settings(
         era=ERAS[profile],
-        warm_eni_target=1,
-        warm_ip_target=0,
-        minimum_ip_target=0,
+        warm_eni_target=warm_eni_target,
+        warm_ip_target=warm_ip_target,
+        minimum_ip_target=minimum_ip_target,
         max_enis=3,
-        addresses_per_eni=9,
-        max_pods=29,
+        addresses_per_eni=addresses_per_eni,
+        max_pods=max_pods,
     )
-    return replace(default, **more)
 
 
 def eni(index: int, total: int, assigned: int = 0, *, young: bool = False) -> PoolEni:
@@ -186,7 +193,9 @@ def test_the_store_follows_what_is_assigned_added_and_removed():
 
 
 def test_settings_come_from_environment_and_instance_type():
-    env = CniSettings(WARM_IP_TARGET=2, MINIMUM_IP_TARGET=6, MAX_ENI=2)
+    env = TypeAdapter(CniSettings).validate_python(
+        {"WARM_IP_TARGET": 2, "MINIMUM_IP_TARGET": 6, "MAX_ENI": 2}
+    )
     node = Node("n1", "a", "m5.large")
     cluster = EksCluster("eks", "main", (node,), env=env)
 
@@ -197,7 +206,7 @@ def test_settings_come_from_environment_and_instance_type():
 
 
 def test_v1_5_does_not_know_a_minimum_and_no_environment_exceeds_the_type():
-    env = CniSettings(MINIMUM_IP_TARGET=6, MAX_ENI=20)
+    env = TypeAdapter(CniSettings).validate_python({"MINIMUM_IP_TARGET": 6, "MAX_ENI": 20})
     node = Node("n1", "a", "m5.large", max_pods=110)
     cluster = EksCluster("eks", "main", (node,), profile="slides", env=env)
 

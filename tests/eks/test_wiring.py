@@ -7,8 +7,9 @@ The workshop's node: eth0 10.10.0.10 with Pod1 10.10.0.101, eth1 10.10.0.20 with
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
+from pydantic import TypeAdapter
 
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.model import CniSettings, EksCluster, Profile
 from testbed.eks.pod import pod_facts, veth_name
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
@@ -31,8 +32,9 @@ BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
 VETH_1, VETH_2 = "eni83dbd022cd5", "enifbd243bfedd"
 
 
-def cluster(profile: str, **env: object) -> EksCluster:
-    return EksCluster("eks", "main", (), profile=profile, env=CniSettings(**env))
+def cluster(profile: Profile, **env: object) -> EksCluster:
+    settings = TypeAdapter(CniSettings).validate_python(env)
+    return EksCluster("eks", "main", (), profile=profile, env=settings)
 
 
 def rules(found: frozenset[Fact]) -> list[str]:

@@ -17,9 +17,21 @@ def ec2_of(*enis: Eni) -> Ec2:
     return Ec2([VPC], Internet(), enis, instance_types={"n1": "t3.small", "n2": "m5.large"})
 
 
-def eni_of(ec2: Ec2, instance: str = "n1", device_index: int = 0, **more: object) -> Eni:
+def eni_of(
+    ec2: Ec2,
+    instance: str = "n1",
+    *,
+    device_index: int = 0,
+    private_ip: IPv4Address | None = None,
+    secondary_count: int = 0,
+) -> Eni:
     wanted = InterfaceSpecification(
-        vpc="main", subnet="a", instance=instance, device_index=device_index, **more
+        vpc="main",
+        subnet="a",
+        instance=instance,
+        device_index=device_index,
+        private_ip=private_ip,
+        secondary_count=secondary_count,
     )
     return ec2.create_network_interface(wanted)
 
