@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 
+from testbed.errors import TestbedError
 from testbed.lab import Lab
 
 
@@ -11,15 +12,21 @@ def run(lab: Lab) -> None:
     """Bring `lab` up, open Mininet's prompt over it, and take the lab down at the end.
 
     For scripts: `sudo .venv/bin/python topologies/eks.py`.  A prompt that is not on a terminal
-    reads commands from standard input.
+    reads commands from standard input.  An error is one message and its exit code, as on the
+    command line.
     """
-    from testbed.daemon.lifecycle import down, up  # heavy: only where a lab is run
+    from testbed.daemon.lifecycle import check_privilege, down, up  # heavy: only to run a lab
 
-    up(lab)
     try:
-        _prompt(lab.name)
-    finally:
-        down(lab.name)
+        check_privilege()
+        up(lab)
+        try:
+            _prompt(lab.name)
+        finally:
+            down(lab.name)
+    except TestbedError as problem:
+        sys.stderr.write(f"error: {problem}\n")
+        raise SystemExit(problem.exit_code) from problem
 
 
 def _prompt(lab: str) -> None:

@@ -30,6 +30,16 @@ SETTLED = "testbed-settled"
 HANG_UP_S = 1.0  # seconds a shell may take to answer or to end before it is killed
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """^C waits until the block has ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def refused(*_: object, **__: object) -> NoReturn:
     """Instead of Mininet's methods that change a network."""
     raise UsageError(
@@ -135,7 +145,7 @@ class LabNode(Node):  # type: ignore[misc]  # mininet is untyped
         """Give the shell a command and return at once."""
         self._wake()
         self._catch_up()
-        with _uninterrupted():  # or nobody would know that a command runs
+        with uninterrupted():  # or nobody would know that a command runs
             super().sendCmd(*args, **options)
 
     def popen(self, *args: Any, **options: Any) -> Any:
@@ -242,16 +252,6 @@ class LabNode(Node):  # type: ignore[misc]  # mininet is untyped
 def _take_terminal() -> None:
     """In the shell to be: standard input becomes the controlling terminal, so that ^C signals."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """^C waits until the block has ended."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Pod(LabNode):

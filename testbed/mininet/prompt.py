@@ -1,16 +1,15 @@
 """Mininet's command line with pods' names in it, on a terminal or from a script."""
 
 import os
+import re
 import readline
 import select
-import signal
 import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from logging import LogRecord
 from pathlib import Path
-from re import compile as pattern
 from typing import Any
 
 from mininet.cli import CLI
@@ -18,15 +17,22 @@ from mininet.log import OUTPUT, StreamHandlerNoNewline, error, lg, output
 
 from testbed.errors import TestbedError
 from testbed.mininet.net import LabNet
-from testbed.mininet.nodes import LabNode
+from testbed.mininet.nodes import LabNode, uninterrupted
 from testbed.mininet.view import View
 
 Command = Callable[[list[str]], str]  # the words behind its name to the text that is shown
 
 HISTORY = Path("~/.mininet_history")  # mininet.cli
 HISTORY_LINES = 1000
+HELP = """A command in a pod, node or router, with names as addresses:
+  mininet> web-0 ping -c1 client
+  mininet> web-0 curl -s http://client/
+  mininet> node-1 ip rule
+Programs that take over the terminal (vi, top): in another terminal, testbed shell web-0
+
+"""
 # A word in which a name stands for an address: client, http://client:8080/path, client:80
-ADDRESSED = pattern(r"(\w+://)?([\w.-]+)([:/].*)?")
+ADDRESSED = re.compile(r"(\w+://)?([\w.-]+)([:/].*)?")
 
 
 def prompt(
@@ -53,14 +59,15 @@ def prompt(
             else:
                 cli.read(sys.stdin if script is None else script)
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # no ^C leaves a shell behind
-            net.stop()
+            with uninterrupted():  # or a shell might be left behind
+                net.stop()
 
 
 class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
     """Mininet's commands, less those that reach beyond the lab."""
 
     identchars = CLI.identchars + "-."  # of a command's first word: web-0, kube-system.coredns-0
+    helpStr = HELP
 
     def __init__(self, net: LabNet) -> None:
         # Mininet's own constructor is the whole session, and its script reader is not ours.
@@ -145,7 +152,7 @@ class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
         keyboard = self.stdin.fileno()
         before = termios.tcgetattr(keyboard)
         during = termios.tcgetattr(keyboard)
-        during[3] &= ~termios.ICANON
+        during[3] &= ~(termios.ICANON | termios.ECHOCTL)  # ECHOCTL would show Enter as ^J
         termios.tcsetattr(keyboard, termios.TCSADRAIN, during)
         ready.register(keyboard, select.POLLIN)
         try:
