@@ -32,3 +32,14 @@ def beds() -> Iterator[Callable[[Lab], Bed]]:
     """Brings any lab up; all are gone after the test."""
     with ExitStack() as undo:
         yield lambda lab: undo.enter_context(bring_up(lab))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--golden-update`: rewrite the golden files instead of comparing with them."""
+    parser.addoption("--golden-update", action="store_true")
+
+
+@pytest.fixture
+def golden_update(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten."""
+    return bool(request.config.getoption("--golden-update"))

@@ -1,0 +1,59 @@
+"""What `path` says of every pair of pods is what a real ping finds."""
+
+from dataclasses import replace
+from ipaddress import IPv4Network
+from itertools import permutations
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.net.facts import Fact, Neighbour, Route, Rule
+
+pytestmark = pytest.mark.kernel
+
+
+def broken(bed: Bed) -> list[Fact]:
+    """Facts whose loss some pairs notice and others do not."""
+    web_4 = IPv4Network(bed.pod("web-4").ip)
+    return [
+        bed.fact(Rule, ns="node-1", priority=1536, src=web_4),
+        bed.fact(Route, ns="node-1", table=254, dst=web_4),
+        bed.fact(Route, ns="node-1", table=2, dst=IPv4Network("0.0.0.0/0")),
+        bed.fact(Route, ns="vpc-main", table=1000, dst=IPv4Network(bed.pod("client").ip)),
+        bed.fact(Rule, ns="vpc-main", iif="private-b"),
+    ]
+
+
+def disagreements(bed: Bed) -> list[tuple[str, str]]:
+    """The pairs whose round trip the paths and the ping judge differently."""
+    pods = [place.pod for place in bed.allocations.pods if not place.host_network]
+    return [
+        (source, destination)
+        for source, destination in permutations(pods, 2)
+        if (bed.path(source, destination).delivered and bed.path(destination, source).delivered)
+        != bool(bed.ping(source, destination, timeout_s=0.1).received)
+    ]
+
+
+def test_paths_and_pings_agree_on_every_pair(bed: Bed) -> None:
+    assert disagreements(bed) == []
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_paths_and_pings_agree_when_something_is_missing(bed: Bed, number: int) -> None:
+    with bed.without(broken(bed)[number]):
+        assert disagreements(bed) == []
+    assert not bed.drift()
+
+
+def test_a_wrong_neighbour_is_not_seen_by_routes_but_by_the_ping(bed: Bed) -> None:
+    """Where path is blind: it trusts the plan's links and neighbours.  So the ping decides."""
+    neighbour = bed.fact(Neighbour, ns="web-0")
+    wrong = replace(neighbour, mac="02:00:00:00:00:99")
+
+    bed.change(bed.state - {neighbour} | {wrong})
+    try:
+        assert bed.path("web-0", "client").delivered
+        assert bed.ping("web-0", "client", timeout_s=0.1).received == 0
+    finally:
+        bed.change(bed.state)
