@@ -5,27 +5,32 @@
 SUDO := $(shell [ "$$(id -u)" = 0 ] || ! command -v sudo >/dev/null || { \
 	[ -t 0 ] && echo sudo || echo sudo -n; echo env PYTHONDONTWRITEBYTECODE=1 \
 	HYPOTHESIS_STORAGE_DIRECTORY=/run/testbed-hypothesis; })
+# sudo keeps no environment, so settings (TESTBED_PUBLISH=1 make eks-topology) are handed on.
+SUDO += $(foreach name,$(filter TESTBED_%,$(.VARIABLES)),$(name)='$($(name))')
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
-EKS_TOPOLOGY = $(SUDO) .venv/bin/testbed demo topologies/eks.yaml --slides topologies/eks-slides.yaml
+DEMO = $(SUDO) .venv/bin/testbed demo
 
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help setup eks-topology test check lint golden clean
+.PHONY: help setup eks-topology kops-topology test check lint golden vagrant-check clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS='	' read -r name text; \
-		do printf '  make %-13s %s\n' "$$name" "$$text"; done
+		do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 setup: .venv/.ready  ## install what is missing: Debian packages, then .venv
 
 .venv/.ready: pyproject.toml setup.sh
-	@./setup.sh
+	@sh setup.sh
 	@touch $@
 
 eks-topology: setup  ## bring the EKS topology up and check it
-	$(EKS_TOPOLOGY)
+	$(DEMO) topologies/eks.yaml --slides topologies/eks-slides.yaml
+
+kops-topology: setup  ## bring the kops topology up and check it
+	$(DEMO) topologies/kops.yaml --slides topologies/kops-slides.yaml
 
 test: lint  ## style, types and every test (ARGS='-k name' for some)
 	$(SUDO) $(PYTEST) $(ARGS)
@@ -40,6 +45,16 @@ lint: setup
 
 golden: setup  ## rewrite the golden files; read the diff before committing
 	$(PYTEST) tests/golden --golden-update $(ARGS)
+
+vagrant-check:  ## check the Vagrantfile, where vagrant is installed
+	@if ! command -v vagrant >/dev/null; then \
+		echo "vagrant-check: skipped: vagrant is not installed"; \
+	elif command -v VBoxManage >/dev/null || vagrant plugin list | grep -q vagrant-libvirt; then \
+		vagrant validate; \
+	else \
+		echo "vagrant-check: no provider is installed, so their settings are not checked"; \
+		vagrant validate --ignore-provider; \
+	fi
 
 clean:  ## remove what the other targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,8 @@ find_python() {
 
 missing=
 for pair in ip:iproute2 iptables-nft:iptables nft:nftables ping:iputils-ping curl:curl \
-    tcpdump:tcpdump conntrack:conntrack modprobe:kmod sysctl:procps unshare:util-linux; do
+    haproxy:haproxy dnsmasq:dnsmasq-base tcpdump:tcpdump conntrack:conntrack modprobe:kmod \
+    sysctl:procps unshare:util-linux; do
     command -v "${pair%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 find_python || missing="$missing python3 python3-venv"
@@ -34,6 +35,12 @@ if [ -n "$missing" ]; then
     # One unreachable third-party archive need not matter, so a failed update is only reported.
     $apt -o APT::Update::Error-Mode=any update </dev/null ||
         say "apt-get update failed; trying with the lists at hand" >&2
+    # Debian makes haproxy a service, started now and at each boot; labs only want the program.  A
+    # preset says no to a service that is new (systemd.preset(5)); this one is gone when we are.
+    presets=/run/systemd/system-preset
+    trap '$sudo rm -f $presets/testbed.preset' EXIT
+    $sudo mkdir -p $presets
+    echo 'disable haproxy.service' | $sudo tee $presets/testbed.preset >/dev/null
     log=$($apt install --no-install-recommends $missing </dev/null 2>&1) || {
         echo "$log" >&2
         fail "apt-get could not install$missing; its own words are above"

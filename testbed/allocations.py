@@ -6,10 +6,14 @@ from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.eks.allocate import allocate_pods
-from testbed.errors import TestbedError
-from testbed.kubernetes.placement import Pending, PodAddress
-from testbed.lab import Lab
+from testbed.eks import allocate as eks
+from testbed.eks.model import EksCluster
+from testbed.errors import DescriptionError, TestbedError, Where
+from testbed.kops import allocate as kops
+from testbed.kops.model import KopsCluster
+from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
+from testbed.lab import Cluster, Lab, load_balancers
+from testbed.services.allocate import allocate_services
 from testbed.vpc.addresses import reserved
 from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
 from testbed.vpc.eni import nat_netns
@@ -19,19 +23,24 @@ from testbed.vpc.model import Subnet
 
 @dataclass(frozen=True)
 class Allocations:
-    """ENIs with their addresses, pods with theirs, and pods that wait, with the reason."""
+    """ENIs with their addresses, pods with theirs, and pods that wait, with the reason.
+
+    ranges: of the nodes whose pods have no ENI's addresses.
+    """
 
     enis: tuple[Eni, ...] = ()
     pods: tuple[PodAddress, ...] = ()
     pending: tuple[Pending, ...] = ()
+    ranges: tuple[NodeRange, ...] = ()
+    services: tuple[ServiceAddress, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Primary:
-    """The ENI a node or a NAT gateway starts with, as the topology wants it."""
+    """The ENI a node, NAT gateway or load balancer starts with, as the topology wants it."""
 
     interface: InterfaceSpecification
-    instance_type: str  # none for a NAT gateway
+    instance_type: str  # of a node
     source_dest_check: bool
     public: bool
 
@@ -39,7 +48,8 @@ class _Primary:
 def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     """Addresses for everything in the lab; what `before` gave and still fits is kept.
 
-    Raises AwsError: an address was asked for that cannot be had.
+    Raises AwsError: an address was asked for that cannot be had; DescriptionError: a cluster's
+    manifests are not read, or no address is left for a Service.
     """
     before = before or Allocations()
     primaries = {one.interface.instance: one for one in _primaries(lab)}
@@ -47,13 +57,31 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     kept = _kept(lab, primaries, before.enis)
     ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types)
     _launch(ec2, primaries.values())
-    pods: list[PodAddress] = []
-    pending: list[Pending] = []
-    for cluster in lab.clusters:
-        running, waiting = allocate_pods(cluster, ec2, before.pods, before.pending)
-        pods += running
-        pending += waiting
-    return Allocations(ec2.enis(), tuple(pods), tuple(pending))
+    placed = [_placed(cluster, ec2, before) for cluster in lab.clusters]
+    given = [_given(cluster, before) for cluster in lab.clusters]
+    return Allocations(
+        enis=ec2.enis(),
+        pods=tuple(pod for one in placed for pod in one.pods),
+        pending=tuple(pod for one in placed for pod in one.pending),
+        ranges=tuple(own for one in placed for own in one.ranges),
+        services=tuple(service for one in given for service in one),
+    )
+
+
+def _placed(cluster: Cluster, ec2: Ec2, before: Allocations) -> Placed:
+    match cluster:
+        case EksCluster():
+            return Placed(*eks.allocate_pods(cluster, ec2, before.pods, before.pending))
+        case KopsCluster():
+            earlier = Placed(before.pods, before.pending, before.ranges)
+            return kops.allocate_pods(cluster, ec2, earlier)
+
+
+def _given(cluster: Cluster, before: Allocations) -> tuple[ServiceAddress, ...]:
+    if cluster.manifests:
+        message = "its manifests are not read: testbed.load.with_manifests does that"
+        raise DescriptionError(message, Where(key=f"clusters.{cluster.name}"))
+    return allocate_services(cluster.name, cluster.services, cluster.service_cidr, before.services)
 
 
 def to_json(allocations: Allocations) -> str:
@@ -75,7 +103,7 @@ def _adapter() -> TypeAdapter[Allocations]:
 
 
 def _primaries(lab: Lab) -> Iterator[_Primary]:
-    """Every node's first ENI and every NAT gateway's only one."""
+    """Every node's first ENI, and the only one of every NAT gateway and load balancer."""
     subnets = _subnets(lab)
     for cluster in lab.clusters:
         for node in cluster.nodes:
@@ -100,6 +128,15 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             )
             # it forwards what is not its own, so AWS switches its check off
             yield _Primary(interface, "", source_dest_check=False, public=True)
+    for cluster, balancer in load_balancers(lab):
+        interface = InterfaceSpecification(
+            vpc=cluster.vpc,
+            subnet=balancer.subnet.name,
+            instance=balancer.netns,
+            device_index=0,
+            interface_type="load_balancer",
+        )
+        yield _Primary(interface, "", source_dest_check=True, public=True)
 
 
 def _launch(ec2: Ec2, primaries: Iterable[_Primary]) -> None:

@@ -7,24 +7,29 @@ Needs root.  It has no names in /run/netns, no daemon and no files; many run sid
 """
 
 import asyncio
+import pathlib
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from testbed.allocations import Allocations, allocate
 from testbed.daemon.views import addresses
+from testbed.kernel import resolv
 from testbed.kernel.apply import apply
+from testbed.kernel.modules import load
 from testbed.kernel.namespaces import LocalStore
 from testbed.kernel.observe import observe
 from testbed.kernel.programs import Result, run
+from testbed.kernel.supervisor import Supervisor
 from testbed.kubernetes.placement import PodAddress
-from testbed.lab import Lab
+from testbed.lab import Lab, kernel_modules
 from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Probed
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
-from testbed.plan import endpoints, listeners, plan
+from testbed.plan import endpoints, listeners, plan, programs, resolvers
 from testbed.probes import http, tcp
 from testbed.probes.matrix import MatrixResult, matrix
 from testbed.probes.outcome import Outcome
@@ -39,13 +44,24 @@ AnyFact = TypeVar("AnyFact", bound=Fact)
 class Bed:
     """A lab that is up; its state is the namespaces it holds."""
 
-    def __init__(self, lab: Lab, store: LocalStore, servers: Servers) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        store: LocalStore,
+        servers: Servers,
+        supervisor: Supervisor,
+        resolv_directory: pathlib.Path,
+    ) -> None:
         self.lab = lab
         self.store = store
+        self.supervisor = supervisor
+        self._resolv = resolv_directory
         self.allocations: Allocations = allocate(lab)
         self.state: State = plan(lab, self.allocations)
         apply(store, self.state)
         servers.serve(listeners(lab, self.allocations))
+        supervisor.serve(programs(lab, self.allocations))
+        resolv.write(self._resolv, resolvers(lab, self.allocations))
 
     def pod(self, name: str) -> PodAddress:
         """Where a pod is and which address of which ENI it has.  Raises StopIteration."""
@@ -112,18 +128,22 @@ class Bed:
     def run(self, place: str, *argv: str) -> Result:
         """A real program in a namespace."""
         with inside(self.store, place):
-            return run(list(argv), timeout_s=10.0)
+            return run(list(argv), timeout_s=10.0, files=resolv.shown(self._resolv, place))
 
 
 @contextmanager
 def bed(lab: Lab) -> Iterator[Bed]:
     """The lab, up; when the block ends the kernel takes all of it away."""
+    for module in kernel_modules(lab):
+        load(module)
     with ExitStack() as undo:
         store = undo.enter_context(LocalStore())
         loop = undo.enter_context(_turning())
         servers = Servers(store, loop)
         undo.callback(loop.call_soon_threadsafe, servers.stop)
-        yield Bed(lab, store, servers)
+        directory = pathlib.Path(undo.enter_context(TemporaryDirectory(prefix="testbed-")))
+        supervisor = undo.enter_context(Supervisor(store, directory / "programs"))
+        yield Bed(lab, store, servers, supervisor, directory / "resolv")
 
 
 @contextmanager

@@ -4,12 +4,19 @@ A topology's classes are pydantic dataclasses, so that Python and YAML build equ
 checked by the same code; attributes are snake_case in Python and camelCase in YAML.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -75,17 +82,25 @@ class Named:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Pydantic's hook: to an editor the things are a map, and their key is no property."""
-        thing = handler.resolve_ref_schema(handler(schema)["items"])
+        items = handler(schema)["items"]
+        kinds = [handler.resolve_ref_schema(one) for one in items.get("oneOf", [items])]
+        bodies = [self._body_schema(kind) for kind in kinds]
+        body = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
+        return {"type": "object", "additionalProperties": body}
+
+    def _body_schema(self, thing: JsonSchemaValue) -> JsonSchemaValue:
+        """What stands behind the name of one thing."""
         properties = {k: v for k, v in thing["properties"].items() if k != self.key}
         if self.short:
-            return {"type": "object", "additionalProperties": properties[self.short]}
+            short: JsonSchemaValue = properties[self.short]
+            return short
         if self.replicated:
             properties["replicas"] = {"type": "integer", "minimum": 0, "maximum": MOST_REPLICAS}
-        required = [key for key in thing["required"] if key != self.key]
+        required = [key for key in thing.get("required", ()) if key != self.key]
         body = {**thing, "properties": properties, "required": required}
         if not required:
             body["type"] = ["object", "null"]
-        return {"type": "object", "additionalProperties": body}
+        return body
 
 
 def named(key: str = "name", *, short: str = "", replicated: bool = False) -> Named:
@@ -130,6 +145,23 @@ def _whole(given: Any) -> Any:
     return given
 
 
+def _seconds(given: Any) -> Any:
+    """Seconds from `10s`, `500ms` or `2m`; a number alone is seconds too."""
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return given
+    match = re.fullmatch(DURATION, given) if isinstance(given, str) else None
+    if not match:
+        raise refusal(f"expected a duration such as 10s or 500ms, found {found(given)}")
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+DURATION = r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)"
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
+DurationText = Annotated[str, Field(pattern=f"^{DURATION}$")]
+
+Seconds = Annotated[
+    float, BeforeValidator(_seconds, json_schema_input_type=DurationText | float)
+]
 Cidr = Annotated[IPv4Network, BeforeValidator(_cidr)]
 Ip = Annotated[IPv4Address, BeforeValidator(_ip)]
 Whole = Annotated[int, BeforeValidator(_whole)]

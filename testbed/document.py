@@ -1,4 +1,4 @@
-"""A YAML text as plain data that remembers the line of every key.
+"""YAML texts as plain data that remembers the line of every key.
 
 Scalars are read by YAML 1.2's core rules, as editors read them: text, whole numbers, true, false
 and null.  So `no`, `on`, 10:20 and 2019-12-01 are text; YAML 1.1 makes something else of each.
@@ -6,6 +6,7 @@ and null.  So `no`, `on`, 10:20 and 2019-12-01 are text; YAML 1.1 makes somethin
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from testbed.errors import DescriptionError, Where
-from testbed.problem import Path, quoted, spelt
+from testbed.problem import Path, found, quoted, spelt
 
 TAG = "tag:yaml.org,2002:"
 SCALARS = {
@@ -72,9 +73,37 @@ def read(text: str, file: str) -> Document:
     Raises DescriptionError with the line: not YAML, empty, tags, duplicate keys, keys that YAML
     reads as something else than text.
     """
-    try:
+    with _explained(text, file):
         root = yaml.compose(text, Loader=_Loader)
         data = _Reader(file).plain(root) if root else None
+    if root is None or data is None:
+        raise DescriptionError("the file is empty; it begins with `testbed: v1`", Where(file, 1))
+    if not isinstance(data, dict):
+        message = "a topology is a map that begins with `testbed: v1`"
+        raise DescriptionError(message, Where(file, root.start_mark.line + 1))
+    return Document(file, data, root)
+
+
+def read_all(text: str, file: str) -> list[Document]:
+    """The documents of a text that holds any number of them, maps all; empty ones are left out.
+
+    Raises as `read` does.
+    """
+    with _explained(text, file):
+        roots = list(yaml.compose_all(text, Loader=_Loader))
+        read_in = [(root, _Reader(file).plain(root)) for root in roots]
+    for root, data in read_in:
+        if data is not None and not isinstance(data, dict):
+            message = f"expected a map, found {found(data)}"
+            raise DescriptionError(message, Where(file, root.start_mark.line + 1))
+    return [Document(file, data, root) for root, data in read_in if data is not None]
+
+
+@contextmanager
+def _explained(text: str, file: str) -> Iterator[None]:
+    """What PyYAML has against a text becomes a DescriptionError with the line."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         raise DescriptionError(_message(error), Where(file, _line(error))) from error
     except ReaderError as error:
@@ -86,12 +115,6 @@ def read(text: str, file: str) -> Document:
     except (ValueError, OverflowError) as error:  # "\UFFFFFFFF"
         message = "not YAML: a number in an escape or a directive is too large"
         raise DescriptionError(message, Where(file)) from error
-    if root is None or data is None:
-        raise DescriptionError("the file is empty; it begins with `testbed: v1`", Where(file, 1))
-    if not isinstance(data, dict):
-        message = "a topology is a map that begins with `testbed: v1`"
-        raise DescriptionError(message, Where(file, root.start_mark.line + 1))
-    return Document(file, data, root)
 
 
 def _message(error: yaml.MarkedYAMLError) -> str:

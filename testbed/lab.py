@@ -4,23 +4,28 @@ Nothing exists in the kernel while a Lab is built.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Discriminator, Tag, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, duplicates, named
 from testbed.eks import checks as eks_checks
 from testbed.eks.model import EksCluster
+from testbed.kops import checks as kops_checks
+from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
 from testbed.problem import Path, Problem, Problems, names, quoted, spelt, unknown
+from testbed.services import checks as services_checks
+from testbed.services import load_balancer
+from testbed.services.load_balancer import Balancer, balancers
 from testbed.vpc import checks as vpc_checks
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.model import Internet, Vpc
-from testbed.vpc.naming import INTERNET, internet_gateway, router
+from testbed.vpc.naming import INTERNET, internet_gateway, resolver, router
 
 Result = Literal["blocked", "delivered"]
 
@@ -42,6 +47,7 @@ class Expectation:
 class Slide:
     """A figure of the workshop: what a command prints on a node, to be compared with the lab.
 
+    node: a node, a pod or a part of a VPC, such as its router `vpc-main`.
     Words in braces stand for the lab's own values: `{pod-1.ip}`, `{pod-1.veth}`, `{node-1.eth0}`.
     """
 
@@ -51,13 +57,24 @@ class Slide:
     lines: str
 
 
+def _kind(given: Any) -> str:
+    """Which kind of cluster is described; one that does not say is EKS."""
+    told = given.get("kind", "eks") if isinstance(given, Mapping) else None
+    return str(told or getattr(given, "kind", "eks"))
+
+
+Cluster = Annotated[
+    Annotated[EksCluster, Tag("eks")] | Annotated[KopsCluster, Tag("kops")], Discriminator(_kind)
+]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Lab:
     """VPCs, the clusters in them, and what is expected of the whole."""
 
     name: str
     vpcs: Annotated[tuple[Vpc, ...], named()]
-    clusters: Annotated[tuple[EksCluster, ...], named()] = ()
+    clusters: Annotated[tuple[Cluster, ...], named()] = ()
     internet: Internet = Internet()
     expect: tuple[Expectation, ...] = ()
     slides: Annotated[tuple[Slide, ...], named("title")] = ()
@@ -72,6 +89,21 @@ class Lab:
             ):
                 return one.result
         return "delivered"
+
+
+def kernel_modules(lab: Lab) -> tuple[str, ...]:
+    """The modules it needs that no use of them loads."""
+    bridged = any(isinstance(cluster, KopsCluster) for cluster in lab.clusters)
+    return ("br_netfilter",) if bridged else ()
+
+
+def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
+    """Every Service's load balancer in every zone, with the cluster it is of."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for cluster in lab.clusters:
+        if cluster.vpc in vpcs:
+            for one in balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services):
+                yield cluster, one
 
 
 def to_json(lab: Lab) -> Any:
@@ -103,12 +135,13 @@ def problems(lab: Lab) -> Problems:
         yield Problem(("clusters", twice), f"there are two clusters {quoted(twice)}")
     for vpc in lab.vpcs:
         inside = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
-        enis = {node: most for one in inside for node, most in eks_checks.enis(one).items()}
+        enis = {node: most for one in inside for node, most in _enis(one).items()}
         for problem in vpc_checks.problems(vpc, enis):
             yield problem.under("vpcs", vpc.name)
     for cluster in lab.clusters:
         for problem in _cluster(lab, cluster):
             yield problem.under("clusters", cluster.name)
+    yield from kops_checks.conflicts(c for c in lab.clusters if isinstance(c, KopsCluster))
     yield from _names_twice(lab)
     yield from _internet(lab)
     yield from _expectations(lab)
@@ -127,13 +160,34 @@ def warnings(lab: Lab) -> Problems:
         yield Problem(("vpcs", twice), message)
 
 
-def _cluster(lab: Lab, cluster: EksCluster) -> Problems:
+def _enis(cluster: Cluster) -> dict[str, int]:
+    match cluster:
+        case EksCluster():
+            return eks_checks.enis(cluster)
+        case KopsCluster():
+            return kops_checks.enis(cluster)
+
+
+def _cluster(lab: Lab, cluster: Cluster) -> Problems:
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     if cluster.vpc not in vpcs:
         yield Problem(("vpc",), unknown("VPC", cluster.vpc, vpcs))
         return
-    yield from eks_checks.problems(cluster, vpcs[cluster.vpc])
+    match cluster:
+        case EksCluster():
+            yield from eks_checks.problems(cluster, vpcs[cluster.vpc])
+        case KopsCluster():
+            yield from kops_checks.problems(cluster, vpcs[cluster.vpc])
     yield from kubernetes_checks.problems(cluster.nodes, cluster.pods)
+    yield from _services(cluster, vpcs[cluster.vpc])
+
+
+def _services(cluster: Cluster, vpc: Vpc) -> Problems:
+    others = {f"VPC {quoted(vpc.name)}": vpc.cidrs}
+    if cluster.cluster_cidr:
+        others["the pods"] = (cluster.cluster_cidr,)
+    yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
+    yield from load_balancer.problems(cluster.services)
 
 
 def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
@@ -142,6 +196,7 @@ def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
     for vpc in lab.vpcs:
         yield router(vpc.name), ("vpcs", vpc.name)
         yield internet_gateway(vpc.name), ("vpcs", vpc.name)
+        yield resolver(vpc.name), ("vpcs", vpc.name)
         for gateway in vpc.nat_gateways:
             yield nat_netns(gateway.name), ("vpcs", vpc.name, "natGateways", gateway.name)
     for cluster in lab.clusters:
@@ -149,6 +204,9 @@ def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
             yield node.name, ("clusters", cluster.name, "nodes", node.name)
         for pod in cluster.pods:
             yield pod.netns, ("clusters", cluster.name, "pods", pod.name)
+    for cluster, balancer in load_balancers(lab):
+        path = ("clusters", cluster.name, "services", balancer.service.name)
+        yield balancer.netns, path
 
 
 def _names_twice(lab: Lab) -> Problems:
@@ -178,13 +236,12 @@ def _expectations(lab: Lab) -> Problems:
 
 
 def _slides(lab: Lab) -> Problems:
-    nodes = [node.name for cluster in lab.clusters for node in cluster.nodes]
-    pods = [pod.netns for cluster in lab.clusters for pod in cluster.pods]
+    places = [name for name, _ in _places(lab)]
     for slide in lab.slides:
-        if slide.node not in nodes:
-            yield Problem(("slides", slide.title, "node"), unknown("node", slide.node, nodes))
+        if slide.node not in places:
+            yield Problem(("slides", slide.title, "node"), unknown("place", slide.node, places))
         for word in re.findall(r"{([^{}]*)}", slide.lines):
             owner = word.rpartition(".")[0]
-            if owner not in nodes + pods:
-                message = unknown("node or pod", owner or word, nodes + pods)
+            if owner not in places:
+                message = unknown("place", owner or word, places)
                 yield Problem(("slides", slide.title, "lines"), message)

@@ -1,5 +1,6 @@
 """A topology file as a Lab: YAML, or a Python script.  Reading files is an EFFECT."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ from pydantic_core import core_schema
 
 from testbed import document, mistakes, script
 from testbed.errors import DescriptionError, Where
-from testbed.lab import Lab, check, problems
-from testbed.problem import found, nearest
+from testbed.kubernetes import manifests
+from testbed.lab import Cluster, Lab, check, problems
+from testbed.problem import Path as KeyPath
+from testbed.problem import found, nearest, spelt
 
 VERSION = "v1"
 SCRIPT = ".py"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+LineOf = Callable[[KeyPath], int]
 
 
 def load(path: Path) -> Lab:
@@ -26,14 +31,11 @@ def load(path: Path) -> Lab:
     content = _content(path)
     if path.suffix != SCRIPT:
         return parse(_text(content, path), str(path))
-    lab = script.run(path)
-    for problem in problems(lab):
-        raise problem.error(str(path))
-    return lab
+    return _checked(script.run(path), str(path), lambda _: 0)
 
 
 def parse(text: str, file: str) -> Lab:
-    """The lab a YAML text describes, checked; `file` is what errors call it.
+    """The lab a YAML text describes, checked; `file` is its path, as errors call it.
 
     Raises as `load` does.
     """
@@ -45,9 +47,53 @@ def parse(text: str, file: str) -> Lab:
     except ValidationError as error:
         mistake = mistakes.in_file(error, Lab, description)
         raise mistake.error(file, source.line(mistake.path)) from error
+    return _checked(lab, file, source.line)
+
+
+def with_manifests(lab: Lab, file: str) -> Lab:
+    """The lab with the pods and Services of its clusters' manifests, which are beside `file`.
+
+    Raises DescriptionError with the manifest's file and line.
+    """
+    return _resolved(lab, file, lambda _: 0)[0]
+
+
+def _checked(lab: Lab, file: str, line: LineOf) -> Lab:
+    """The lab with what its manifests hold.  Problems are told where each thing was written."""
+    lab, origins = _resolved(lab, file, line)
     for problem in problems(lab):
-        raise problem.error(file, source.line(problem.path))
+        where = origins.get(problem.path[:4], Where(file, line(problem.path)))
+        raise problem.error(where.file, where.line)
     return lab
+
+
+def _resolved(lab: Lab, file: str, line: LineOf) -> tuple[Lab, dict[KeyPath, Where]]:
+    """The lab without manifests but with their objects, and where those were written."""
+    origins: dict[KeyPath, Where] = {}
+    clusters: list[Cluster] = []
+    for cluster in lab.clusters:
+        objects = manifests.parse(_manifests(cluster, file, line))
+        at = ("clusters", cluster.name)
+        origins |= {(*at, *thing): where for thing, where in objects.origins.items()}
+        pods = (*cluster.pods, *objects.pods)
+        services = (*cluster.services, *objects.services)
+        clusters.append(replace(cluster, pods=pods, services=services, manifests=()))
+    return replace(lab, clusters=tuple(clusters)), origins
+
+
+def _manifests(cluster: Cluster, file: str, line: LineOf) -> dict[str, str]:
+    """The texts of a cluster's manifests by their files."""
+    texts = {}
+    for i, name in enumerate(cluster.manifests):
+        path = Path(file).parent / name
+        try:
+            content = _content(path)
+        except DescriptionError as error:
+            key: KeyPath = ("clusters", cluster.name, "manifests", i)
+            where = Where(file, line(key), spelt(key))
+            raise DescriptionError(f"{path}: {error.message}", where) from error
+        texts[str(path)] = _text(content, path)
+    return texts
 
 
 def renamed(lab: Lab, name: str) -> Lab:

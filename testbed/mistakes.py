@@ -3,11 +3,11 @@
 Pydantic says `('vpcs', 0, 'subnets', 2, 'cidr')`; the author wrote `vpcs.main.subnets.web.cidr`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -29,6 +29,8 @@ EXPECTED = {
     "string_too_long": "at most {max_length} characters",
 }
 
+OfUnknownKey = Callable[[str, Collection[str]], str]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -42,9 +44,17 @@ class Place:
     called: bool = False  # the arguments of a Python call
 
 
-def in_file(error: ValidationError, kind: Any, data: Any) -> Problem:
+def unknown_key(key: str, allowed: Collection[str]) -> str:
+    """What is said of a key that is not allowed."""
+    shown = f"{nearest(key, allowed) or ';'} allowed: {', '.join(allowed)}" if allowed else ""
+    return f"unknown key {quoted(key)}{shown}"
+
+
+def in_file(
+    error: ValidationError, kind: Any, data: Any, of_unknown_key: OfUnknownKey = unknown_key
+) -> Problem:
     """What is wrong with a file's `data` as a `kind`."""
-    return _first(error, Place((), kind, data))
+    return _first(error, Place((), kind, data), of_unknown_key)
 
 
 def in_call(error: ValidationError, root: Any) -> Problem:
@@ -53,25 +63,25 @@ def in_call(error: ValidationError, root: Any) -> Problem:
     return _first(error, Place((error.title,), next(kinds, None), None, called=True))
 
 
-def _first(error: ValidationError, root: Place) -> Problem:
+def _first(
+    error: ValidationError, root: Place, of_unknown_key: OfUnknownKey = unknown_key
+) -> Problem:
     """The first mistake; an unknown key comes first, for it explains a missing one."""
     details = error.errors(include_url=False)
     detail = min(details, key=lambda detail: detail["type"] not in UNKNOWN_KEYS)
     *parents, last = detail["loc"] or ("",)
     if detail["type"] in UNKNOWN_KEYS:
         parent = _place(parents, root)
-        return Problem((*parent.path, last), _unknown_key(str(last), parent))
+        return Problem((*parent.path, last), of_unknown_key(str(last), _keys(parent)))
     place = _place(detail["loc"], root)
+    if detail["type"] == "union_tag_invalid":
+        expected = " or ".join(quoted(str(tag)) for tag in _tagged(place.kind))
+        written = found(detail["ctx"]["tag"])
+        return Problem((*place.path, "kind"), f"expected {expected}, found {written}")
     if detail["type"] == REFUSED:
         context = detail["ctx"]
         return Problem((*place.path, *context["path"]), context["message"])
     return Problem(place.path, _message(detail, place))
-
-
-def _unknown_key(key: str, parent: Place) -> str:
-    allowed = _keys(parent)
-    shown = f"{nearest(key, allowed) or ';'} allowed: {', '.join(allowed)}" if allowed else ""
-    return f"unknown key {quoted(key)}{shown}"
 
 
 def _message(detail: ErrorDetails, place: Place) -> str:
@@ -97,11 +107,19 @@ def _message(detail: ErrorDetails, place: Place) -> str:
 def _place(loc: Sequence[str | int], place: Place) -> Place:
     """The value at pydantic's `loc` below a place."""
     for step in loc:
-        if isinstance(step, int) and not place.called:
+        if step in (kinds := _tagged(place.kind)):
+            place = replace(place, kind=kinds[step])
+        elif isinstance(step, int) and not place.called:
             place = _entry(place, step)
         else:
             place = _value(place, step)
     return place
+
+
+def _tagged(kind: Any) -> dict[str | int, Any]:
+    """The classes that a union chooses from by a tag, which pydantic makes a step of `loc`."""
+    members = [get_args(member) for member in get_args(kind) if get_origin(member) is Annotated]
+    return {note.tag: one for one, *notes in members for note in notes if isinstance(note, Tag)}
 
 
 def _entry(place: Place, index: int) -> Place:

@@ -3,22 +3,37 @@
 from collections.abc import Iterable, Iterator
 
 from testbed.allocations import Allocations
+from testbed.eks import node as eks_node
+from testbed.eks import pod as eks_pod
 from testbed.eks.model import EksCluster
-from testbed.eks.node import node_facts
-from testbed.eks.pod import pod_facts
 from testbed.errors import TestbedError
+from testbed.kops import node as kops_node
+from testbed.kops import pod as kops_pod
+from testbed.kops.model import KopsCluster
+from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
-from testbed.lab import Lab
+from testbed.lab import Cluster, Lab, load_balancers
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
+from testbed.net.programs import Program
 from testbed.net.show import show
+from testbed.services import dns, kube_proxy
+from testbed.services.load_balancer import (
+    balancer_facts,
+    balancer_program,
+    balancer_records,
+    dns_name,
+)
+from testbed.services.proxied import proxied_ports
 from testbed.vpc.endpoints import internet_listeners
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.fabric import fabric_facts
 from testbed.vpc.gateways import internet_gateway_facts, nat_gateway_facts
 from testbed.vpc.internet import internet_facts
 from testbed.vpc.model import Vpc
+from testbed.vpc.naming import INTERNET, region, resolver
+from testbed.vpc.resolver import resolver_address, resolver_facts
 
 
 def plan(lab: Lab, allocations: Allocations) -> State:
@@ -34,17 +49,22 @@ def plan(lab: Lab, allocations: Allocations) -> State:
 
 def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     yield from internet_facts(lab.internet, allocations.enis)
-    for vpc in lab.vpcs:
+    built = vpcs(lab, allocations)
+    for vpc in built.values():
         yield from _vpc_facts(vpc, allocations)
-    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     for cluster in lab.clusters:
-        yield from _cluster_facts(cluster, vpcs[cluster.vpc], allocations)
+        yield from _cluster_facts(cluster, built[cluster.vpc], allocations)
+        yield from _service_facts(cluster, allocations)
+    enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
+    for _, balancer in load_balancers(lab):
+        yield from balancer_facts(balancer, enis[balancer.netns])
 
 
 def _vpc_facts(vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
     enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     yield from fabric_facts(vpc, enis)
+    yield from resolver_facts(vpc)
     if vpc.internet_gateway:
         yield from internet_gateway_facts(vpc, enis)
     gateways = {nat_netns(gateway.name) for gateway in vpc.nat_gateways}
@@ -53,14 +73,44 @@ def _vpc_facts(vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
             yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni)
 
 
-def _cluster_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
+def _cluster_facts(cluster: Cluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
+    match cluster:
+        case EksCluster():
+            yield from _eks_facts(cluster, vpc, allocations)
+        case KopsCluster():
+            yield from _kops_facts(cluster, vpc, allocations)
+
+
+def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
     for node in cluster.nodes:
         enis = [eni for eni in allocations.enis if eni.instance == node.name]
-        yield from node_facts(cluster, vpc, node, enis)
+        yield from eks_node.node_facts(cluster, vpc, node, enis)
     pods = {pod.netns: pod for pod in cluster.pods}
     for placed in allocations.pods:
         if placed.cluster == cluster.name:
-            yield from pod_facts(cluster, vpc, pods[placed.pod], placed)
+            yield from eks_pod.pod_facts(cluster, vpc, pods[placed.pod], placed)
+
+
+def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
+    enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    for node in cluster.nodes:
+        yield from kops_node.node_facts(cluster, node, subnets[node.subnet], enis[node.name])
+    pods = {pod.netns: pod for pod in cluster.pods}
+    ranges = {own.node: own for own in allocations.ranges if own.cluster == cluster.name}
+    bridged = [at for at in allocations.pods if at.pod in pods and not at.host_network]
+    for name in {at.node for at in bridged}:
+        yield from kops_node.bridge_facts(ranges[name])
+    for at in bridged:
+        yield from kops_pod.pod_facts(pods[at.pod], at, ranges[at.node])
+
+
+def _service_facts(cluster: Cluster, allocations: Allocations) -> Iterator[Fact]:
+    addresses = [given for given in allocations.services if given.cluster == cluster.name]
+    placements = [placed for placed in allocations.pods if placed.cluster == cluster.name]
+    ports = proxied_ports(cluster.services, addresses, cluster.pods, placements)
+    nodes = [node.name for node in cluster.nodes]
+    yield from kube_proxy.node_facts(nodes, ports, cluster.cluster_cidr)
 
 
 def _without_contradiction(facts: Iterable[Fact]) -> State:
@@ -70,6 +120,15 @@ def _without_contradiction(facts: Iterable[Fact]) -> State:
         if other != fact:
             raise TestbedError(f"two plans for one thing: {show(fact)} and {show(other)} (a bug)")
     return frozenset(seen.values())
+
+
+def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
+    """The VPCs by name, with the routes that clusters made in them besides the topology's."""
+    built = {vpc.name: vpc for vpc in lab.vpcs}
+    for cluster in lab.clusters:
+        if isinstance(cluster, KopsCluster):
+            built[cluster.vpc] = with_pod_routes(cluster, built[cluster.vpc], allocations.ranges)
+    return built
 
 
 def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
@@ -86,3 +145,63 @@ def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
     nodes = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
     return kubernetes_endpoints.endpoints(pods, allocations.pods, nodes)
+
+
+def programs(lab: Lab, allocations: Allocations) -> tuple[Program, ...]:
+    """The real programs of the lab: its DNS servers and its load balancers."""
+    return (
+        *(_resolver(lab, vpc, allocations) for vpc in lab.vpcs),
+        dns.dns_server(INTERNET, dns.OUTSIDE_ADDRESS, _public_records(lab, allocations, "")),
+        *_balancer_programs(lab, allocations),
+    )
+
+
+def _resolver(lab: Lab, vpc: Vpc, allocations: Allocations) -> Program:
+    """What a VPC's DNS server knows: its clusters' Services, its instances, the public names."""
+    records = [*_public_records(lab, allocations, vpc.name)]
+    for cluster in lab.clusters:
+        if cluster.vpc == vpc.name:
+            given = [one for one in allocations.services if one.cluster == cluster.name]
+            records += dns.service_records(cluster.services, given)
+    private = (dns.private_domain(region(vpc)), vpc.cidrs)
+    return dns.dns_server(resolver(vpc.name), resolver_address(vpc), records, private)
+
+
+def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
+    """The names that all the world can ask for.  inside: the VPC that asks."""
+    regions = {vpc.name: region(vpc) for vpc in lab.vpcs}
+    for vpc, own in regions.items():
+        enis = [eni for eni in allocations.enis if eni.vpc == vpc]
+        yield from dns.public_records(enis, own, inside=vpc == inside)
+    for cluster, balancer in load_balancers(lab):
+        name = dns_name(cluster.name, balancer.service, regions[cluster.vpc])
+        enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
+        yield from balancer_records(name, enis)
+
+
+def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:
+    addresses = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
+    given = {(one.cluster, one.service): one.node_ports for one in allocations.services}
+    for cluster, balancer in load_balancers(lab):
+        node_ports = given[cluster.name, balancer.service.qualified]
+        yield balancer_program(balancer, addresses, node_ports)
+
+
+def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:
+    """The resolv.conf of every namespace that has a DNS server to ask."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    texts = {INTERNET: dns.outside_resolv()}
+    for eni in allocations.enis:
+        vpc = vpcs[eni.vpc]
+        texts[eni.instance] = dns.node_resolv(resolver_address(vpc), region(vpc))
+    for cluster in lab.clusters:
+        vpc = vpcs[cluster.vpc]
+        servers = {
+            namespace: dns.pod_resolv(resolver_address(vpc), region(vpc), namespace)
+            for namespace in {pod.namespace for pod in cluster.pods}
+        }
+        running = {place.pod for place in allocations.pods if not place.host_network}
+        for pod in cluster.pods:
+            if pod.netns in running:
+                texts[pod.netns] = servers[pod.namespace]
+    return texts

@@ -127,14 +127,14 @@ def test_an_expectation_is_of_pods_that_are_there() -> None:
     assert problem.key == "expect[0].destination"
 
 
-def test_a_slides_words_in_braces_belong_to_nodes_and_pods() -> None:
+def test_a_slides_words_in_braces_belong_to_places() -> None:
     """A misspelt one would stay in the comparison as it is."""
     slide = Slide("rules", "node-1", "ip rule", "512: to {web.ip}\n1536: from {wbe.ip}")
 
     problem = only(Lab("eks", vpcs=(VPC,), clusters=(cluster_of(WEB),), slides=(slide,)))
 
     assert problem.key == "slides.rules.lines"
-    assert problem.message == 'there is no node or pod "wbe"; did you mean "web"?'
+    assert problem.message == 'there is no place "wbe"; did you mean "web"?'
 
 
 def test_what_is_advised_against_is_a_warning() -> None:
@@ -144,3 +144,16 @@ def test_what_is_advised_against_is_a_warning() -> None:
     lab = Lab("eks", vpcs=(docker,), clusters=(cluster_of(), two))
 
     assert [warning.key for warning in warnings(lab)] == ["vpcs.main.cidrs[0]", "vpcs.main"]
+
+
+def test_a_slides_command_runs_in_any_place_of_the_lab() -> None:
+    """A VPC's router too: the slides show route tables."""
+
+    def slide(place: str) -> Lab:
+        shown = Slide("routes", place, "ip route", "default")
+        return Lab("eks", vpcs=(VPC,), clusters=(cluster_of(WEB),), slides=(shown,))
+
+    assert [list(problems(slide(place))) for place in ("vpc-main", "web", "igw-main")] == [[]] * 3
+    assert (
+        only(slide("vpc-mian")).message == 'there is no place "vpc-mian"; did you mean "vpc-main"?'
+    )

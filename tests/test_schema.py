@@ -15,7 +15,7 @@ def test_the_schema_describes_files_and_not_python() -> None:
     assert "name" not in vpc["properties"]
     tables = vpc["properties"]["routeTables"]["additionalProperties"]
     assert tables == {"type": "object", "additionalProperties": {"type": "string"}}
-    cluster = found["properties"]["clusters"]["additionalProperties"]
+    cluster, _ = found["properties"]["clusters"]["additionalProperties"]["anyOf"]
     pod = cluster["properties"]["pods"]["additionalProperties"]
     assert pod["type"] == ["object", "null"]
     assert pod["properties"]["replicas"]["type"] == "integer"

@@ -20,7 +20,7 @@ def test_every_topology_loads(file: Path) -> None:
     assert load(file).name
 
 
-@pytest.mark.parametrize("name", ["eks.yaml", "eks-slides.yaml"])
+@pytest.mark.parametrize("name", ["eks.yaml", "eks-slides.yaml", "kops.yaml", "kops-slides.yaml"])
 def test_every_pod_runs_and_nothing_is_advised_against(name: str) -> None:
     """A newcomer's first lab has no pod waiting and no warning."""
     lab = load(TOPOLOGIES / name)
@@ -29,9 +29,10 @@ def test_every_pod_runs_and_nothing_is_advised_against(name: str) -> None:
     assert list(warnings(lab)) == []
 
 
-def test_yaml_and_python_give_the_same_lab() -> None:
+@pytest.mark.parametrize("name", ["eks", "kops"])
+def test_yaml_and_python_give_the_same_lab(name: str) -> None:
     """One value, two ways to write it."""
-    assert load(TOPOLOGIES / "eks.yaml") == load(TOPOLOGIES / "eks.py")
+    assert load(TOPOLOGIES / f"{name}.yaml") == load(TOPOLOGIES / f"{name}.py")
 
 
 def test_a_node_of_the_eks_lab_needs_its_second_eni() -> None:
@@ -54,3 +55,33 @@ def test_the_slides_lab_puts_its_pods_where_the_slide_has_them() -> None:
     enis = {(eni.instance, eni.device_index): eni for eni in allocations.enis}
     assert str(enis["node-1", 0].primary) == "10.10.0.10"
     assert enis["node-1", 1].subnet == "zone-a"
+
+
+def test_the_pods_of_the_kops_lab_are_where_its_drawing_has_them() -> None:
+    """A range for each node, and a pod of `web` on each."""
+    allocations = allocate(load(TOPOLOGIES / "kops.yaml"))
+
+    assert {pod.pod: (pod.node, str(pod.ip)) for pod in allocations.pods} == {
+        "web-0": ("node-1", "100.96.0.2"),
+        "web-1": ("node-2", "100.96.1.2"),
+        "web-2": ("node-3", "100.96.2.2"),
+        "client": ("node-1", "100.96.0.3"),
+        "api": ("node-2", "100.96.1.3"),
+        "monitoring.node-exporter": ("node-2", "172.20.64.4"),
+    }
+
+
+def test_the_kops_slides_lab_has_the_slides_addresses() -> None:
+    """Nodes, pods, the Service's ClusterIP and its node port."""
+    allocations = allocate(load(TOPOLOGIES / "kops-slides.yaml"))
+
+    enis = {eni.instance: str(eni.primary) for eni in allocations.enis}
+    assert (enis["ec2-1"], enis["ec2-2"]) == ("10.1.1.11", "10.1.2.11")
+    assert {pod.pod: str(pod.ip) for pod in allocations.pods} == {
+        "pod-1": "100.65.130.11",
+        "pod-2": "100.65.130.12",
+        "pod-3": "100.65.129.11",
+        "pod-4": "100.65.129.12",
+    }
+    [service] = allocations.services
+    assert (str(service.cluster_ip), service.node_ports) == ("100.64.31.116", (31787,))

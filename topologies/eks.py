@@ -7,7 +7,7 @@ script does: it brings the lab up, opens Mininet's prompt, and takes the lab dow
 """
 
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.model import Container, Node, Pod
+from testbed.kubernetes.model import Container, Node, Pod, Service, ServicePort
 from testbed.lab import Lab
 from testbed.vpc.model import INTERNET_GATEWAY, NatGateway, RouteTable, Subnet, Vpc
 
@@ -61,7 +61,13 @@ pods = [
     ),
 ]
 
-lab = Lab("eks", vpcs=[vpc], clusters=[EksCluster("eks", vpc="main", nodes=nodes, pods=pods)])
+services = [
+    Service("web", type="LoadBalancer", selector={"app": "web"}, ports=[80]),
+    Service("api", selector={"app": "api"}, ports=[ServicePort(80, target_port=8080)]),
+]
+
+cluster = EksCluster("eks", vpc="main", nodes=nodes, pods=pods, services=services)
+lab = Lab("eks", vpcs=[vpc], clusters=[cluster])
 
 if __name__ == "__main__":
     from testbed import mininet

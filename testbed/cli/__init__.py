@@ -18,6 +18,7 @@ VERBS = {
     "schema": "describe",
     "doctor": "describe",
     "get": "look",
+    "describe": "services",
     "path": "look",
     "slide": "look",
     "exec": "inside",
@@ -36,7 +37,8 @@ HELP = {
     "validate": "Check a topology file without touching the kernel.",
     "schema": "The JSON schema of topology files, for editors.",
     "doctor": "What this machine has and lacks for the labs.",
-    "get": "Nodes, pods, subnets, ENIs, routes, rules … of a running lab.",
+    "get": "Nodes, pods, Services, subnets, ENIs, routes, rules … of a running lab.",
+    "describe": "A Service: its addresses, endpoints, and rules on a node.",
     "path": "The way of a packet from A to B, asked of each kernel on it.",
     "slide": "The workshop's slides beside what the kernel prints.",
     "exec": "Run a command in a pod, node or router.",
@@ -80,7 +82,7 @@ def testbed() -> None:
 def main() -> None:
     """Run the command line; a TestbedError is one message and its exit code."""
     try:
-        testbed(standalone_mode=False, prog_name="testbed")
+        testbed(standalone_mode=False, prog_name="testbed", color=_color())
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -88,8 +90,13 @@ def main() -> None:
         click.echo("testbed: interrupted", err=True)
         sys.exit(130)
     except TestbedError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+        click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_color())
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _color() -> bool | None:
+    """None lets the terminal decide; NO_COLOR in the environment says no (no-color.org)."""
+    return False if os.environ.get("NO_COLOR") else None

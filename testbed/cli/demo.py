@@ -7,12 +7,13 @@ import click
 
 from testbed.cli.lifecycle import FILE, loaded
 from testbed.cli.look import side_by_side
-from testbed.cli.options import be_root, option
+from testbed.cli.options import be_root, option, publish_option
 from testbed.cli.output import mark, note, table
 from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import Json, call
+from testbed.lab import Lab
 
 EXIT_FAILED = 1
 
@@ -21,7 +22,8 @@ EXIT_FAILED = 1
 @click.argument("file", type=FILE)
 @option("--slides", type=FILE, help="A topology whose slides are compared first, then taken down.")
 @option("--prompt/--no-prompt", default=None, help="Mininet's prompt at the end; on a terminal.")
-def demo_(file: Path, slides: Path | None, prompt: bool | None) -> None:
+@publish_option
+def demo_(file: Path, slides: Path | None, prompt: bool | None, published: bool | None) -> None:
     """Bring the lab of FILE up, prove it with the real ping and curl, leave it up.
 
     Exits 1 when a check failed.
@@ -29,14 +31,14 @@ def demo_(file: Path, slides: Path | None, prompt: bool | None) -> None:
     be_root()
     same = slides is None or _show_slides(slides)
     lab = loaded(file, None)
-    report = lifecycle.up(lab)
+    report = lifecycle.up(lab, note, published=published)
     home = Home(lab.name)
     click.echo(
         f"{click.style(str(file), bold=True)}: {report['pods']} pods in "
         f"{report['namespaces']} network namespaces, up in {report['seconds']:.2f} s\n"
     )
     passed = _show_tour(call(home, "tour"))
-    _show_hints(lab.name)
+    _show_hints(lab)
     if prompt or (prompt is None and sys.stdin.isatty() and sys.stdout.isatty()):
         from testbed.cli.prompt import open_prompt
 
@@ -48,7 +50,7 @@ def _show_slides(file: Path) -> bool:
     """Compare a topology's slides with the kernel; take its lab down again if it was not there."""
     lab = loaded(file, None)
     was_running = any(home.lab == lab.name for home in homes.running())
-    lifecycle.up(lab)
+    lifecycle.up(lab, note)
     try:
         results = call(Home(lab.name), "slide")
     finally:
@@ -74,12 +76,20 @@ def _show_tour(results: Json) -> bool:
     return not failed
 
 
-def _show_hints(lab: str) -> None:
-    prefix = "" if len(homes.running()) == 1 else f"-l {lab} "
-    note(
-        "\nThe lab stays up. Three things to try:\n"
-        f"  testbed exec {prefix}node-1 -- ip rule        the CNI's rules, as on a real node\n"
-        f"  testbed path {prefix}web-4 client             hop by hop, as each kernel answers\n"
-        f"  testbed matrix {prefix}-p http                every pod to every pod\n"
-        f"`testbed down {lab}` takes it away."
+def _show_hints(lab: Lab) -> None:
+    """Three commands with names of this lab: a node's rules, a way across nodes, the matrix."""
+    prefix = "" if len(homes.running()) == 1 else f"-l {lab.name} "
+    [cluster, *_] = lab.clusters
+    first = [pod for pod in cluster.pods if pod.selectable == cluster.pods[0].selectable]
+    others = [pod for pod in cluster.pods if pod not in first] or first
+    node, source, target = cluster.nodes[0].name, first[-1].netns, others[0].netns
+    hints = (
+        (f"testbed exec {prefix}{node} -- ip rule", "the node's policy rules, as on a real one"),
+        (f"testbed path {prefix}{source} {target}", "hop by hop, as each kernel answers"),
+        (f"testbed matrix {prefix}-p http", "every pod to every pod"),
     )
+    width = max(len(command) for command, _ in hints)
+    note("\nThe lab stays up. Three things to try:")
+    for command, what in hints:
+        note(f"  {command:{width}}   {what}")
+    note(f"`testbed down {lab.name}` takes it away.")

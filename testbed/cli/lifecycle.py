@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from testbed.cli.options import be_root, chosen, option, output_option
+from testbed.cli.options import be_root, chosen, option, output_option, publish_option
 from testbed.cli.output import emit, note, table
 from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
@@ -27,8 +27,9 @@ def loaded(file: Path, name: str | None) -> Lab:
 @click.argument("file", type=FILE, default="topologies/eks.yaml")
 @option("--name", metavar="LAB", help="Another name for the lab, to run a file twice.")
 @option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+@publish_option
 @output_option
-def up_(file: Path, name: str | None, dry_run: bool, output: str) -> None:
+def up_(file: Path, name: str | None, dry_run: bool, published: bool | None, output: str) -> None:
     """Bring the lab of FILE up, or change the running one into what FILE says now.
 
     Whatever differs from the plan is healed.  Pods that find no place stay Pending.
@@ -39,7 +40,7 @@ def up_(file: Path, name: str | None, dry_run: bool, output: str) -> None:
         return
     be_root()
     start = time.monotonic()
-    report = lifecycle.up(lab)
+    report = lifecycle.up(lab, note, published=published)
     report["seconds"] = round(time.monotonic() - start, 2)
     if output != "table":
         emit(report, output)
@@ -122,7 +123,7 @@ def ls_(output: str) -> None:
 
 @click.command("clean")
 def clean_() -> None:
-    """Remove the files of labs whose processes are gone; running labs are not touched."""
+    """Remove files and names of labs whose processes are gone; running labs are not touched."""
     be_root()
     for name in lifecycle.sweep():
         click.echo(f"removed what was left of lab {name}")

@@ -9,11 +9,12 @@ from testbed.cli.output import emit, table
 from testbed.daemon.protocol import Json
 
 COLUMNS = {
+    "services": ["name", "type", "clusterIp", "ports", "selector", "cluster"],
+    "endpoints": ["name", "endpoints", "cluster"],
     "pods": ["name", "status", "node", "ip", "eni", "ports", "reason"],
     "rules": ["ns", "text", "why"],
     "routes": ["ns", "text", "why"],
     "neighbours": ["ns", "text", "why"],
-    "chains": ["ns", "text"],
     "addresses": ["ns", "text", "why"],
     "links": ["ns", "text", "why"],
 }
@@ -21,6 +22,7 @@ ALIASES = {
     "pod": "pods", "po": "pods", "node": "nodes", "no": "nodes", "eni": "enis", "vpc": "vpcs",
     "subnet": "subnets", "rule": "rules", "route": "routes", "neighbour": "neighbours",
     "neigh": "neighbours", "chain": "chains", "link": "links", "address": "addresses",
+    "service": "services", "svc": "services", "endpoint": "endpoints", "ep": "endpoints",
     "route-tables": "routetables", "routetable": "routetables",
 }  # fmt: skip
 
@@ -33,12 +35,16 @@ ALIASES = {
 def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
     """Objects of a KIND, all or the one of that NAME.
 
-    pods nodes enis subnets vpcs routetables are the lab's.  rules routes neighbours chains
-    addresses links are read from the kernels; NAME is then the pod, node or router to look at.
+    pods services endpoints nodes enis subnets vpcs routetables are the lab's.  rules routes
+    neighbours chains addresses links are read from the kernels; NAME is then the pod, node or
+    router to look at.
     """
     kind = ALIASES.get(kind, kind)
     rows = ask(lab_name, "get", kind=kind, name=name)
-    emit(rows, output, COLUMNS.get(kind, ()))
+    if kind == "chains" and output == "table":
+        click.echo("\n".join(f"# {row['name']}\n{row['text']}" for row in rows))
+    else:
+        emit(rows, output, COLUMNS.get(kind, ()))
 
 
 @click.command("path")

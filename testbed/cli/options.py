@@ -42,6 +42,16 @@ def output_option(function: Function) -> Function:
     return option("-o", "--output", type=choice, default="table", help="How to print.")(function)
 
 
+def publish_option(function: Function) -> Function:
+    """`--publish`: whether the host gets names for the lab's namespaces; None: as it is."""
+    return option(
+        "--publish/--no-publish",
+        "published",
+        default=None,
+        help="Names on the host: ip netns exec LAB.node-1 ip rule.",
+    )(function)
+
+
 def be_root() -> None:
     """Go on as root: run this very command again through sudo when we are not.
 

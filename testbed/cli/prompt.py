@@ -1,7 +1,6 @@
 """Mininet's prompt over a running lab, with the testbed's own verbs beside Mininet's."""
 
 import io
-from collections.abc import Callable
 from contextlib import redirect_stdout
 
 import click
@@ -12,24 +11,34 @@ from testbed.daemon import inside
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import call
 from testbed.errors import TestbedError
-from testbed.mininet.prompt import prompt
+from testbed.mininet.prompt import Command, prompt
 from testbed.mininet.view import from_json
 
 VERBS = {"get": get_, "matrix": matrix_, "path": path_, "slide": slide_, "verify": verify_}
 
 
-def open_prompt(home: Home, commands: tuple[str, ...]) -> None:
+def open_prompt(home: Home, script: tuple[str, ...]) -> None:
     """Mininet's prompt inside the lab until the user leaves it, or just these commands."""
     prompt(
         from_json(call(home, "inside")),
         lambda: inside.enter_lab(home),
         restore=lambda: call(home, "heal"),
-        commands={name: _printed_by(verb) for name, verb in VERBS.items()},
-        script=commands or None,
+        commands=commands(),
+        script=script or None,
     )
 
 
-def _printed_by(verb: click.Command) -> Callable[[list[str]], str]:
+def commands() -> dict[str, Command]:
+    """The testbed's verbs as commands of Mininet's prompt."""
+    return {"pods": _pods} | {name: _printed_by(verb) for name, verb in VERBS.items()}
+
+
+def _pods(words: list[str]) -> str:
+    """The pods, their nodes and addresses."""
+    return _printed_by(get_)(["pods", *words])
+
+
+def _printed_by(verb: click.Command) -> Command:
     """The verb as a function from its words to what it prints."""
 
     def printed(words: list[str]) -> str:

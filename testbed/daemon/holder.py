@@ -40,15 +40,23 @@ class Holder:
         self.selector.register(client, selectors.EVENT_READ, self.serve)
 
     def serve(self, client: socket.socket) -> None:
-        """Answer one message."""
+        """Answer one message.
+
+        A client that goes away or talks nonsense is left: our end would be the end of the lab.
+        """
         try:
-            data, ancillary, _, _ = client.recvmsg(MESSAGE, socket.CMSG_SPACE(253 * 4))
-        except ConnectionError:
-            data, ancillary = b"", []
-        if not data:
+            alive = self.answer(client)
+        except (OSError, ValueError, TypeError, AttributeError):
+            alive = False
+        if not alive:
             self.selector.unregister(client)
             client.close()
-            return
+
+    def answer(self, client: socket.socket) -> bool:
+        """Do what one message says; False at the end of the conversation."""
+        data, ancillary, _, _ = client.recvmsg(MESSAGE, socket.CMSG_SPACE(253 * 4))
+        if not data:
+            return False
         descriptors = array.array("i")
         for level, kind, payload in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
@@ -58,7 +66,8 @@ class Holder:
             self.keep(name, descriptor)
         for name in message.get("drop", ()):
             self.drop(name)
-        client.send(b"ok")
+        client.send(b"ok", socket.MSG_NOSIGNAL)
+        return True
 
     def keep(self, name: str, descriptor: int) -> None:
         """Hold a namespace under a name, instead of the one that had it."""

@@ -3,15 +3,17 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from testbed.errors import UsageError
 
 ROOT_DIRECTORY = Path("/run/testbed")
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123: a DNS label
 
 
 @dataclass(frozen=True)
@@ -20,18 +22,29 @@ class Process:
 
     pid: int
     started: int  # clock ticks since boot: proc(5), /proc/PID/stat field 22
+    pids: int  # the pid namespace, by its number, in which the id counts
 
     @classmethod
     def of(cls, pid: int) -> "Process":
         """The process that has this id now.  Raises ProcessLookupError."""
-        return cls(pid, _start_time(pid))
+        return cls(pid, _start_time(pid), _pid_namespace())
 
     def alive(self) -> bool:
-        """Whether this very process still runs (a zombie does not)."""
+        """Whether this very process still runs (a zombie does not).
+
+        Raises UsageError in another pid namespace, where nobody can tell: inside a lab.
+        """
+        if self.pids != _pid_namespace():
+            raise UsageError("inside a lab one cannot see other labs' processes: leave it first")
         try:
             return _start_time(self.pid) == self.started
         except ProcessLookupError:
             return False
+
+
+def _pid_namespace() -> int:
+    """The number of the pid namespace that /proc shows."""
+    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 def _start_time(pid: int) -> int:
@@ -54,9 +67,16 @@ def directory() -> Path:
 
 @dataclass(frozen=True)
 class Home:
-    """The files of one lab, in a directory only its owner may enter."""
+    """The files of one lab, in a directory only its owner may enter.
+
+    Raises UsageError for a name that no lab can have: `..` must never become a path.
+    """
 
     lab: str
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.lab):
+            raise UsageError(f"'{self.lab}' is no name of a lab: lower case letters, digits and -")
 
     @property
     def path(self) -> Path:
@@ -79,6 +99,16 @@ class Home:
         return self.path / "applied.json"
 
     @property
+    def programs(self) -> Path:
+        """What the lab's real programs have: their files, logs and sockets, `NETNS/NAME/`."""
+        return self.path / "programs"
+
+    @property
+    def resolv(self) -> Path:
+        """The resolv.conf of each namespace."""
+        return self.path / "resolv"
+
+    @property
     def log(self) -> Path:
         """What the daemon has to say for itself."""
         return self.path / "daemon.log"
@@ -87,13 +117,17 @@ class Home:
         """Remember who holds the lab."""
         self.write("holder.json", json.dumps(asdict(process)))
 
-    def holder(self) -> Process | None:
-        """The holder, if it is alive."""
+    def recorded_holder(self) -> Process | None:
+        """Who held the lab when it was started, alive or not."""
         try:
-            process = Process(**json.loads((self.path / "holder.json").read_text()))
+            return Process(**json.loads((self.path / "holder.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return process if process.alive() else None
+
+    def holder(self) -> Process | None:
+        """The holder, if it is alive."""
+        process = self.recorded_holder()
+        return process if process and process.alive() else None
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the lab so that a reader sees the old text or the new one, whole."""
@@ -114,17 +148,29 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Keep other `up` and `down` of this lab out.  Raises UsageError when one is at work."""
         directory().mkdir(mode=0o755, parents=True, exist_ok=True)
-        lock = os.open(
-            directory() / f".{self.lab}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600
-        )
+        file = directory() / f".{self.lab}.lock"
+        lock = self._lock(file)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
-        except BlockingIOError:
-            raise UsageError(
-                f"another `testbed up` or `down` is at work on lab '{self.lab}'; wait for it"
-            ) from None
         finally:
+            if not self.path.exists():
+                file.unlink(missing_ok=True)
+            os.close(lock)
+
+    def _lock(self, file: Path) -> int:
+        """A descriptor that locks the file of this name, which may have been removed and made."""
+        while True:
+            lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                raise UsageError(
+                    f"another `testbed up` or `down` is at work on lab '{self.lab}'; wait for it"
+                ) from None
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock), file.stat()):
+                    return lock
             os.close(lock)
 
 
@@ -134,7 +180,7 @@ def homes() -> list[Home]:
         entries = sorted(entry.name for entry in directory().iterdir() if entry.is_dir())
     except FileNotFoundError:
         return []
-    return [Home(name) for name in entries]
+    return [Home(name) for name in entries if NAME.fullmatch(name)]
 
 
 def running() -> list[Home]:

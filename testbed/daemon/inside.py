@@ -9,8 +9,8 @@ from pathlib import Path
 from testbed.daemon.home import Home
 from testbed.daemon.tree import NAMES, enter
 from testbed.errors import KernelError, UsageError
-from testbed.kernel import mounts
-from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, setns, unshare
+from testbed.kernel import mounts, resolv
+from testbed.kernel.namespaces import CLONE_NEWNET, setns
 
 INSIDE = "TESTBED_INSIDE"  # in the environment: the lab whose namespaces a process is in
 
@@ -20,13 +20,14 @@ def enter_lab(home: Home) -> None:
 
     From then on `/run/netns` is the lab's.  What this process mounts stays its own.
     """
+    if os.environ.get(INSIDE) == home.lab:
+        return
     holder = home.holder()
     if holder is None:
         raise KernelError(f"lab '{home.lab}' is gone")
     directory = Path.cwd()
     enter(holder)
-    unshare(CLONE_NEWNS)
-    mounts.mount("", "/", flags=mounts.MS_REC | mounts.MS_SLAVE)
+    mounts.own()
     os.chdir(directory)
     os.environ[INSIDE] = home.lab
 
@@ -64,16 +65,27 @@ def run(argv: list[str], netns: str = "", env: dict[str, str] | None = None) -> 
     return code if code >= 0 else 128 - code
 
 
+def enter_place(netns: str) -> None:
+    """Move this process, which is in the lab, into a namespace with its own /sys and resolv.conf.
+
+    Without a name it stays in the lab's own network.
+    """
+    mounts.own()
+    if netns:
+        file = os.open(f"{NAMES}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
+        setns(file, CLONE_NEWNET)
+        os.close(file)
+        if lab := os.environ.get(INSIDE):
+            mounts.cover(resolv.shown(Home(lab).resolv, netns))
+    mounts.detach("/sys")
+    mounts.mount("sysfs", "/sys", "sysfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+
+
 def _become(argv: list[str], netns: str, env: dict[str, str]) -> None:
-    """In the child: enter, show the namespace's own /sys, exec; 127 when there is no program."""
+    """In the child: enter the namespace and exec; 127 when there is no program."""
     code = 126
     try:
-        if netns:
-            file = os.open(f"{NAMES}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
-            setns(file, CLONE_NEWNET)
-        unshare(CLONE_NEWNS)
-        mounts.detach("/sys")
-        mounts.mount("sysfs", "/sys", "sysfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+        enter_place(netns)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it; programs expect it
         os.execvpe(argv[0], argv, env)
     except FileNotFoundError:

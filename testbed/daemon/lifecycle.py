@@ -1,45 +1,93 @@
 """A lab's beginning and end: what `up` and `down` do, for the command line and for scripts."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
-from testbed.daemon import tree
+from testbed.daemon import publish, tree
 from testbed.daemon.home import Home, homes
 from testbed.daemon.protocol import Json, answers, call
 from testbed.errors import MissingFeature, UsageError
-from testbed.lab import Lab, to_json
+from testbed.kernel.modules import load
+from testbed.lab import Lab, kernel_modules, to_json
 
 Progress = Callable[[str], None]
 
 
-def up(lab: Lab, progress: Progress | None = None) -> Json:
+def up(lab: Lab, progress: Progress | None = None, *, published: bool | None = None) -> Json:
     """Bring `lab` up, or change the running lab of that name into it; the daemon's report.
 
+    published: whether the host gets names for its namespaces; None leaves that as it is.
     A failure or an interrupt while a lab is new leaves nothing of it; a running lab is put back.
     """
     home = Home(lab.name)
     with home.locked():
+        if published:
+            publish.check(home)
+        _load_modules(lab, progress)
         if home.holder() is None:
-            return _start(home, lab, progress)
+            return _start(home, lab, progress, published=bool(published))
         if not answers(home):
             _start_daemon(home)
-        return call(home, "up", progress=progress, lab=to_json(lab))
+        if published is False:
+            publish.withdraw(home)
+        try:
+            return call(home, "up", progress=progress, lab=to_json(lab))
+        finally:  # a lab that was put back may have other descriptors too
+            (publish.publish if published else publish.refresh)(home)
 
 
-def _start(home: Home, lab: Lab, progress: Progress | None) -> Json:
+def _start(home: Home, lab: Lab, progress: Progress | None, *, published: bool) -> Json:
+    publish.withdraw(home)  # what a dead lab of that name has left
     home.make()
     try:
         lifeline = tree.start_holder(home)
         try:
             _start_daemon(home)
             report = call(home, "up", progress=progress, lab=to_json(lab))
+            if published:
+                publish.publish(home)
             lifeline.send(b"commit")
         finally:
             lifeline.close()
     except BaseException:
-        tree.stop(home)
+        _stop(home)
         raise
     return report
+
+
+@contextmanager
+def lasting(lab: Lab, progress: Progress | None = None) -> Iterator[Home]:
+    """A new lab for the block, gone after it, however it or this process ends.
+
+    The process may move into the lab meanwhile, for good.  Files that a killed process has left
+    are swept by the next.  Raises UsageError when a lab of that name runs.
+    """
+    sweep()
+    home = Home(lab.name)
+    with ExitStack() as undo:
+        with home.locked():
+            if home.holder() is not None:
+                raise UsageError(f"lab '{home.lab}' is running; `testbed down {home.lab}` ends it")
+            _load_modules(lab, progress)
+            home.make()
+            undo.callback(_forget, home)
+            lifeline = undo.enter_context(tree.start_holder(home))
+            undo.callback(tree.hang_up, lifeline, tree.watch(home))
+            _start_daemon(home)
+            call(home, "up", progress=progress, lab=to_json(lab))
+        yield home
+
+
+def _forget(home: Home) -> None:
+    with home.locked():
+        home.remove()
+
+
+def _load_modules(lab: Lab, progress: Progress | None) -> None:
+    for module in kernel_modules(lab):
+        if load(module) and progress:
+            progress(f"loaded the kernel module {module}: lab {lab.name} needs it")
 
 
 def _start_daemon(home: Home) -> None:
@@ -53,16 +101,22 @@ def down(name: str) -> bool:
     home = Home(name)
     with home.locked():
         existed = home.holder() is not None
-        tree.stop(home)
+        _stop(home)
         return existed
 
 
+def _stop(home: Home) -> None:
+    publish.withdraw(home)  # first: ours are known by the record of the first process
+    tree.stop(home)
+
+
 def sweep() -> list[str]:
-    """Remove the files of labs whose processes are gone; their names."""
+    """Remove the files of labs whose processes are gone; the names of these labs."""
     swept = []
     for home in homes():
         try:
             with home.locked():
+                publish.sweep(home)
                 if home.holder() is None:
                     home.remove()
                     swept.append(home.lab)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address
 
 from testbed.allocations import Allocations, allocate
 from testbed.allocations import from_json as allocations_from_json
@@ -11,13 +11,15 @@ from testbed.daemon import views
 from testbed.daemon.home import Home
 from testbed.daemon.store import HolderStore
 from testbed.errors import KernelError, TestbedError, UsageError
+from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
+from testbed.kernel.supervisor import Supervisor
 from testbed.lab import Lab, from_json, to_json
 from testbed.net.diff import Drift, compare
 from testbed.net.facts import IpAddress, State, Sysctl
-from testbed.plan import listeners, plan
+from testbed.plan import listeners, plan, programs, resolvers
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 
@@ -31,6 +33,7 @@ class RunningLab:
         self.home = home
         self.store = HolderStore(home)
         self.servers = Servers(self.store, loop)
+        self.supervisor = Supervisor(self.store, home.programs)
         self.lab: Lab | None = None
         self.allocations = Allocations()
         self.state: State = frozenset()
@@ -42,7 +45,10 @@ class RunningLab:
         return self.lab
 
     def adopt(self) -> None:
-        """Take over what an earlier daemon of this lab applied; the kernel is not touched."""
+        """Take over what an earlier daemon of this lab applied; the kernel is not touched.
+
+        Its programs ended with it; the `up` that has started this daemon runs them again.
+        """
         try:
             record = json.loads(self.home.applied.read_text())
         except FileNotFoundError:
@@ -57,9 +63,10 @@ class RunningLab:
         wanted = plan(lab, allocations)
         serving = listeners(lab, allocations)
         self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
+        self.supervisor.retain(programs(lab, allocations))
         try:
             self._write(wanted)
-            self.servers.serve(serving)
+            self._serve(lab, allocations)
         except TestbedError:
             self._put_back()
             raise
@@ -71,7 +78,13 @@ class RunningLab:
         """The last applied lab once more, if there is one; a new one is ended by its starter."""
         if self.lab is not None:
             self._write(self.state)
-            self.servers.serve(listeners(self.lab, self.allocations))
+            self._serve(self.lab, self.allocations)
+
+    def _serve(self, lab: Lab, allocations: Allocations) -> None:
+        """What is not the kernel's: the pods' servers, DNS servers and load balancers, files."""
+        resolv.write(self.home.resolv, resolvers(lab, allocations))
+        self.servers.serve(listeners(lab, allocations))
+        self.supervisor.serve(programs(lab, allocations))
 
     def _write(self, wanted: State) -> None:
         found = self.observe(wanted) if self.store.names() else None
@@ -110,9 +123,10 @@ class RunningLab:
     def address(self, name: str) -> IpAddress:
         """An address, or the one a name stands for.  Raises UsageError when there is none."""
         try:
-            return ip_address(name)
+            return IPv4Address(name)
         except ValueError:
-            pass
+            if ":" in name:
+                raise UsageError(f"'{name}' is no IPv4 address; IPv6 is not there yet") from None
         known = views.addresses(self.described(), self.allocations)
         if name not in known:
             self.require(name)
@@ -121,6 +135,8 @@ class RunningLab:
 
     def program(self, place: str, argv: list[str]) -> tuple[int, str]:
         """A program run in a namespace: its exit code and what it printed."""
-        with inside(self.store, self.require(place)):
-            result = run(argv, timeout_s=PROGRAM_TIMEOUT_S)
+        netns = self.require(place)
+        files = resolv.shown(self.home.resolv, netns)
+        with inside(self.store, netns):
+            result = run(argv, timeout_s=PROGRAM_TIMEOUT_S, files=files)
         return result.returncode, result.stdout

@@ -6,8 +6,7 @@ from difflib import SequenceMatcher
 from testbed.allocations import Allocations
 from testbed.daemon.protocol import Json
 from testbed.lab import Lab, Slide
-from testbed.net.facts import MAIN, Route, State
-from testbed.vpc.routing import host
+from testbed.net.facts import Address, State, Veth
 
 
 def filled(slide: Slide, values: dict[str, str]) -> list[str]:
@@ -20,18 +19,13 @@ def filled(slide: Slide, values: dict[str, str]) -> list[str]:
 
 def values(lab: Lab, allocations: Allocations, state: State) -> dict[str, str]:
     """What the words in braces mean: `pod-1.ip`, `pod-1.veth`, `node-1.eth0`, `node-1.router`."""
-    devices = {
-        (fact.ns, fact.dst): fact.dev
-        for fact in state
-        if isinstance(fact, Route) and fact.table == MAIN
-    }
-    found = {}
+    veths = {(f.ns, f.peer_ns): f.name for f in state if isinstance(f, Veth)}
+    found = {f"{f.ns}.{f.dev}": str(f.ip.ip) for f in state if isinstance(f, Address)}
     for place in allocations.pods:
         found[f"{place.pod}.ip"] = str(place.ip)
-        found[f"{place.pod}.veth"] = devices.get((place.node, host(place.ip)), "")
+        found[f"{place.pod}.veth"] = veths.get((place.node, place.pod), "")
     routers = {(vpc.name, s.name): s.cidr[1] for vpc in lab.vpcs for s in vpc.subnets}
     for eni in allocations.enis:
-        found[f"{eni.instance}.eth{eni.device_index}"] = str(eni.primary)
         found[f"{eni.instance}.router"] = str(routers[eni.vpc, eni.subnet])
     return found
 

@@ -24,8 +24,8 @@ class HolderStore:
         self._connection.connect(str(home.holder_socket))
 
     def names(self) -> frozenset[str]:
-        """All namespaces of the lab."""
-        return frozenset(entry.name for entry in os.scandir(NAMES))
+        """All namespaces of the lab; what a user adds with `ip netns add` is a plain file."""
+        return frozenset(entry.name for entry in os.scandir(NAMES) if entry.is_symlink())
 
     def open(self, name: str) -> int:
         """A new descriptor of a namespace; the caller closes it.  Raises KernelError."""

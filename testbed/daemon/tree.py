@@ -146,6 +146,23 @@ def stop(home: Home) -> None:
     home.remove()
 
 
+def watch(home: Home) -> int:
+    """A pidfd of the lab's first process, to be closed; of use inside the lab, too."""
+    holder = home.holder()
+    if holder is None:
+        raise KernelError(f"lab '{home.lab}' has no first process any more")
+    return os.pidfd_open(holder.pid)
+
+
+def hang_up(lifeline: socket.socket, handle: int) -> None:
+    """End a lab that never was told `commit`, and wait until nothing of it runs."""
+    lifeline.close()
+    try:
+        _wait_for_end(handle)
+    finally:
+        os.close(handle)
+
+
 def _wait_for_end(handle: int) -> None:
     """Wait until the process behind a pidfd is gone: by then all of its pid namespace is."""
     import select

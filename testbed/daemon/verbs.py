@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from testbed.daemon import slides, views
+from testbed.daemon import services, slides, views
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.daemon.tour import tour as choose_checks
@@ -40,9 +40,7 @@ def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -
     """The objects of a kind, or the one of that name."""
     lab, allocations = running.described(), running.allocations
     if kind in views.KERNEL_KINDS:
-        names = [name] if name else sorted(running.store.names())
-        for asked in names:
-            running.require(asked)
+        names = [running.require(name)] if name else sorted(running.store.names())
         found = observe(running.store, names).state
         return views.kernel_rows(kind, found, running.state)
     rows = views.rows(kind, lab, allocations)
@@ -52,6 +50,20 @@ def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -
             f"no {kind} named '{name}'; there are: {', '.join(r['name'] for r in rows)}"
         )
     return chosen
+
+
+def describe(
+    running: RunningLab, progress: Progress, *, kind: str, name: str, node: str = ""
+) -> Json:
+    """The Services of a name, one in each cluster, with their rules on a node (or the first)."""
+    if kind != "services":
+        raise UsageError(f"{kind} cannot be described; services can")
+    return [
+        services.described(
+            cluster, service, running.allocations, place, observe(running.store, [place]).state
+        )
+        for cluster, service, place in services.named(running.described(), name, node)
+    ]
 
 
 def verify(running: RunningLab, progress: Progress) -> Json:
@@ -75,9 +87,8 @@ def ping(
     timeout_s: float,
 ) -> Json:
     """Echo requests from one place to another; names stand for addresses."""
-    running.require(source)
-    address = running.address(destination)
-    result = probe_ping(running.store, source, address, count=count, timeout_s=timeout_s)
+    place, address = running.require(source), running.address(destination)
+    result = probe_ping(running.store, place, address, count=count, timeout_s=timeout_s)
     return {
         "source": source,
         "destination": destination,
@@ -140,5 +151,5 @@ def heal(running: RunningLab, progress: Progress) -> Json:
 
 VERBS: dict[str, Callable[..., Json]] = {
     verb.__name__: verb
-    for verb in (up, get, verify, diff, ping, matrix, path, slide, tour, inside, heal)
+    for verb in (up, get, describe, verify, diff, ping, matrix, path, slide, tour, inside, heal)
 }

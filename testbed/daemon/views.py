@@ -1,19 +1,25 @@
 """What `get` shows: a lab's objects as rows of plain values, each with a `name`.  Pure."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 from testbed.allocations import Allocations
-from testbed.eks.limits import max_pods
+from testbed.daemon.services import endpoint_rows, service_rows
+from testbed.eks import limits as eks_limits
 from testbed.errors import UsageError
+from testbed.kops import limits as kops_limits
+from testbed.kops.model import KopsNode
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.net.diff import Drift
 from testbed.net.facts import (
     Address,
+    Bridge,
     Chain,
     Fact,
     Neighbour,
+    Netns,
     NftChain,
     Route,
     Rule,
@@ -21,18 +27,19 @@ from testbed.net.facts import (
     Veth,
 )
 from testbed.net.show import show
+from testbed.plan import vpcs
 from testbed.vpc.addresses import free_addresses
 from testbed.vpc.naming import INTERNET, route_tables
 
 Row = dict[str, Any]
 
-KERNEL_KINDS: dict[str, type[Fact]] = {
-    "rules": Rule,
-    "routes": Route,
-    "neighbours": Neighbour,
-    "chains": Chain,
-    "addresses": Address,
-    "links": Veth,
+KERNEL_KINDS: dict[str, tuple[type[Fact], ...]] = {
+    "rules": (Rule,),
+    "routes": (Route,),
+    "neighbours": (Neighbour,),
+    "chains": (Chain, NftChain),
+    "addresses": (Address,),
+    "links": (Veth, Bridge),
 }
 
 
@@ -49,9 +56,30 @@ def kernel_rows(kind: str, found: State, wanted: State) -> list[Row]:
     reasons = {fact: fact.why for fact in wanted}
     facts = [fact for fact in found if isinstance(fact, KERNEL_KINDS[kind])]
     return [
-        {"name": f"{fact.ns} {show(fact)}", **fact_row(fact), "why": reasons.get(fact, "")}
+        {"name": _object(fact), **_values(fact), **fact_row(fact), "why": reasons.get(fact, "")}
         for fact in sorted(facts, key=order)
     ]
+
+
+def _object(fact: Fact) -> str:
+    """Which object a fact is of: its namespace and what identifies it there, on one line."""
+    if isinstance(fact, Chain | NftChain):
+        return f"{fact.ns} {fact.table} {fact.name}"
+    return f"{fact.ns} {' '.join(show(fact).split())}"
+
+
+def _values(fact: Fact) -> Row:
+    """The fact's own fields as plain values."""
+    found = {field.name: getattr(fact, field.name) for field in fields(fact)}
+    return {
+        name: [str(one) for one in value]
+        if isinstance(value, tuple)
+        else value
+        if isinstance(value, bool | int)
+        else str("" if value is None else value)
+        for name, value in found.items()
+        if name not in ("ns", "name", "why")
+    }
 
 
 def fact_row(fact: Fact) -> Row:
@@ -60,9 +88,14 @@ def fact_row(fact: Fact) -> Row:
 
 
 def drift_rows(drift: Drift) -> Row:
-    """A drift as plain values; of a changed chain only the rules that differ."""
+    """A drift as plain values.
+
+    Of a changed chain only the rules that differ, of a lost namespace nothing but itself.
+    """
+    lost = {fact.ns for fact in drift.missing if isinstance(fact, Netns)}
+    missing = [f for f in drift.missing if f.ns not in lost or isinstance(f, Netns)]
     return {
-        "missing": [fact_row(fact) for fact in sorted(drift.missing, key=order)],
+        "missing": [fact_row(fact) for fact in sorted(missing, key=order)],
         "extra": [fact_row(fact) for fact in sorted(drift.extra, key=order)],
         "changed": [
             _changed_row(found, wanted)
@@ -115,12 +148,13 @@ def _pods(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     for cluster in lab.clusters:
         for pod in cluster.pods:
             place = placed.get(pod.netns)
+            of_eni = cluster.kind == "eks" or pod.host_network
             yield {
                 "name": pod.netns,
                 "status": "Running" if place else "Pending",
                 "node": place.node if place else pod.node,
                 "ip": str(place.ip) if place else "",
-                "eni": f"eth{place.device_index}" if place else "",
+                "eni": f"eth{place.device_index}" if place and of_eni else "",
                 "ports": ",".join(_ports(pod)),
                 "cluster": cluster.name,
                 "reason": pending.get(pod.netns, ""),
@@ -132,6 +166,7 @@ def _ports(pod: Pod) -> list[str]:
 
 
 def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    ranges = {own.node: str(own.cidr) for own in allocations.ranges}
     for cluster in lab.clusters:
         zones = {
             subnet.name: subnet.availability_zone
@@ -150,13 +185,18 @@ def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
                 "ip": str(enis[0].primary),
                 "publicIp": str(enis[0].public_ip or ""),
                 "enis": len(enis),
+                "podCidr": ranges.get(node.name, ""),
                 "pods": f"{len(pods)}/{_max_pods(node)}",
                 "cluster": cluster.name,
             }
 
 
 def _max_pods(node: Node) -> int:
-    return node.max_pods or max_pods(node.instance_type)
+    match node:
+        case KopsNode():
+            return kops_limits.kubelet_max_pods(node)
+        case _:
+            return eks_limits.kubelet_max_pods(node)
 
 
 def _enis(lab: Lab, allocations: Allocations) -> Iterator[Row]:
@@ -202,7 +242,7 @@ def _vpcs(lab: Lab, allocations: Allocations) -> Iterator[Row]:
 
 
 def _route_tables(lab: Lab, allocations: Allocations) -> Iterator[Row]:
-    for vpc in lab.vpcs:
+    for vpc in vpcs(lab, allocations).values():
         for table in route_tables(vpc):
             local = [{"destination": str(cidr), "target": "local"} for cidr in vpc.cidrs]
             routes = [
@@ -219,6 +259,8 @@ def _route_tables(lab: Lab, allocations: Allocations) -> Iterator[Row]:
 KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
     "pods": _pods,
     "nodes": _nodes,
+    "services": service_rows,
+    "endpoints": endpoint_rows,
     "enis": _enis,
     "subnets": _subnets,
     "vpcs": _vpcs,

@@ -7,6 +7,7 @@ from testbed.eks.ipamd import settings
 from testbed.eks.limits import room
 from testbed.eks.model import EksCluster
 from testbed.eks.pool import Ipamd
+from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import Pending, PodAddress
 from testbed.kubernetes.schedule import schedule
@@ -34,7 +35,7 @@ def allocate_pods(
     ipamds = {
         node.name: Ipamd(node.name, settings(cluster, node), ec2, in_use) for node in cluster.nodes
     }
-    bound = dict(_still_bound(cluster, waiting)) | {pod: at.node for pod, at in kept.items()}
+    bound = dict(still_bound(cluster, waiting)) | {pod: at.node for pod, at in kept.items()}
     plan = schedule({node.name: room(node) for node in cluster.nodes}, cluster.pods, bound)
     new = [
         (pod, ipamds[plan.bound[pod.netns]])
@@ -101,15 +102,8 @@ def _without_address(cluster: str, pod: Pod, ipamd: Ipamd) -> Pending:
 
 def _kept(cluster: EksCluster, ec2: Ec2, before: Iterable[PodAddress]) -> Iterator[PodAddress]:
     """What of an earlier run still holds; a node's own address may have changed."""
-    pods = {pod.netns: pod for pod in cluster.pods}
     enis = {(eni.instance, eni.device_index): eni for eni in ec2.enis()}
-    nodes = {node.name for node in cluster.nodes}
-    for placed in before:
-        pod = pods.get(placed.pod)
-        if pod is None or (placed.cluster, placed.node in nodes) != (cluster.name, True):
-            continue
-        if pod.node not in ("", placed.node) or pod.host_network != placed.host_network:
-            continue
+    for pod, placed in still_placed(cluster, before):
         if pod.host_network:
             yield replace(placed, ip=enis[placed.node, 0].primary)
         elif _has_address(enis, placed) and pod.eni in (None, placed.device_index):
@@ -119,14 +113,3 @@ def _kept(cluster: EksCluster, ec2: Ec2, before: Iterable[PodAddress]) -> Iterat
 def _has_address(enis: Mapping[tuple[str, int], Eni], placed: PodAddress) -> bool:
     eni = enis.get((placed.node, placed.device_index))
     return eni is not None and placed.ip in eni.secondary
-
-
-def _still_bound(cluster: EksCluster, waiting: Iterable[Pending]) -> Iterator[tuple[str, str]]:
-    """Pods that waited for an address: the scheduler does not move a pod it has bound."""
-    nodes = {node.name for node in cluster.nodes}
-    pods = {pod.netns: pod for pod in cluster.pods}
-    for pending in waiting:
-        pod = pods.get(pending.pod)
-        mine = pending.cluster == cluster.name and pending.node in nodes
-        if pod and mine and pod.node in ("", pending.node):
-            yield pending.pod, pending.node

@@ -1,14 +1,12 @@
 """What EKS and EC2 would refuse of a cluster and its nodes; paths start at the cluster."""
 
-from ipaddress import IPv4Address
-
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError
+from testbed.kubernetes import instances
 from testbed.kubernetes.model import Node, Pod
-from testbed.problem import Problem, Problems, names, quoted, unknown
-from testbed.vpc.addresses import reserved
+from testbed.problem import Problem, Problems, names, quoted
 from testbed.vpc.instance_types import limits
-from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.model import Vpc
 
 ZONES = 2  # EKS User Guide, "Amazon EKS networking requirements for VPC and subnets"
 OTHER_DEVICES = ("eth", "vlan", "lo")  # prefixes amazon-vpc-cni-k8s refuses for its veths
@@ -18,11 +16,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Everything wrong with a cluster in its VPC."""
     yield from names((), cluster.name)
     yield from _zones(vpc)
-    subnets = {subnet.name: subnet for subnet in vpc.subnets}
-    taken: dict[tuple[str, IPv4Address], str] = {}
-    for node in cluster.nodes:
-        for problem in (*_node(node, subnets), *_twice(node, taken)):
-            yield problem.under("nodes", node.name)
+    yield from instances.problems(cluster.nodes, vpc)
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
@@ -53,42 +47,6 @@ def _zones(vpc: Vpc) -> Problems:
         )
         # awsdocs/amazon-eks-user-guide #795 quotes the API's answer
         yield Problem(("vpc",), message, "InvalidParameterException")
-
-
-def _node(node: Node, subnets: dict[str, Subnet]) -> Problems:
-    if node.subnet not in subnets:
-        yield Problem(("subnet",), unknown("subnet", node.subnet, subnets))
-    elif node.private_ip:
-        yield from _private_ip(node.private_ip, subnets[node.subnet])
-    try:
-        limits(node.instance_type)
-    except DescriptionError as error:
-        yield Problem(("instanceType",), error.message)
-
-
-def _private_ip(address: IPv4Address, subnet: Subnet) -> Problems:
-    """EC2's own words: they end up in many a search box."""
-    if address not in subnet.cidr:
-        message = (
-            f"Address {address} does not fall within the subnet's address range:"
-            f" {quoted(subnet.name)} is {subnet.cidr}"
-        )
-        yield Problem(("privateIp",), message, "InvalidParameterValue")
-    elif address in reserved(subnet.cidr):
-        message = (
-            f"Address {address} is in subnet's reserved address range: of {subnet.cidr}"
-            " the first four and the last"
-        )
-        yield Problem(("privateIp",), message, "InvalidParameterValue")
-
-
-def _twice(node: Node, taken: dict[tuple[str, IPv4Address], str]) -> Problems:
-    """An address that an earlier node asked for; `taken` collects them."""
-    if node.private_ip:
-        owner = taken.setdefault((node.subnet, node.private_ip), node.name)
-        if owner != node.name:
-            message = f"Address {node.private_ip} is in use: {quoted(owner)} has it"
-            yield Problem(("privateIp",), message, "InvalidIPAddress.InUse")
 
 
 def _eni(cluster: EksCluster, pod: Pod, index: int) -> Problems:

@@ -1,12 +1,13 @@
 """What a topology says of an EKS cluster; the CNI's settings under their environment names."""
 
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Whole
-from testbed.kubernetes.model import Nodes, Pods
+from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
 
 Profile = Literal["current", "slides"]
 RandomizeSnat = Literal["", "prng", "hashrandom", "none"]  # empty: the profile's default
@@ -62,3 +63,11 @@ class EksCluster:
     kind: Literal["eks"] = "eks"
     profile: Profile = "current"
     env: CniSettings = CniSettings()
+    services: Services = ()
+    service_cidr: Cidr = IPv4Network("172.20.0.0/16")  # EKS: 10.100.0.0/16 in such a VPC
+    manifests: Manifests = ()
+
+    @property
+    def cluster_cidr(self) -> IPv4Network | None:
+        """kube-proxy's --cluster-cidr; EKS runs it without, for pods have the VPC's addresses."""
+        return None

@@ -1,7 +1,7 @@
 """An EKS node without its pods: ENIs, the rules and tables ipamD makes of them, sysctls."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Network
 
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
@@ -10,6 +10,7 @@ from testbed.kubernetes.model import Node
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import device, instance_side
+from testbed.vpc.instance import own_address, primary_facts, routing_sysctls
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import gateway_address
 
@@ -38,14 +39,14 @@ def node_facts(cluster: EksCluster, vpc: Vpc, node: Node, enis: Iterable[Eni]) -
     primary, *others = enis
     yield Netns(ns=node.name, why=f"an EC2 instance, {node.instance_type}")
     yield from _sysctls(cluster, node.name)
-    yield from _primary_facts(cluster, primary, subnets[primary.subnet])
+    yield from _eth0(cluster, primary, subnets[primary.subnet])
     for eni in others:
         yield from _secondary_facts(cluster, eni, subnets[eni.subnet])
     yield from _mark_rule(cluster, node.name)
     yield from snat_facts(cluster, vpc, node.name, primary.primary)
 
 
-def _primary_facts(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[Fact]:
+def _eth0(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[Fact]:
     """eth0 as DHCP and Amazon Linux leave it.
 
     default via 10.10.0.1 dev eth0
@@ -53,16 +54,8 @@ def _primary_facts(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[Fa
     169.254.169.254 dev eth0
     """
     node, dev = eni.instance, device(eni)
-    yield instance_side(eni, _eni_mtu(cluster))
+    yield from primary_facts(eni, subnet, _eni_mtu(cluster))
     yield _eth0_filter(cluster, node)
-    yield Address(ns=node, dev=dev, ip=_with_prefix(eni.primary, subnet), why="DHCP on eth0")
-    yield Route(
-        ns=node,
-        dst=ANYWHERE,
-        via=gateway_address(subnet),
-        dev=dev,
-        why="DHCP on eth0: the VPC's router, the second address of the subnet",
-    )
     # scope global although directly connected, as the slides' node prints it: no `scope link`
     why = "instance metadata is on eth0 (Amazon Linux, ec2-net-utils)"
     yield Route(ns=node, dst=INSTANCE_METADATA, dev=dev, why=why)
@@ -83,7 +76,7 @@ def _secondary_facts(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[
     yield Address(
         ns=node,
         dev=dev,
-        ip=_with_prefix(eni.primary, subnet),
+        ip=own_address(eni, subnet),
         connected=False,
         why="the ENI's own address, without its route in main (amazon-vpc-cni-k8s)",
     )
@@ -115,23 +108,10 @@ def _mark_rule(cluster: EksCluster, node: str) -> Iterator[Fact]:
 
 
 def _sysctls(cluster: EksCluster, node: str) -> Iterator[Fact]:
-    """A new namespace copies conf/all and conf/default of the host: what matters is said here.
-
-    The filter that counts is the stricter of conf/all and the link's own.
-    """
-    kernel = "the kernel's default"
-    wanted = [
-        ("ip_forward", "1", "the node routes for its pods (kubelet, container runtime)"),
-        ("conf.all.accept_redirects", "0", "the kernel's choice where it forwards"),
-        ("conf.all.send_redirects", "1", kernel),
-        ("conf.default.send_redirects", "1", kernel),
-        ("conf.all.rp_filter", "0", f"{DISTRIBUTION}: each link has its own"),
-        ("conf.default.rp_filter", STRICT, DISTRIBUTION),
-    ]
+    yield from routing_sysctls(node, STRICT, DISTRIBUTION)
     if ERAS[cluster.profile].early_demux_written:
-        wanted.append(("tcp_early_demux", "1", "amazon-vpc-cni-k8s: init container"))
-    for name, value, why in wanted:
-        yield Sysctl(ns=node, name=f"net.ipv4.{name}", value=value, why=why)
+        why = "amazon-vpc-cni-k8s: init container"
+        yield Sysctl(ns=node, name="net.ipv4.tcp_early_demux", value="1", why=why)
 
 
 def _eth0_filter(cluster: EksCluster, node: str) -> Sysctl:
@@ -148,7 +128,3 @@ def _rp_filter(node: str, dev: str, value: str, why: str) -> Sysctl:
 
 def _eni_mtu(cluster: EksCluster) -> int:
     return cluster.env.eni_mtu if ERAS[cluster.profile].mtu_settings else JUMBO
-
-
-def _with_prefix(address: IPv4Address, subnet: Subnet) -> IPv4Interface:
-    return IPv4Interface((address, subnet.cidr.prefixlen))

@@ -1,4 +1,4 @@
-"""Where a packet comes out that a namespace sends: over veths, and through a VPC's bridges.
+"""Where a packet comes out that a namespace sends: over veths, through bridges and a VPC's fabric.
 
 Pure: links, the bridges' mapping and the checks on ENIs are read from facts.
 """
@@ -6,6 +6,7 @@ Pure: links, the bridges' mapping and the checks on ENIs are read from facts.
 from dataclasses import dataclass
 
 from testbed.net.facts import (
+    Address,
     Bridge,
     BridgePort,
     Fdb,
@@ -20,13 +21,17 @@ from testbed.vpc.routing import LIFTED
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet at a namespace; `iif` is empty where it was made."""
+    """A packet at a namespace; `iif` is empty where it was made.
+
+    switched: the port by which a bridge on the way let it out, without any routing there.
+    """
 
     ns: str
     destination: IpAddress
     source: IpAddress | None = None
     iif: str = ""
     mark: int = 0
+    switched: BridgePort | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,12 @@ class Crossings:
     def __init__(self, plan: State) -> None:
         self._veths = {(f.ns, f.name): f for f in plan if isinstance(f, Veth)}
         self._bridges = {(f.ns, f.name): f for f in plan if isinstance(f, Bridge)}
-        self._ports = {(f.ns, f.dev): f.bridge for f in plan if isinstance(f, BridgePort)}
+        self._ports = {(f.ns, f.dev): f for f in plan if isinstance(f, BridgePort)}
+        self._addresses = {(f.ns, f.dev, f.ip.ip) for f in plan if isinstance(f, Address)}
+        self._switches: dict[tuple[str, str], list[BridgePort]] = {}
+        for port in self._ports.values():
+            if port.learning:
+                self._switches.setdefault((port.ns, port.bridge), []).append(port)
         self._port_of = {(f.ns, f.mac): f.dev for f in plan if isinstance(f, Fdb)}
         self._macs = {(f.ns, f.dev, f.ip): f.mac for f in plan if isinstance(f, Neighbour)}
         self._elements = {(f.ns, f.set, f.element) for f in plan if isinstance(f, NftElement)}
@@ -54,14 +64,36 @@ class Crossings:
     def leave(self, packet: Packet, dev: str, next_hop: IpAddress) -> Packet | Dropped:
         """The packet where the next kernel routes it."""
         if (packet.ns, dev) in self._bridges:
+            if (packet.ns, dev) in self._switches:
+                return self._switch(packet, packet.ns, dev, next_hop)
             return self._deliver(packet, dev, next_hop)
         veth = self._veths.get((packet.ns, dev))
         if veth is None:
             return Dropped("X_HOST", f"{packet.ns} has no link behind {dev}")
-        bridge = self._ports.get((veth.peer_ns, veth.peer))
-        if bridge is None:
+        port = self._ports.get((veth.peer_ns, veth.peer))
+        if port is None:
             return Packet(veth.peer_ns, packet.destination, packet.source, iif=veth.peer)
-        return self._enter_subnet(packet, veth, bridge, next_hop)
+        if port.learning:
+            return self._switch(packet, port.ns, port.bridge, next_hop)
+        return self._enter_subnet(packet, veth, port.bridge, next_hop)
+
+    def _switch(
+        self, packet: Packet, ns: str, bridge: str, next_hop: IpAddress
+    ) -> Packet | Dropped:
+        """A bridge that learns: to its own address, or out of the port behind which the hop is."""
+        if ns != packet.ns and (ns, bridge, next_hop) in self._addresses:
+            return Packet(ns, packet.destination, packet.source, iif=bridge)
+        for port in self._switches[ns, bridge]:
+            veth = self._veths[ns, port.dev]
+            if (veth.peer_ns, veth.peer, next_hop) in self._addresses:
+                return Packet(
+                    veth.peer_ns,
+                    packet.destination,
+                    packet.source,
+                    iif=veth.peer,
+                    switched=None if ns == packet.ns else port,
+                )
+        return Dropped("X_HOST", f"nobody on {bridge} of {ns} has {next_hop}")
 
     def _enter_subnet(
         self, packet: Packet, veth: Veth, bridge: str, next_hop: IpAddress

@@ -1,7 +1,7 @@
-"""Translations a packet meets, read from the lab's own chains: CNI, NAT, internet gateway.
+"""Translations a packet meets, read from the lab's own chains: CNI, kubenet, NAT and gateways.
 
-A small part of netfilter: the destination matches and targets of the CNI's own chains, the maps of
-the gateways.  Replies are not looked at.
+A small part of netfilter: the destination matches and targets of the CNI's own chains, kubenet's
+rule, the maps of the gateways.  Replies and Services are not looked at.
 """
 
 import re
@@ -45,8 +45,10 @@ class Translations:
                 return int(marked[1], 16) if marked else 0
         return 0
 
-    def source(self, ns: str, source: IpAddress, destination: IpAddress) -> IpAddress:
-        """The source a packet leaves a namespace with."""
+    def source(
+        self, ns: str, source: IpAddress, destination: IpAddress, out: IpAddress | None
+    ) -> IpAddress:
+        """The source a packet leaves a namespace with; `out`: the address of the link it takes."""
         if (public := self._map(ns, "egress").get(str(source))) is not None:
             return IPv4Address(public)
         for rule in self._gateways.get(ns, ()):
@@ -54,12 +56,21 @@ class Translations:
                 return IPv4Address(to[1])
         target, options = self._ending(ns, "AWS-SNAT-CHAIN-0", destination)
         translated = TO_SOURCE.search(options) if target == "SNAT" else None
-        return IPv4Address(translated[1]) if translated else source
+        if translated:
+            return IPv4Address(translated[1])
+        return out if out and self._masquerades(ns, destination) else source
 
     def destination(self, ns: str, destination: IpAddress) -> IpAddress:
         """The destination a packet is routed by in a namespace."""
         private = self._map(ns, "ingress").get(str(destination))
         return IPv4Address(private) if private else destination
+
+    def _masquerades(self, ns: str, destination: IpAddress) -> bool:
+        """Whether a rule of POSTROUTING itself does: kubenet's, which looks for no mark."""
+        return any(
+            rule.text.endswith("-j MASQUERADE") and _matches(rule, destination)
+            for rule in self._chains.get((ns, "POSTROUTING"), ())
+        )
 
     def _map(self, ns: str, name: str) -> Mapping[str, str]:
         return self._maps.get((ns, name), {})

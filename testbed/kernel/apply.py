@@ -67,7 +67,7 @@ def _remove(spaces: Descriptors, todo: Changes, numbers: Numbers) -> None:
 def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) -> None:
     """Before the links: sysctls of whole namespaces, and netfilter."""
     for ns, facts in todo.written.items():
-        settings = [fact for fact in facts if isinstance(fact, Sysctl) and not fact.dev]
+        settings = [fact for fact in facts if isinstance(fact, Sysctl) and not _is_late(fact)]
         if settings:
             with entered(spaces.of(ns)):
                 _set(ns, sorted(settings, key=_reach))
@@ -78,13 +78,18 @@ def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) ->
 
 
 def _finish(spaces: Descriptors, todo: Changes) -> None:
-    """After the links: their sysctls, as far as only /proc sets them."""
+    """After the links: sysctls that were not there before, as far as only /proc sets them."""
     for ns, facts in todo.written.items():
-        settings = [fact for fact in facts if isinstance(fact, Sysctl) and fact.dev]
+        settings = [fact for fact in facts if isinstance(fact, Sysctl) and _is_late(fact)]
         rest = [fact for fact in settings if not by_netlink(fact)]
         if rest:
             with entered(spaces.of(ns)):
                 _set(ns, rest)
+
+
+def _is_late(fact: Sysctl) -> bool:
+    """Whether it comes with a link, or with the rules that bring connection tracking."""
+    return bool(fact.dev) or fact.name.startswith("net.netfilter.")
 
 
 def _set(ns: str, settings: Iterable[Sysctl]) -> None:

@@ -190,6 +190,8 @@ PROGRAMS = (
     Program("iptables-nft-restore", "-V", "the rules of nodes"),
     Program("iptables-nft-save", "-V", "reading the rules of nodes"),
     Program("nft", "-v", "the VPC's fabric and gateways"),
+    Program("dnsmasq", "-v", "names: a VPC's DNS server"),
+    Program("haproxy", "-v", "load balancers"),
     Program("ping", "-V", "checks with the real program"),
     Program("curl", "-V", "checks with the real program"),
     Program("tcpdump", "--version", "looking at packets", needed=False),

@@ -1,10 +1,19 @@
-"""Which parts of the kernel are there: read, not tried, so that no module gets loaded."""
+"""Which parts of the kernel are there: read, not tried, so that no module gets loaded.
+
+`load` alone loads one: where a lab says that it needs it.  It needs CAP_SYS_MODULE.
+"""
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from testbed.errors import MissingFeature
+from testbed.kernel import sysctl
+from testbed.kernel.programs import run
+
+TIMEOUT_S = 10.0
 
 Presence = Literal["usable", "loadable", "absent", "unknown"]
 
@@ -44,6 +53,24 @@ def modules() -> Modules:
     known = _lines(files / "modules.dep")
     loadable = None if known is None else frozenset(_names(known))
     return Modules(release, True, frozenset(usable), loadable)
+
+
+def load(module: str, kernel: Modules | None = None) -> bool:
+    """Load a module; False when it is there already.
+
+    What it would change in the calling thread's network namespace, the host's, stays as it was.
+    kernel: its modules; none looks at the running one's.  Raises MissingFeature.
+    """
+    if (kernel or modules()).presence(module) == "usable":
+        return False
+    ended = run(["modprobe", module], timeout_s=TIMEOUT_S)
+    if ended.returncode:
+        said = ended.stderr.strip() or f"exit code {ended.returncode}"
+        raise MissingFeature(f"this lab needs the kernel module {module}: {said}")
+    for name, (owner, without) in sysctl.OF_MODULES.items():
+        if owner == module:
+            sysctl.write(name, without)
+    return True
 
 
 def _lines(file: Path) -> list[str] | None:

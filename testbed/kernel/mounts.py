@@ -2,6 +2,10 @@
 
 import ctypes
 import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from testbed.kernel.namespaces import CLONE_NEWNS, unshare
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8  # linux/mount.h
 MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 4096, 16384, 1 << 18, 1 << 19
@@ -27,3 +31,24 @@ def mount(source: str, target: str, filesystem: str = "", flags: int = 0, data: 
 def detach(target: str) -> None:
     """Unmount `target` now and let it go when its last user does.  Raises OSError."""
     _checked(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
+
+
+def own() -> None:
+    """Give the calling thread mounts of its own: nobody else sees what it mounts from now on.
+
+    It sees what others mount: file systems that come and go do so here too.
+    """
+    unshare(CLONE_NEWNS)
+    mount("", "/", flags=MS_REC | MS_SLAVE)
+
+
+def cover(files: Mapping[str, Path]) -> None:
+    """Show files in the place of others: `{"/etc/resolv.conf": FILE}`.
+
+    A place that is a symbolic link stays one: what it leads to is covered.  Where there is nothing
+    to cover, nothing is made: a mount needs a file below it, which would be the machine's.
+    """
+    for place, file in files.items():
+        behind = Path(place).resolve()
+        if behind.exists() and file.exists():
+            mount(str(file), str(behind), flags=MS_BIND)

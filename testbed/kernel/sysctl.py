@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from testbed.errors import KernelError
+from testbed.errors import KernelError, MissingFeature
 from testbed.net.facts import OF_DEVICE
 
 PROC_SYS = Path("/proc/sys")
+
+# Sysctls that come with a module: without it the kernel behaves as with this value.
+OF_MODULES = {
+    f"net.bridge.bridge-nf-call-{tables}": ("br_netfilter", "0")
+    for tables in ("iptables", "ip6tables", "arptables")
+}
 
 
 def path(name: str) -> Path:
@@ -22,12 +28,23 @@ def read(name: str) -> str | None:
     try:
         return " ".join(path(name).read_text().split())
     except FileNotFoundError:
-        return None
+        _, without = OF_MODULES.get(name, ("", None))
+        return without
 
 
 def write(name: str, value: str) -> None:
-    """Set a sysctl.  Raises KernelError with the kernel's reason."""
+    """Set a sysctl.
+
+    Raises KernelError with the kernel's reason, MissingFeature where a module is not loaded.
+    """
     try:
         path(name).write_text(f"{value}\n")
+    except FileNotFoundError as absent:
+        module, without = OF_MODULES.get(name, ("", ""))
+        if not module:
+            raise KernelError(f"sysctl {name} = {value}: {absent.strerror}") from absent
+        if value != without:
+            needed = f"sysctl {name} = {value}: `modprobe {module}` is needed"
+            raise MissingFeature(needed) from absent
     except OSError as refused:
         raise KernelError(f"sysctl {name} = {value}: {refused.strerror}") from refused

@@ -1,4 +1,4 @@
-"""Nodes, pods and containers as a topology describes them, in Kubernetes' and EC2's words."""
+"""Nodes, pods and Services as a topology describes them, in Kubernetes' and EC2's words."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Ip, Whole, named, refusal
+from testbed.description import STRICT, Ip, Seconds, Whole, named, refusal
 from testbed.problem import found
 
 Protocol = Literal["tcp", "udp", "http"]
@@ -65,6 +65,14 @@ class Pod:
     host_network: bool = False
     containers: Annotated[tuple[Container, ...], named()] = (Container("echo"),)
     eni: Annotated[Whole, Field(ge=0)] | None = None
+    labels: Mapping[str, str] | None = None
+
+    @property
+    def selectable(self) -> Mapping[str, str]:
+        """The labels Services see; where none are said, `app` is the name without its ordinal."""
+        if self.labels is not None:
+            return self.labels
+        return {"app": re.sub(r"-[0-9]+$", "", self.name)}
 
     @property
     def netns(self) -> str:
@@ -94,3 +102,89 @@ class Node:
 
 Pods = Annotated[tuple[Pod, ...], named(replicated=True)]
 Nodes = Annotated[tuple[Node, ...], named()]
+
+
+ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer"]
+FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767  # kube-apiserver --service-node-port-range
+
+
+@dataclass(frozen=True, config=STRICT)
+class ServicePort:
+    """A port of a Service.  Without a target the pods' port has the same number.
+
+    node_port: one of 30000-32767; none lets the cluster choose, where the type needs one.
+    """
+
+    port: Annotated[Whole, Field(ge=1, le=MOST_PORT)]
+    target_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
+    node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
+    name: str = ""
+    protocol: Literal["TCP", "UDP"] = "TCP"
+
+    @property
+    def target(self) -> int:
+        """The port its endpoints serve."""
+        return self.target_port or self.port
+
+
+def _service_port(given: Any) -> Any:
+    """A number alone is a TCP port whose target has the same number."""
+    return {"port": given} if isinstance(given, int) else given
+
+
+ServicePorts = tuple[
+    Annotated[
+        ServicePort, BeforeValidator(_service_port, json_schema_input_type=ServicePort | int)
+    ],
+    ...,
+]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class HealthCheck:
+    """How a load balancer finds out which nodes can take connections.
+
+    A node changes its state after so many equal answers in a row.  Defaults: kubernetes v1.14,
+    pkg/cloudprovider/providers/aws, whose annotations have the same names.
+    """
+
+    interval_s: Annotated[Seconds, Field(alias="interval", gt=0)] = 10.0
+    timeout_s: Annotated[Seconds, Field(alias="timeout", gt=0)] = 5.0
+    healthy_threshold: Annotated[Whole, Field(ge=1)] = 2
+    unhealthy_threshold: Annotated[Whole, Field(ge=1)] = 6
+
+
+@dataclass(frozen=True, config=STRICT)
+class Service:
+    """A Service: one address for the pods whose labels have all of `selector`.
+
+    health_check: of its load balancer, where the type has one.
+    """
+
+    name: str
+    selector: Mapping[str, str]
+    ports: ServicePorts
+    namespace: str = "default"
+    type: ServiceType = "ClusterIP"
+    cluster_ip: Ip | None = None
+    health_check: HealthCheck = HealthCheck()
+
+    @property
+    def qualified(self) -> str:
+        """`web`, or `kube-system.dns` outside `default`."""
+        return self.name if self.namespace == "default" else f"{self.namespace}.{self.name}"
+
+    def selects(self, pod: Pod) -> bool:
+        """Whether a pod is one of its endpoints."""
+        labels = pod.selectable
+        return (
+            pod.namespace == self.namespace
+            and bool(self.selector)
+            and all(labels.get(key) == value for key, value in self.selector.items())
+        )
+
+
+Services = Annotated[tuple[Service, ...], named()]
+
+# files of Kubernetes manifests, beside the topology; a loaded Lab has their pods and Services
+Manifests = tuple[str, ...]

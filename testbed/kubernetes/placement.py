@@ -1,7 +1,7 @@
 """Where a pod came to be: its node and address, or why it waits for one."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 
 @dataclass(frozen=True)
@@ -27,3 +27,38 @@ class Pending:
     cluster: str
     reason: str
     node: str = ""
+
+
+@dataclass(frozen=True)
+class NodeRange:
+    """The range a node's pods get their addresses from, where pods have no ENI addresses.
+
+    last_reserved_ip: what host-local gave last, or what it shall go on from.
+    """
+
+    node: str
+    cluster: str
+    cidr: IPv4Network
+    last_reserved_ip: IPv4Address | None = None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What became of a cluster's pods and nodes; each tuple in the topology's order."""
+
+    pods: tuple[PodAddress, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    ranges: tuple[NodeRange, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceAddress:
+    """What a Service was given: its ClusterIP, and a node port for each of its ports or none.
+
+    service: its qualified name.
+    """
+
+    service: str
+    cluster: str
+    cluster_ip: IPv4Address
+    node_ports: tuple[int, ...] = ()

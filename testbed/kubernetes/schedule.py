@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from testbed.kubernetes.model import Pod
 
+Socket = tuple[str, int]  # transport and port number
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -24,31 +26,51 @@ def schedule(room: Mapping[str, int], pods: Iterable[Pod], bound: Mapping[str, s
     pods = tuple(pods)
     nodes = {pod.netns: bound[pod.netns] for pod in pods if pod.netns in bound}
     left = dict(room)
-    for node in nodes.values():
-        left[node] -= 1
+    taken: dict[str, set[Socket]] = {node: set() for node in room}
+    for pod in pods:
+        if pod.netns in nodes:
+            left[nodes[pod.netns]] -= 1
+            taken[nodes[pod.netns]] |= _host_ports(pod)
     unschedulable: dict[str, str] = {}
     for pod in pods:
         if pod.netns in nodes:
             continue
-        node = pod.node or max(left, key=left.__getitem__, default="")
-        if left.get(node, 0) > 0:
+        free = [node for node in room if not taken[node] & _host_ports(pod)]
+        node = pod.node or max(free, key=left.__getitem__, default="")
+        if node in free and left[node] > 0:
             nodes[pod.netns] = node
             left[node] -= 1
+            taken[node] |= _host_ports(pod)
         else:
-            unschedulable[pod.netns] = _reason(pod, len(room))
+            busy = len(room) - len(free) if not pod.node else int(node not in free)
+            unschedulable[pod.netns] = _reason(pod, len(room), busy)
     return Schedule(nodes, unschedulable)
 
 
-def _reason(pod: Pod, count: int) -> str:
+def _host_ports(pod: Pod) -> set[Socket]:
+    """The node's ports a pod takes: none, unless it is on the node's own network."""
+    if not pod.host_network:
+        return set()
+    return {
+        ("udp" if port.protocol == "udp" else "tcp", port.number)
+        for container in pod.containers
+        for port in container.ports
+    }
+
+
+def _reason(pod: Pod, count: int, busy: int) -> str:
     """kube-scheduler's words; it sorts its reasons as text.
 
-    A pod that names its node is scheduled as if by a node selector that only this node has.
+    busy: nodes whose ports are taken.  A pod that names its node is scheduled as if by a node
+    selector that only this node has.
     """
     if count == 0:
         return "no nodes available to schedule pods"
-    if pod.node and count > 1:
-        others = f"{count - 1} node(s) didn't match Pod's node affinity/selector"
-        reasons = ", ".join(sorted(["1 Too many pods", others]))
-    else:
-        reasons = f"{count} Too many pods"
+    asked = 1 if pod.node else count
+    counted = {
+        "Too many pods": asked - busy,
+        "node(s) didn't have free ports for the requested pod ports": busy,
+        "node(s) didn't match Pod's node affinity/selector": count - asked,
+    }
+    reasons = ", ".join(sorted(f"{number} {what}" for what, number in counted.items() if number))
     return f"0/{count} nodes are available: {reasons}."

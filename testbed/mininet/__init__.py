@@ -15,11 +15,13 @@ def run(lab: Lab) -> None:
     reads commands from standard input.  An error is one message and its exit code, as on the
     command line.
     """
-    from testbed.daemon.lifecycle import check_privilege, down, up  # heavy: only to run a lab
+    # heavy: only to run a lab
+    from testbed.daemon.lifecycle import check_privilege, down, up
+    from testbed.load import with_manifests
 
     try:
         check_privilege()
-        up(lab)
+        up(with_manifests(lab, sys.argv[0]), _tell)
         try:
             _prompt(lab.name)
         finally:
@@ -27,6 +29,10 @@ def run(lab: Lab) -> None:
     except TestbedError as problem:
         sys.stderr.write(f"error: {problem}\n")
         raise SystemExit(problem.exit_code) from problem
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _prompt(lab: str) -> None:

@@ -51,16 +51,23 @@ def prompt(
     """
     enter()
     net = LabNet(view, restore)
-    with _results_on_stdout():
-        cli = _with_commands(commands or {})(net)
-        try:
-            if script is None and cli.isatty():
-                cli.interact()
-            else:
-                cli.read(sys.stdin if script is None else script)
-        finally:
-            with uninterrupted():  # or a shell might be left behind
-                net.stop()
+    try:
+        with results_on_stdout():
+            converse(net, commands or {}, script)
+    finally:
+        with uninterrupted():  # or a shell might be left behind
+            net.stop()
+
+
+def converse(
+    net: LabNet, commands: Mapping[str, Command], script: Iterable[str] | None = None
+) -> None:
+    """Mininet's prompt over a net; the arguments are those of `prompt`."""
+    cli = _with_commands(commands)(net)
+    if script is None and cli.isatty():
+        cli.interact()
+    else:
+        cli.read(sys.stdin if script is None else script)
 
 
 class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
@@ -242,7 +249,7 @@ class _Streams(StreamHandlerNoNewline):  # type: ignore[misc]  # mininet is unty
 
 
 @contextmanager
-def _results_on_stdout() -> Iterator[None]:
+def results_on_stdout() -> Iterator[None]:
     """Mininet writes everything to standard error; here results can be piped."""
     handlers, lg.handlers = lg.handlers, [_Streams()]
     try:

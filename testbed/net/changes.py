@@ -172,6 +172,8 @@ def _touched(
             case (Veth() | Bridge(), Veth() | Bridge()):
                 if (before.mac, before.up) != (after.mac, after.up):
                     touched.add((after.ns, after.name))
+            case BridgePort(), BridgePort() if before.bridge != after.bridge:
+                touched.add((after.ns, after.dev))  # its forwarding entries were the old bridge's
     ports = (fact for fact in links.ports if (fact.ns, fact.bridge) in touched)
     return frozenset(touched | {(port.ns, port.dev) for port in ports})
 

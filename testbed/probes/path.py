@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from testbed.explain.crossing import Crossings, Dropped, Packet
+from testbed.explain.gates import Gates
 from testbed.explain.translate import Translations
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.observe import observe
 from testbed.kernel.route import RouteAnswer, route_get
-from testbed.net.facts import Address, Fact, IpAddress, Route, Rule, State
+from testbed.net.facts import Address, BridgePort, Fact, IpAddress, Route, Rule, State
 from testbed.net.rules import leading_to
 from testbed.net.show import show, table_name
 
@@ -25,6 +26,8 @@ REFUSALS = {
     "blackhole": ("X_NO_MAPPING", "its route is a blackhole"),
     "dropped": ("X_NO_MAPPING", "a blackhole, or the reverse path check"),
     "martian": ("X_HOST", "the reverse path check refuses the source"),
+    "multicast": ("X_NO_MAPPING", "a VPC carries no multicast"),
+    "broadcast": ("X_NO_MAPPING", "a VPC carries no broadcast"),
 }
 
 
@@ -58,7 +61,7 @@ class Path:
 
 def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress) -> Path:
     """The way from a namespace to an address, and whether it arrives."""
-    crossings, translations = Crossings(plan), Translations(plan)
+    crossings, translations, gates = Crossings(plan), Translations(plan), Gates(plan)
     packet = Packet(start, destination)
     hops: list[Hop] = []
     while len(hops) < MOST_HOPS:
@@ -76,27 +79,35 @@ def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress)
             mark=packet.mark,
         )
         hops.append(_hop(store, plan, packet, answer))
+        refused = gates.refusal(packet, local=answer.kind == "local")
+        if refused:
+            return Path(tuple(hops), delivered=False, verdict=str(refused), code=refused.code)
         if answer.kind == "local":
             return Path(tuple(hops), delivered=True, verdict="delivered")
         if answer.kind != "unicast":
             code, text = REFUSALS[answer.kind]
             verdict = f"dropped in {packet.ns}: {text} ({code})"
             return Path(tuple(hops), delivered=False, verdict=verdict, code=code)
-        source = answer.src or _own_address(plan, packet.ns, answer.dev)
+        own = _own_address(plan, packet.ns, answer.dev)
+        source = answer.src or own
         if packet.source:
-            source = translations.source(packet.ns, packet.source, packet.destination)
+            source = translations.source(packet.ns, packet.source, packet.destination, own)
         sent = replace(packet, source=source)
         step = crossings.leave(sent, answer.dev, answer.via or packet.destination)
         if isinstance(step, Dropped):
             return Path(tuple(hops), delivered=False, verdict=str(step), code=step.code)
+        if step.switched:
+            hops.append(_switched(step.switched, step))
         packet = step
     return Path(tuple(hops), delivered=False, verdict=f"a loop of {MOST_HOPS} hops", code="X_LOOP")
 
 
 def _own_address(plan: State, ns: str, dev: str) -> IpAddress | None:
     """What a packet made here gets as its source where the route says nothing."""
-    own = (f for f in plan if isinstance(f, Address) and (f.ns, f.dev) == (ns, dev))
-    return min((fact.ip.ip for fact in own), key=int, default=None)
+    own = [fact for fact in plan if isinstance(fact, Address) and fact.ns == ns]
+    here = [fact.ip.ip for fact in own if fact.dev == dev]
+    # a node's end of a pod's veth has no address: Linux takes one of another device
+    return min(here or [fact.ip.ip for fact in own], key=int, default=None)
 
 
 def _hop(store: NamespaceStore, plan: State, packet: Packet, answer: RouteAnswer) -> Hop:
@@ -121,6 +132,20 @@ def _hop(store: NamespaceStore, plan: State, packet: Packet, answer: RouteAnswer
         source=str(packet.source or ""),
         mark=f"{packet.mark:#x}" if packet.mark else "",
         why=why or (planned.why if planned else ""),
+    )
+
+
+def _switched(port: BridgePort, packet: Packet) -> Hop:
+    """A bridge between two kernels' routing: the packet leaves by a port, its TTL untouched."""
+    return Hop(
+        ns=port.ns,
+        dev=port.dev,
+        rule="",
+        table="",
+        route=f"bridge {port.bridge}",
+        source=str(packet.source or ""),
+        mark="",
+        why=port.why,
     )
 
 

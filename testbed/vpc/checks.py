@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 
+from testbed.net.names import device
 from testbed.problem import Problem, Problems, names, quoted, unknown
 from testbed.vpc import ranges, route_checks
 from testbed.vpc.model import INTERNET_GATEWAY, Subnet, Vpc
-from testbed.vpc.naming import route_tables
+from testbed.vpc.naming import bridge, route_tables
 
+MOST_ROUTE_TABLES = 200  # Amazon VPC quotas
 # Names that Linux or the lab gives to other devices of the router's namespace.
-DEVICES = {"all", "default", "lo", "igw"}
+DEVICES = {"all", "default", "lo", "igw", "dns"}
 
 
 def problems(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
@@ -19,8 +21,21 @@ def problems(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
     for i, subnet in enumerate(vpc.subnets):
         for problem in (*_subnet(vpc, subnet), *_twice(subnet, vpc.subnets[:i])):
             yield problem.under("subnets", subnet.name)
+    yield from _devices(vpc, enis)
     yield from route_checks.problems(vpc, enis)
     yield from _nat_gateways(vpc)
+    if len(vpc.route_tables) > MOST_ROUTE_TABLES:
+        message = f"a VPC has at most {MOST_ROUTE_TABLES} route tables"
+        yield Problem(("routeTables",), message, "RouteTableLimitExceeded")
+
+
+def _devices(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
+    """Subnets are bridges beside the ENIs' ports in the router's namespace: names meet there."""
+    ports = {device(f"{node}-e{i}") for node, most in enis.items() for i in range(most)}
+    for subnet in vpc.subnets:
+        if bridge(subnet) in ports:
+            message = f"{quoted(subnet.name)} is the name of a node's port on the VPC's router"
+            yield Problem(("subnets", subnet.name), message)
 
 
 def _ranges(vpc: Vpc) -> Problems:
@@ -83,19 +98,9 @@ def _nat_gateways(vpc: Vpc) -> Problems:
         elif not vpc.internet_gateway:
             message = f"the VPC {quoted(vpc.name)} has no internet gateway attached"
             yield Problem(path, message, "Gateway.NotAttached")
-        elif not _is_public(vpc, subnets[gateway.subnet]):
+        elif not vpc.is_public(subnets[gateway.subnet]):
             message = (
                 f"a NAT gateway needs a public subnet, but the route table of"
                 f" {quoted(gateway.subnet)} has no route to the {INTERNET_GATEWAY}"
             )
             yield Problem((*path, "subnet"), message)
-
-
-def _is_public(vpc: Vpc, subnet: Subnet) -> bool:
-    """AWS: public means that the subnet's route table leads to an internet gateway."""
-    return any(
-        entry.target == INTERNET_GATEWAY
-        for table in route_tables(vpc)
-        if table.name == subnet.route_table
-        for entry in table.routes
-    )

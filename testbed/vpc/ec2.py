@@ -11,7 +11,7 @@ from testbed.vpc.addresses import AddressPool, reserved
 from testbed.vpc.instance_types import InstanceLimits, limits
 from testbed.vpc.model import Internet, Subnet, Vpc
 
-InterfaceType = Literal["interface", "nat_gateway"]
+InterfaceType = Literal["interface", "nat_gateway", "load_balancer"]
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def _sysctls(ns: str) -> Iterator[Sysctl]:
         "net.ipv4.conf.default.arp_ignore": ("8", "only the bridges answer ARP"),
         "net.ipv4.conf.all.accept_local": ("1", "fragmentation-needed for a NAT gateway's client"),
         "net.ipv4.conf.default.accept_local": ("1", "fragmentation-needed for a NAT client"),
+        "net.bridge.bridge-nf-call-iptables": ("0", "the subnets' checks are nft bridge rules"),
         "net.ipv6.conf.all.disable_ipv6": ("1", "IPv4 only"),
         "net.ipv6.conf.default.disable_ipv6": ("1", "IPv4 only"),
     }

@@ -46,6 +46,18 @@ def forwarding(ns: str) -> Iterator[Sysctl]:
         yield Sysctl(ns=ns, name=name, value=value, why="forwards, filters no reverse path")
 
 
+def end_system(ns: str) -> Iterator[Sysctl]:
+    """A namespace that serves and forwards nothing; its settings do not depend on the host's."""
+    for name, value in (
+        ("net.ipv4.ip_forward", "0"),
+        ("net.ipv4.conf.all.rp_filter", "0"),
+        ("net.ipv4.conf.default.rp_filter", "0"),
+        ("net.ipv6.conf.all.disable_ipv6", "1"),
+        ("net.ipv6.conf.default.disable_ipv6", "1"),
+    ):
+        yield Sysctl(ns=ns, name=name, value=value, why="serves, forwards nothing")
+
+
 def link(
     near: tuple[str, str, IPv4Address], far: tuple[str, str, IPv4Address], mtu: int, why: str
 ) -> Iterator[Fact]:

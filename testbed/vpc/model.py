@@ -27,10 +27,12 @@ class RouteEntry:
     """`target`: `internet-gateway`, `blackhole`, or the name of a NAT gateway, node or ENI.
 
     An ENI is written `node/1`: the node's network interface with that device index.
+    origin: who made the route, where the topology did not.
     """
 
     destination: Cidr
     target: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -60,6 +62,15 @@ class Vpc:
     nat_gateways: Annotated[tuple[NatGateway, ...], named()] = ()
     internet_gateway: bool = True
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
+
+    def is_public(self, subnet: Subnet) -> bool:
+        """AWS: public means that the subnet's route table leads to an internet gateway."""
+        return self.internet_gateway and any(
+            entry.target == INTERNET_GATEWAY
+            for table in self.route_tables
+            if table.name == subnet.route_table
+            for entry in table.routes
+        )
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,11 +1,13 @@
 """What the parts of a VPC are called in the lab: namespaces, bridges, route table numbers."""
 
+import re
 from ipaddress import IPv4Address
 
 from testbed.net import names
 from testbed.vpc.model import RouteTable, Subnet, Vpc
 
 INTERNET = "internet"  # the namespace of everything outside
+NOWHERE = "us-east-1"  # the region of a VPC without subnets: EC2's first
 ADDRESSES = 1000  # the routing table with one route per assigned address
 FIRST_ROUTE_TABLE = 1  # of the VPC's own tables, in the order of the topology
 MAIN_ROUTE_TABLE = "main"  # AWS: a subnet without an association uses the VPC's main table
@@ -19,6 +21,17 @@ def router(vpc: str) -> str:
 def internet_gateway(vpc: str) -> str:
     """The namespace of a VPC's internet gateway."""
     return f"igw-{vpc}"
+
+
+def resolver(vpc: str) -> str:
+    """The namespace of a VPC's DNS resolver."""
+    return f"dns-{vpc}"
+
+
+def region(vpc: Vpc) -> str:
+    """The region a VPC is in, by the zone of its first subnet: us-west-2a is in us-west-2."""
+    zones = [subnet.availability_zone for subnet in vpc.subnets]
+    return re.sub(r"(?<=[0-9])[a-z]$", "", zones[0]) if zones else NOWHERE
 
 
 def bridge(subnet: Subnet) -> str:

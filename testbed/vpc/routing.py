@@ -81,6 +81,7 @@ def routing_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
             yield Route(ns=ns, table=number, dst=network, kind="throw", why=why)
         for entry in table.routes:
             why = f"route table {table.name}: {entry.destination} to {entry.target}"
+            why += f" ({entry.origin})" if entry.origin else ""
             yield targets.route(ns, number, entry, why)
 
 

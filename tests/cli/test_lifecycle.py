@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from testbed.daemon.home import Home, Process
+from testbed.errors import UsageError
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel
@@ -200,7 +204,7 @@ def test_a_process_id_used_again_is_not_the_holder() -> None:
     own = Process.of(os.getpid())
 
     assert own.alive()
-    assert not Process(own.pid, own.started + 1).alive()
+    assert not replace(own, started=own.started + 1).alive()
 
 
 def test_an_ordinary_user_is_told_what_to_do(commands: Commands, tmp_path: Path) -> None:
@@ -210,3 +214,40 @@ def test_an_ordinary_user_is_told_what_to_do(commands: Commands, tmp_path: Path)
 
     assert process.returncode == 4
     assert "root" in errors
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "UPPER", "x" * 64])
+def test_no_name_of_a_lab_is_ever_a_path(commands: Commands, name: str) -> None:
+    """`down ..` must not even look for a directory."""
+    with pytest.raises(UsageError):
+        Home(name)
+    commands.run("down", "--", name, code=2)
+
+
+def test_inside_a_lab_other_labs_are_left_alone(commands: Commands) -> None:
+    """Process ids are the lab's own there, so nobody can tell who lives."""
+    commands.up()
+    for verb in ("ls", f"down {commands.name}", f"up {commands.file}"):
+        commands.on("shell", stdin=f"{sys.executable} -m testbed {verb}\n", code=2)
+    commands.on("shell", stdin=f"{sys.executable} -m testbed clean\n")
+
+    assert commands.running()
+    commands.on("verify")
+
+
+def test_the_holder_outlives_clients_that_talk_nonsense(commands: Commands) -> None:
+    """The end of process 1 would be the end of the lab."""
+    commands.up()
+    home = Home(commands.name)
+    for message in (
+        b"{not json",
+        b"[]",
+        b'{"keep": ["x"]}',
+        b'{"drop": [["x"]]}',
+        b'{"drop": []}',
+    ):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.connect(str(home.holder_socket))
+            client.send(message)
+
+    commands.on("verify")

@@ -61,3 +61,16 @@ def test_without_nodes_there_is_nothing_to_count():
     plan = schedule({}, [Pod("a")], {})
 
     assert plan.unschedulable == {"a": "no nodes available to schedule pods"}
+
+
+def test_pods_that_want_one_port_of_their_nodes_come_to_different_nodes() -> None:
+    """And when there is no further node, one waits with the scheduler's words."""
+    pods = [Pod(f"agent-{i}", host_network=True) for i in range(3)]
+
+    plan = schedule({"n1": 5, "n2": 5}, pods, {})
+
+    assert plan.bound == {"agent-0": "n1", "agent-1": "n2"}
+    assert plan.unschedulable == {
+        "agent-2": "0/2 nodes are available: 2 node(s) didn't have free ports for the requested"
+        " pod ports."
+    }

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from testbed.bed import Bed
-from testbed.eks.model import CniSettings
+from testbed.eks.model import CniSettings, EksCluster
 from testbed.lab import Lab
 from testbed.net.facts import Chain, NftElement, Route, Rule
 from testbed.vpc.routing import LIFTED
@@ -107,6 +107,7 @@ def test_an_untranslated_source_dies_at_the_internet_gateway(bed: Bed) -> None:
 
     with bed.without(pairing):
         assert bed.tcp("web-0", HOST, 80).verdict == "timeout"
+        assert bed.path("web-0", HOST).delivered, "path trusts the plan's checks"
         assert bed.tcp("client", HOST, 80).delivered, "control: nat-b is paired"
 
     assert not bed.drift()
@@ -160,6 +161,7 @@ def test_external_snat_shows_the_gateway_the_pods_own_address(
 ) -> None:
     """AWS_VPC_K8S_CNI_EXTERNALSNAT=true: no marks, no SNAT, rule 1536 even to the outside."""
     [cluster] = bed.lab.clusters
+    assert isinstance(cluster, EksCluster)
     settings = CniSettings(external_snat=True)
     external = beds(replace(bed.lab, clusters=(replace(cluster, env=settings),)))
 
@@ -169,3 +171,44 @@ def test_external_snat_shows_the_gateway_the_pods_own_address(
     seen = external.http("web-4", HOST).answer
     assert seen is not None
     assert seen["client"].startswith(f"{nat_address(external, 'nat-a')}:")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "code"),
+    [
+        ("internet", "nat-a", "NO_ROUTE_TO_DESTINATION"),
+        ("web-0", "nat-a", "X_NAT_UNSOLICITED"),
+        ("web-0", "10.0.1.1", "X_ROUTER_SILENT"),
+        ("node-1", "192.168.7.7", "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"),
+        ("web-0", "224.0.0.1", "X_NO_MAPPING"),
+    ],
+)
+def test_path_knows_what_gateways_refuse(
+    bed: Bed, source: str, destination: str, code: str
+) -> None:
+    """And the real probe agrees."""
+    path = bed.path(source, destination)
+
+    assert (path.delivered, path.code) == (False, code)
+    assert not bed.tcp(source, destination, 80).delivered
+
+
+def test_a_public_node_without_snat_reaches_nobody(bed: Bed, beds: Callable[[Lab], Bed]) -> None:
+    """The classic: external SNAT in a public subnet, and the pod's address has no public one."""
+    [cluster], [vpc] = bed.lab.clusters, bed.lab.vpcs
+    assert isinstance(cluster, EksCluster)
+    subnets = tuple(
+        replace(subnet, route_table="public", map_public_ip_on_launch=True)
+        for subnet in vpc.subnets
+    )
+    settings = CniSettings(external_snat=True)
+    lab = replace(
+        bed.lab,
+        vpcs=(replace(vpc, subnets=subnets),),
+        clusters=(replace(cluster, env=settings),),
+    )
+    public = beds(lab)
+
+    assert public.path("web-0", HOST).code == "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
+    assert public.tcp("web-0", HOST, 80).verdict == "timeout"
+    assert public.tcp("node-1", HOST, 80).delivered, "control: the node has a public address"

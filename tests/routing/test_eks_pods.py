@@ -172,3 +172,9 @@ def test_every_pair_of_pods_speaks_every_protocol(bed: Bed) -> None:
         assert (result.failed, result.inconclusive) == ((), ())
         assert result.ok == result.pairs > 0
     assert not bed.drift()
+
+
+def test_a_nodes_own_packet_to_its_pod_has_the_nodes_address(bed: Bed) -> None:
+    """The veth's end in the node has no address of its own."""
+    assert bed.path("node-1", "web-3").delivered
+    assert bed.ping("node-1", "web-3").received == 1

@@ -209,3 +209,20 @@ def test_a_nat_gateway_names_a_subnet_that_is_there() -> None:
     vpc = replace(vpc, route_tables=(PUBLIC,), nat_gateways=(NatGateway("nat", "public"),))
 
     assert only(vpc).message == 'there is no subnet "public"; did you mean "public-a"?'
+
+
+def test_a_subnet_cannot_be_named_like_a_port_of_the_router() -> None:
+    """Bridges and ports are devices of one namespace."""
+    vpc = with_subnets(subnet("node-1-e1", "10.0.1.0/24"))
+
+    [problem] = problems(vpc, {"node-1": 2})
+
+    assert problem.key == "subnets.node-1-e1"
+
+
+def test_a_vpc_has_a_quota_of_route_tables() -> None:
+    tables = tuple(RouteTable(f"t-{i}") for i in range(201))
+
+    [problem] = problems(replace(vpc_of("10.0.0.0/16"), route_tables=tables), {})
+
+    assert problem.code == "RouteTableLimitExceeded"

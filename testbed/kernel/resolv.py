@@ -1,0 +1,57 @@
+"""The resolv.conf of each place of a lab, as files that are shown to the programs there.
+
+A directory holds each text once, `.HASH`, and a symbolic link to its text for every namespace:
+3,000 pods have some three texts, and a link costs a tenth of a file.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from testbed.net import names
+
+RESOLV_CONF = "/etc/resolv.conf"
+SWITCH = "/etc/nsswitch.conf"
+OUR_SWITCH = ".nsswitch.conf"
+NEW = ".new"
+
+
+def write(directory: Path, resolvers: Mapping[str, str]) -> None:
+    """Bring a directory up to date; resolvers: the text of each namespace.
+
+    A reader sees the old text or the new one, whole.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    texts = {text: f".{names.digest(text, length=16)}" for text in set(resolvers.values())}
+    for text, name in texts.items():
+        _write(directory / name, text)
+    if (switch := Path(SWITCH)).exists():
+        _write(directory / OUR_SWITCH, _by_dns(switch.read_text(encoding="utf-8")))
+    links = {link.name: str(link.readlink()) for link in directory.iterdir() if link.is_symlink()}
+    for netns, text in resolvers.items():
+        if links.pop(netns, "") != texts[text]:
+            new = directory / NEW
+            new.symlink_to(texts[text])
+            new.replace(directory / netns)
+    for gone in links:
+        (directory / gone).unlink()
+
+
+def shown(directory: Path, netns: str) -> dict[str, Path]:
+    """What programs in a namespace find in the place of the machine's own files."""
+    return {RESOLV_CONF: directory / netns, SWITCH: directory / OUR_SWITCH}
+
+
+def _write(file: Path, text: str) -> None:
+    new = file.with_name(NEW)
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
+
+
+def _by_dns(switch: str) -> str:
+    """nsswitch.conf with `hosts: files dns`.
+
+    The module `resolve` would ask the machine's systemd-resolved through a Unix socket, which no
+    network namespace keeps out.
+    """
+    return re.sub(r"^hosts:.*$", "hosts: files dns", switch, flags=re.MULTILINE)

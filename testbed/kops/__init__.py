@@ -1,0 +1,1 @@
+"""kops with kubenet: a bridge and a pod range per node, and a VPC route to each of them."""

@@ -1,0 +1,91 @@
+"""A kops cluster's pods come to their nodes and addresses: scheduler, then host-local."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+from testbed.kops import host_local
+from testbed.kops.host_local import Store
+from testbed.kops.limits import room
+from testbed.kops.model import KopsCluster
+from testbed.kops.ranges import node_ranges
+from testbed.kubernetes.keep import still_bound, still_placed
+from testbed.kubernetes.model import Pod
+from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress
+from testbed.kubernetes.schedule import schedule
+from testbed.vpc.ec2 import Ec2
+
+
+def allocate_pods(cluster: KopsCluster, ec2: Ec2, before: Placed) -> Placed:
+    """The nodes' ranges, the cluster's pods that run and those that wait.
+
+    The nodes' ENIs exist.  before: what the last run said, of other clusters too; a pod keeps its
+    node and address as long as both are there.
+    Raises DescriptionError when the pods' range is too small for the nodes.
+    """
+    ranges = node_ranges(cluster, before.ranges)
+    cidrs = {one.node: one.cidr for one in ranges}
+    kept = {at.pod: at for at in _kept(cluster, ec2, cidrs, before.pods)}
+    bound = dict(still_bound(cluster, before.pending)) | {pod: at.node for pod, at in kept.items()}
+    plan = schedule({node.name: room(node) for node in cluster.nodes}, cluster.pods, bound)
+    stores = {one.node: _store(one, kept.values()) for one in ranges}
+    ended: dict[str, PodAddress | Pending] = {**kept}
+    for pod in cluster.pods:
+        if reason := plan.unschedulable.get(pod.netns):
+            ended[pod.netns] = Pending(pod.netns, cluster.name, reason)
+        elif pod.netns not in kept:
+            node = plan.bound[pod.netns]
+            ended[pod.netns] = _start(cluster.name, pod, _own(ec2, node), stores, node)
+    ends = [ended[pod.netns] for pod in cluster.pods]
+    return Placed(
+        pods=tuple(end for end in ends if isinstance(end, PodAddress)),
+        pending=tuple(end for end in ends if isinstance(end, Pending)),
+        ranges=tuple(
+            replace(one, last_reserved_ip=stores[one.node].last_reserved) for one in ranges
+        ),
+    )
+
+
+def _start(
+    cluster: str, pod: Pod, node_ip: IPv4Address, stores: dict[str, Store], node: str
+) -> PodAddress | Pending:
+    """What becomes of a pod on its node; the node's store remembers what it gave."""
+    if pod.host_network:
+        return PodAddress(pod.netns, cluster, node, 0, node_ip, host_network=True)
+    ip = host_local.next_address(stores[node])
+    if ip is None:
+        return Pending(pod.netns, cluster, _sandbox_failure(pod, stores[node].cidr), node)
+    stores[node] = host_local.with_reserved(stores[node], ip)
+    return PodAddress(pod.netns, cluster, node, 0, ip)
+
+
+def _kept(
+    cluster: KopsCluster,
+    ec2: Ec2,
+    cidrs: Mapping[str, IPv4Network],
+    before: Iterable[PodAddress],
+) -> Iterator[PodAddress]:
+    """What of an earlier run still holds; a node's own address may have changed."""
+    for pod, at in still_placed(cluster, before):
+        if pod.host_network:
+            yield replace(at, ip=_own(ec2, at.node))
+        elif host_local.usable(cidrs[at.node], at.ip):
+            yield at
+
+
+def _own(ec2: Ec2, node: str) -> IPv4Address:
+    return ec2.attached(node)[0].primary
+
+
+def _store(own: NodeRange, running: Iterable[PodAddress]) -> Store:
+    here = (at for at in running if at.node == own.node and not at.host_network)
+    return Store(own.cidr, own.last_reserved_ip, frozenset(at.ip for at in here))
+
+
+def _sandbox_failure(pod: Pod, cidr: IPv4Network) -> str:
+    """The words of the pod's event FailedCreatePodSandBox (kubernetes v1.14, kubenet)."""
+    return (
+        f'NetworkPlugin kubenet failed to set up pod "{pod.name}_{pod.namespace}" network:'
+        " Error adding container to network: failed to allocate for range 0:"
+        f" {host_local.full(cidr)}"
+    )

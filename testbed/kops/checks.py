@@ -1,0 +1,118 @@
+"""What kops and kubenet would refuse of a cluster and its nodes; paths start at the cluster."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations, islice
+
+from testbed.kops.model import KopsCluster, KopsNode
+from testbed.kops.ranges import MASK_SIZE, blocks
+from testbed.kops.routes import cluster_tables
+from testbed.kubernetes import instances
+from testbed.problem import Problem, Problems, names, quoted
+from testbed.vpc.model import Vpc
+
+SMALLEST = 30  # prefix length of a range with an address for cbr0 and one for a pod
+
+
+def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
+    """Everything wrong with a cluster in its VPC."""
+    yield from names((), cluster.name)
+    ranges = [*_ranges(cluster, vpc)]
+    yield from ranges
+    yield from instances.problems(cluster.nodes, vpc)
+    if not ranges:
+        yield from _node_ranges(cluster)
+    yield from _route_table(cluster, vpc)
+    for pod in cluster.pods:
+        if pod.eni is not None:
+            message = "a pod of a kops cluster has its node's pod range, no address of an ENI"
+            yield Problem(("pods", pod.name, "eni"), message)
+
+
+def enis(cluster: KopsCluster) -> dict[str, int]:
+    """How many ENIs each node may have: kubenet uses the first and knows no other."""
+    return {node.name: 1 for node in cluster.nodes}
+
+
+def conflicts(clusters: Iterable[KopsCluster]) -> Problems:
+    """What clusters of one VPC do to each other; paths start at the lab.
+
+    Each route controller takes every route into its pods' range for its own.
+    """
+    for one, other in combinations(clusters, 2):
+        if one.vpc == other.vpc and one.pod_cidr.overlaps(other.pod_cidr):
+            message = f"{other.pod_cidr} overlaps the pods' range of cluster {quoted(one.name)}"
+            yield Problem(("clusters", other.name, "podCidr"), message)
+
+
+def _ranges(cluster: KopsCluster, vpc: Vpc) -> Problems:
+    """kops 1.14, pkg/apis/kops/validation: validateCluster."""
+    whole = cluster.non_masquerade_cidr
+    for cidr in vpc.cidrs:
+        if whole.overlaps(cidr):
+            message = (
+                f"{whole} cannot overlap {cidr} of VPC {quoted(vpc.name)}: its nodes are there"
+            )
+            yield Problem(("nonMasqueradeCidr",), message)
+    for key, cidr in (("podCidr", cluster.pod_cidr), ("serviceCidr", cluster.service_cidr)):
+        if not cidr.subnet_of(whole):
+            message = (
+                f"{cidr} is not inside the nonMasqueradeCidr {whole}: kubenet would translate it"
+            )
+            yield Problem((key,), message)
+
+
+def _node_ranges(cluster: KopsCluster) -> Problems:
+    """The ranges nodes ask for, and room for those that do not."""
+    if cluster.pod_cidr.prefixlen > MASK_SIZE:
+        message = f"{cluster.pod_cidr} is too small: each node gets a /{MASK_SIZE} of it"
+        yield Problem(("podCidr",), message)
+        return
+    taken: dict[IPv4Network, str] = {}
+    for node in cluster.nodes:
+        for problem in _asked(cluster, node, taken):
+            yield problem.under("nodes", node.name)
+    rest = [node for node in cluster.nodes if node.pod_cidr is None]
+    room = len([*islice(blocks(cluster, taken), len(rest))])
+    if room < len(rest):
+        message = (
+            f"{cluster.pod_cidr} has {room} free /{MASK_SIZE}, and {len(rest)} nodes need one"
+        )
+        yield Problem(("podCidr",), message)
+
+
+def _asked(cluster: KopsCluster, node: KopsNode, taken: dict[IPv4Network, str]) -> Problems:
+    """A range a node asks for; `taken` collects them."""
+    if node.pod_cidr is None:
+        if node.last_reserved_ip:
+            message = "the address to go on from is known only where podCidr is given"
+            yield Problem(("lastReservedIp",), message)
+        return
+    cidr = node.pod_cidr
+    other = next((name for range_, name in taken.items() if range_.overlaps(cidr)), None)
+    if not cidr.subnet_of(cluster.pod_cidr):
+        yield Problem(("podCidr",), f"{cidr} is not inside the cluster's {cluster.pod_cidr}")
+    elif cidr.prefixlen > SMALLEST:
+        message = f"{cidr} has no address for a pod beside cbr0's; a /{SMALLEST} has one"
+        yield Problem(("podCidr",), message)
+    elif other:
+        yield Problem(("podCidr",), f"{cidr} overlaps the range of {quoted(other)}")
+    taken.setdefault(cidr, node.name)
+    yield from _last_reserved(cidr, node.last_reserved_ip)
+
+
+def _last_reserved(cidr: IPv4Network, given: IPv4Address | None) -> Problems:
+    """host-local would take one outside the range for none, and say nothing."""
+    if given and given not in cidr:
+        yield Problem(("lastReservedIp",), f"{given} is not inside the node's podCidr {cidr}")
+
+
+def _route_table(cluster: KopsCluster, vpc: Vpc) -> Problems:
+    """kubenet needs kops' public topology: the route controller serves one route table."""
+    tables = sorted(cluster_tables(cluster, vpc))
+    if len(tables) > 1:
+        message = (
+            "found multiple matching AWS route tables: the nodes' subnets have "
+            f"{' and '.join(tables)}; kubenet needs one table for all of them"
+        )
+        yield Problem(("nodes",), message)

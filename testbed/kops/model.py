@@ -1,0 +1,52 @@
+"""What a topology says of a kops cluster with kubenet; ranges are kops' defaults."""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic.dataclasses import dataclass
+
+from testbed.description import STRICT, Cidr, Ip, named
+from testbed.kubernetes.model import Manifests, Node, Pods, Services
+
+
+@dataclass(frozen=True, config=STRICT)
+class KopsNode(Node):
+    """A worker node whose pods have a range of their own.
+
+    The route controller switches its source/destination check off.
+
+    pod_cidr: Kubernetes' Node.spec.podCIDR; none lets the cluster choose.
+    last_reserved_ip: what host-local gave last; its next pod gets the address after it.
+    """
+
+    source_dest_check: bool = False
+    pod_cidr: Cidr | None = None
+    last_reserved_ip: Ip | None = None
+
+
+KopsNodes = Annotated[tuple[KopsNode, ...], named()]
+
+
+@dataclass(frozen=True, config=STRICT)
+class KopsCluster:
+    """A kops cluster in one VPC.
+
+    The ranges are kops 1.14's defaults (upup/pkg/fi/cloudup/defaults.go): the upper half of
+    non_masquerade_cidr for pods, a /13 at its base for Services.
+    """
+
+    name: str
+    vpc: str
+    nodes: KopsNodes
+    kind: Literal["kops"]
+    pods: Pods = ()
+    services: Services = ()
+    non_masquerade_cidr: Cidr = IPv4Network("100.64.0.0/10")
+    pod_cidr: Cidr = IPv4Network("100.96.0.0/11")
+    service_cidr: Cidr = IPv4Network("100.64.0.0/13")
+    manifests: Manifests = ()
+
+    @property
+    def cluster_cidr(self) -> IPv4Network | None:
+        """kube-proxy's --cluster-cidr."""
+        return self.pod_cidr

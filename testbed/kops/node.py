@@ -1,0 +1,83 @@
+"""A kops node without its pods: eth0, what kubenet and kops set, and the bridge cbr0."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+
+from testbed.kops.host_local import gateway
+from testbed.kops.model import KopsCluster, KopsNode
+from testbed.kubernetes.model import FIRST_NODE_PORT, LAST_NODE_PORT
+from testbed.kubernetes.placement import NodeRange
+from testbed.net import names
+from testbed.net.facts import ANYWHERE, Address, Bridge, ChainPiece, ChainRule, Fact, Netns, Sysctl
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.fabric import JUMBO
+from testbed.vpc.instance import primary_facts, routing_sysctls
+from testbed.vpc.model import Subnet
+
+CBR0 = "cbr0"
+MTU = 9001  # bytes: kubelet --network-plugin-mtu, as kops sets it on AWS
+NO_FILTER = "0"  # rp_filter
+DISTRIBUTION = "Debian's default"
+OWNER = "kubenet"
+POSITION = 200  # behind KUBE-POSTROUTING, which kubelet inserts at the front
+BRIDGE_NETFILTER = "net.bridge.bridge-nf-call-iptables"
+
+
+def node_facts(cluster: KopsCluster, node: KopsNode, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
+    """Everything in a node's namespace that no pod is the reason for."""
+    yield Netns(ns=node.name, why=f"an EC2 instance, {node.instance_type}")
+    yield from routing_sysctls(node.name, NO_FILTER, DISTRIBUTION)
+    for name, value, why in (
+        (
+            BRIDGE_NETFILTER,
+            "1",
+            "iptables sees what cbr0 carries: a reply to a ClusterIP's client (kubenet, Init)",
+        ),
+        (
+            "net.ipv4.ip_local_reserved_ports",
+            f"{FIRST_NODE_PORT}-{LAST_NODE_PORT}",
+            "no client gets a node port as its own (kops)",
+        ),
+    ):
+        yield Sysctl(ns=node.name, name=name, value=value, why=why)
+    yield from primary_facts(eni, subnet, JUMBO)
+    yield from _snat(cluster, node.name)
+
+
+def bridge_facts(pods: NodeRange) -> Iterator[Fact]:
+    """cbr0, which the first pod of a node brings into being.
+
+    100.96.1.0/24 dev cbr0 proto kernel scope link src 100.96.1.1     (implied by the address)
+    """
+    ns, prefix = pods.node, pods.cidr.prefixlen
+    # the kernel would take the MAC of a port; the plugin pins the first one
+    yield Bridge(
+        ns=ns, name=CBR0, mac=names.mac(ns, CBR0), mtu=MTU, why="kubenet's bridge of all pods"
+    )
+    yield Address(
+        ns=ns,
+        dev=CBR0,
+        ip=IPv4Interface((gateway(pods.cidr), prefix)),
+        why="the pods' default gateway: the first address of their range (kubenet)",
+    )
+
+
+def _snat(cluster: KopsCluster, node: str) -> Iterator[ChainPiece]:
+    """What leaves the cluster gets the node's address, VPC addresses as destination too."""
+    inside = cluster.non_masquerade_cidr
+    if inside == ANYWHERE:
+        return
+    text = (
+        f'! -d {inside} -m comment --comment "kubenet: SNAT for outbound traffic from cluster" '
+        "-m addrtype ! --dst-type LOCAL -j MASQUERADE"
+    )
+    why = f"outside {inside} no pod's address is known (kubenet, ensureMasqRule)"
+    yield ChainPiece(
+        ns=node,
+        table="nat",
+        chain="POSTROUTING",
+        owner=OWNER,
+        position=POSITION,
+        rules=(ChainRule(text, why),),
+        why="kubenet's rule in nat POSTROUTING",
+    )

@@ -1,0 +1,77 @@
+"""A pod's wiring as kubenet and the plugin `bridge` make it: a port of cbr0, a default route."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+
+from testbed.kops.host_local import gateway
+from testbed.kops.node import CBR0, MTU
+from testbed.kubernetes.model import Pod
+from testbed.kubernetes.placement import NodeRange, PodAddress
+from testbed.net import names
+from testbed.net.facts import ANYWHERE, Address, BridgePort, Fact, Netns, Route, Veth
+
+HASH_LENGTH = 8  # hexadecimal digits behind `veth`: containernetworking/plugins, RandomVethName
+
+
+def veth_name(pod: Pod) -> str:
+    """The pod's link in its node: the plugin draws it at random, here it stands for the pod."""
+    return "veth" + names.digest("veth", pod.namespace, pod.name, length=HASH_LENGTH)
+
+
+def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange) -> Iterator[Fact]:
+    """What kubenet sets up for one pod, which is not on its node's network.
+
+    pods: the range of the pod's node.
+    """
+    veth = veth_name(pod)
+    yield from _inside(placed, veth, pods)
+    yield Veth(
+        ns=placed.node,
+        name=veth,
+        peer_ns=placed.pod,
+        peer="eth0",
+        mac=names.mac(placed.node, veth),
+        mtu=MTU,
+        why=f"the node's end of {placed.pod}'s link (bridge plugin)",
+    )
+    yield BridgePort(
+        ns=placed.node,
+        dev=veth,
+        bridge=CBR0,
+        # kubelet's default, promiscuous-bridge, cannot do it on kernels of today
+        hairpin=True,
+        why=f"{placed.pod} is on {CBR0}; hairpin, so that it reaches itself through a Service"
+        " (kubelet --hairpin-mode=hairpin-veth)",
+    )
+
+
+def _inside(placed: PodAddress, veth: str, pods: NodeRange) -> Iterator[Fact]:
+    """The pod's side.
+
+    ip route:   default via 100.96.1.1 dev eth0
+                100.96.1.0/24 dev eth0 proto kernel scope link src 100.96.1.2    (implied)
+    """
+    ns = placed.pod
+    yield Netns(ns=ns, why="a pod's network namespace; its containers share it")
+    yield Veth(
+        ns=ns,
+        name="eth0",
+        peer_ns=placed.node,
+        peer=veth,
+        mac=names.mac(ns, "eth0"),
+        mtu=MTU,
+        why="the pod's only link (bridge plugin)",
+    )
+    yield Address(
+        ns=ns,
+        dev="eth0",
+        ip=IPv4Interface((int(placed.ip), pods.cidr.prefixlen)),
+        why="the next address of the node's range (host-local)",
+    )
+    yield Route(
+        ns=ns,
+        dst=ANYWHERE,
+        via=gateway(pods.cidr),
+        dev="eth0",
+        why=f"beyond the node's own pods: by {CBR0}'s address (kubenet)",
+    )

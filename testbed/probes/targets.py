@@ -1,0 +1,50 @@
+"""The targets of a load balancer as its haproxy judges them."""
+
+import csv
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+from testbed.errors import KernelError
+from testbed.services.load_balancer import STATISTICS
+
+TIMEOUT_S = 2.0
+
+# Elastic Load Balancing's words (DescribeInstanceHealth)
+State = Literal["InService", "OutOfService"]
+
+
+def targets(directory: Path) -> dict[str, State]:
+    """The state of each node.  directory: of the balancer's program.
+
+    Raises KernelError: the program does not answer.
+    """
+    rows = csv.DictReader(_statistics(directory).removeprefix("# ").splitlines())
+    return {
+        row["svname"]: "InService" if row["status"].startswith("UP") else "OutOfService"
+        for row in rows
+        if row["svname"] not in ("FRONTEND", "BACKEND")
+    }
+
+
+def _statistics(directory: Path) -> str:
+    """What haproxy answers to `show stat`: lines of comma-separated values below their names.
+
+    # pxname,svname,qcur,qmax,scur,smax,slim,stot,…,status,…
+    80,node-1,0,0,0,1,,3,…,UP,…
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(TIMEOUT_S)
+        try:
+            # by descriptor: the path may be longer than the 107 bytes of a socket's name
+            place = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+            try:
+                client.connect(f"/proc/self/fd/{place}/{STATISTICS}")
+            finally:
+                os.close(place)
+            client.sendall(b"show stat\n")
+            with client.makefile(encoding="ascii") as answer:
+                return answer.read().strip()
+        except OSError as silent:
+            raise KernelError(f"a load balancer does not answer: {silent}") from silent

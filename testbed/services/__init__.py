@@ -1,0 +1,1 @@
+"""Services, the same in both kinds of cluster: kube-proxy's chains, load balancers, DNS names."""

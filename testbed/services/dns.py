@@ -1,0 +1,127 @@
+"""DNS as values: the records of a lab, dnsmasq's configuration, and each place's resolv.conf."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from testbed.kubernetes.model import Service
+from testbed.kubernetes.placement import ServiceAddress
+from testbed.net.programs import Program
+from testbed.vpc.ec2 import Eni
+
+PORT = 53
+CLUSTER_DOMAIN = "cluster.local"  # kubelet --cluster-domain
+SERVICE_TTL_S = 30  # kubernetes v1.14, cluster/addons/dns: kube-dns, and CoreDNS's Corefile
+INSTANCE_TTL_S = 60  # what the Amazon-provided DNS server answers
+FIRST_REGION = "us-east-1"  # whose names are older than regions, and have none in them
+OUTSIDE_ADDRESS = IPv4Address("127.0.0.53")  # the resolver of the hosts of the internet
+NDOTS = 5  # kubelet, pkg/kubelet/network/dns: defaultDNSOptions
+
+
+@dataclass(frozen=True, order=True)
+class Record:
+    """An A record; a name may have several."""
+
+    name: str
+    address: IPv4Address
+    ttl_s: int
+
+
+def service_records(
+    services: Iterable[Service], given: Iterable[ServiceAddress]
+) -> Iterator[Record]:
+    """`web.default.svc.cluster.local` and its ClusterIP; all of one cluster."""
+    addresses = {one.service: one.cluster_ip for one in given}
+    for service in services:
+        name = f"{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}"
+        yield Record(name, addresses[service.qualified], SERVICE_TTL_S)
+
+
+def public_records(enis: Iterable[Eni], region: str, *, inside: bool) -> Iterator[Record]:
+    """`ec2-192-0-2-4.us-west-2.compute.amazonaws.com` for each instance with a public address.
+
+    inside: as its own VPC sees it, where the name stands for the private address.
+    """
+    domain = "compute-1" if region == FIRST_REGION else f"{region}.compute"
+    for eni in enis:
+        if eni.public_ip and eni.interface_type == "interface":
+            name = f"ec2-{_dashed(eni.public_ip)}.{domain}.amazonaws.com"
+            yield Record(name, eni.primary if inside else eni.public_ip, INSTANCE_TTL_S)
+
+
+def private_domain(region: str) -> str:
+    """The domain of instances' private names: `ip-10-0-1-11.us-west-2.compute.internal`."""
+    return "ec2.internal" if region == FIRST_REGION else f"{region}.compute.internal"
+
+
+def dns_server(
+    netns: str,
+    address: IPv4Address,
+    records: Iterable[Record],
+    private: tuple[str, tuple[IPv4Network, ...]] = ("", ()),
+) -> Program:
+    """A real dnsmasq that knows these names and no other; it asks nobody else.
+
+    private: a domain with a name for every address of some ranges, and those ranges.
+    """
+    domain, ranges = private
+    lines = [
+        "keep-in-foreground",
+        "log-facility=-",
+        "pid-file=",
+        "user=root",
+        "group=root",
+        "no-resolv",
+        "no-hosts",
+        "bind-interfaces",
+        f"listen-address={address}",
+        "address=/#/",  # any other name is NXDOMAIN; without a server to ask it would be REFUSED
+        *[f"synth-domain={domain},{cidr},ip-" for cidr in ranges],
+        *[
+            f"host-record={one.name},{one.address},{one.ttl_s}"
+            for one in sorted(frozenset(records))
+        ],
+    ]
+    return Program(
+        netns=netns,
+        name="dnsmasq",
+        argv=("dnsmasq", "--conf-file={dir}/dnsmasq.conf"),
+        files=(("dnsmasq.conf", "\n".join([*lines, ""])),),
+        listens=(("udp", PORT), ("tcp", PORT)),
+        why="names, answered by a real DNS server",
+    )
+
+
+def node_resolv(server: IPv4Address, region: str) -> str:
+    """An instance's resolv.conf, as DHCP's options make it."""
+    return _resolv(server, (private_domain(region),), ())
+
+
+def pod_resolv(server: IPv4Address, region: str, namespace: str) -> str:
+    """A pod's resolv.conf with dnsPolicy ClusterFirst; kubelet adds the node's domain at the end.
+
+    ndots:5 lets `web.default.svc` be looked up in the domains before it is tried as it stands.
+    """
+    domains = (
+        f"{namespace}.svc.{CLUSTER_DOMAIN}",
+        f"svc.{CLUSTER_DOMAIN}",
+        CLUSTER_DOMAIN,
+        private_domain(region),
+    )
+    return _resolv(server, domains, (f"ndots:{NDOTS}",))
+
+
+def outside_resolv() -> str:
+    """The resolv.conf of the hosts of the internet."""
+    return _resolv(OUTSIDE_ADDRESS, (), ())
+
+
+def _resolv(server: IPv4Address, search: tuple[str, ...], options: tuple[str, ...]) -> str:
+    lines = [f"nameserver {server}"]
+    lines += [f"search {' '.join(search)}"] if search else []
+    lines += [f"options {' '.join(options)}"] if options else []
+    return "\n".join([*lines, ""])
+
+
+def _dashed(address: IPv4Address) -> str:
+    return str(address).replace(".", "-")

@@ -1,0 +1,280 @@
+"""Kubernetes' own manifests become pods and Services, or one message with file and line."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from testbed.errors import DescriptionError
+from testbed.kubernetes.manifests import Objects, parse
+from testbed.kubernetes.model import Container, Pod, Port, Service, ServicePort
+
+APP = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: shop
+spec:
+  selector:
+    app: shop
+  type: NodePort
+  ports:
+  - name: http
+    port: 80
+    targetPort: web
+    nodePort: 30080
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop
+spec:
+  replicas: 2
+  selector:
+    matchLabels:
+      app: shop
+  template:
+    metadata:
+      labels:
+        app: shop
+    spec:
+      containers:
+      - name: shop
+        image: nginx:1.17
+        ports:
+        - name: web
+          containerPort: 8080
+        - containerPort: 53
+          protocol: UDP
+        readinessProbe:
+          httpGet: {path: /, port: web}
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: client
+  namespace: tools
+spec:
+  containers:
+  - name: shell
+    image: busybox
+"""
+
+
+def objects(text: str) -> Objects:
+    return parse({"app.yaml": text})
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(DescriptionError) as caught:
+        objects(text)
+    return str(caught.value)
+
+
+def test_a_deployment_becomes_its_pods():
+    """Named as Kubernetes names them, with the label its ReplicaSet gives them."""
+    pods = objects(APP).pods
+
+    assert [pod.name for pod in pods] == ["shop-586669fdd8-xpqfs", "shop-586669fdd8-gfjn5"]
+    assert pods[0] == Pod(
+        pods[0].name,
+        labels={"app": "shop", "pod-template-hash": "586669fdd8"},
+        containers=(Container("shop", (Port(8080, "http"), Port(53, "udp"))),),
+    )
+
+
+def test_a_pods_name_stays_until_its_template_changes():
+    """More replicas are more pods; a new image is new pods."""
+    names = {pod.name for pod in objects(APP).pods}
+    more = {pod.name for pod in objects(APP.replace("replicas: 2", "replicas: 3")).pods}
+    newer = {pod.name for pod in objects(APP.replace("nginx:1.17", "nginx:1.19")).pods}
+
+    assert names < more
+    assert not names & newer
+
+
+def test_a_service_finds_the_number_of_a_named_port():
+    assert objects(APP).services == (
+        Service(
+            "shop",
+            selector={"app": "shop"},
+            ports=(ServicePort(80, target_port=8080, node_port=30080, name="http"),),
+            type="NodePort",
+        ),
+    )
+
+
+def test_names_of_ports_are_looked_up_in_other_files_and_for_no_replica_too():
+    service, deployment = APP.replace("replicas: 2", "replicas: 0").split("---\n")
+
+    found = parse({"service.yaml": service, "deployment.yaml": deployment})
+
+    assert found.pods == ()
+    assert found.services[0].ports[0].target_port == 8080
+
+
+def test_a_pod_serves_the_ports_it_declares_and_has_the_labels_it_says():
+    """None: the labels a topology gives to pods that say none are not Kubernetes'."""
+    [pod] = objects(POD).pods
+
+    assert pod.netns == "tools.client"
+    assert pod.containers == (Container("shell", ()),)
+    assert pod.selectable == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["  nodeName: n2", "  nodeSelector: {kubernetes.io/hostname: n2}"], ids=str.strip
+)
+def test_a_pod_may_name_its_node(line: str):
+    assert objects(f"{POD}{line}\n  hostNetwork: true\n").pods[0].node == "n2"
+    assert objects(f"{POD}{line}\n  hostNetwork: true\n").pods[0].host_network
+
+
+def test_a_list_is_its_items_and_empty_documents_are_none():
+    items = POD.replace("\n", "\n  ").rstrip()
+    text = f"---\n---\napiVersion: v1\nkind: List\nitems:\n- {items}\n---\n"
+
+    assert objects(text).pods == objects(POD).pods
+
+
+def test_what_an_api_server_adds_is_no_mistake():
+    """`kubectl get service,pod -o yaml` can be used as it is."""
+    text = """\
+apiVersion: v1
+kind: Service
+metadata:
+  annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}"}
+  creationTimestamp: "2019-11-05T10:00:00Z"
+  name: web
+  namespace: default
+  resourceVersion: "1234"
+  selfLink: /api/v1/namespaces/default/services/web
+  uid: 5a3f
+spec:
+  clusterIP: 172.20.7.7
+  clusterIPs: [172.20.7.7]
+  externalTrafficPolicy: Cluster
+  internalTrafficPolicy: Cluster
+  ipFamilies: [IPv4]
+  ipFamilyPolicy: SingleStack
+  ports: [{port: 80, protocol: TCP, targetPort: 8080, nodePort: 31000}]
+  selector: {app: web}
+  sessionAffinity: None
+  type: LoadBalancer
+status:
+  loadBalancer: {ingress: [{hostname: a.elb.amazonaws.com}]}
+"""
+
+    [service] = objects(text).services
+
+    assert service.cluster_ip == IPv4Address("172.20.7.7")
+    assert service.ports == (ServicePort(80, target_port=8080, node_port=31000),)
+
+
+def test_every_object_knows_where_it_is_written():
+    found = objects(APP)
+
+    assert str(found.origins["services", "shop"]) == "app.yaml:4"
+    assert str(found.origins["pods", found.pods[1].name]) == "app.yaml:18"
+
+
+WRONG = {  # what is replaced, by what; what is said
+    "unknown kind": (
+        "kind: Deployment",
+        "kind: NetworkPolicy",
+        "app.yaml:16: kind NetworkPolicy is not enforced by the testbed; Pod, Deployment,"
+        " Service are",
+    ),
+    "no kind": ("kind: Deployment", "x: y", "app.yaml:15: kind: expected text, found nothing"),
+    "a word misspelt": (
+        "image:",
+        "imgae:",
+        'app.yaml:31: spec.template.spec.containers[0].imgae: the field "imgae" is not'
+        ' enforced by the testbed; did you mean "image"?',
+    ),
+    "a field not enforced": (
+        "      containers:",
+        "      hostAliases: []\n      containers:",
+        'app.yaml:29: spec.template.spec.hostAliases: the field "hostAliases" is not enforced by'
+        " the testbed",
+    ),
+    "a value not enforced": (
+        "  type: NodePort",
+        "  externalTrafficPolicy: Local",
+        'app.yaml:8: spec.externalTrafficPolicy: expected "Cluster", found "Local"',
+    ),
+    "a headless Service": (
+        "  type: NodePort",
+        "  clusterIP: None",
+        "app.yaml:8: spec.clusterIP: headless Services are not enforced by the testbed",
+    ),
+    "a type not enforced": (
+        "  type: NodePort",
+        "  type: ExternalName",
+        'app.yaml:8: spec.type: expected "ClusterIP", "NodePort" or "LoadBalancer", found'
+        ' "ExternalName"',
+    ),
+    "an annotation that means something": (
+        "  name: shop\nspec:\n  selector",
+        "  name: shop\n  annotations:\n"
+        "    service.beta.kubernetes.io/aws-load-balancer-type: nlb\nspec:\n  selector",
+        'app.yaml:6: metadata.annotations["service.beta.kubernetes.io/aws-load-balancer-type"]:'
+        ' the annotation "service.beta.kubernetes.io/aws-load-balancer-type" is not enforced by'
+        " the testbed",
+    ),
+    "no name": ("  name: shop\nspec:\n  rep", "  labels: {}\nspec:\n  rep", "is missing"),
+    "a name no port has": (
+        "targetPort: web",
+        "targetPort: wbe",
+        'app.yaml:12: spec.ports[0].targetPort: no pod it selects has a TCP port named "wbe"',
+    ),
+    "a port no port can be": (
+        "targetPort: web",
+        "targetPort: 0",
+        "app.yaml:12: spec.ports[0].targetPort: expected a port from 1 to 65535, found the number"
+        " 0",
+    ),
+    "a port of the node": (
+        "          containerPort: 8080",
+        "          containerPort: 8080\n          hostPort: 80",
+        "app.yaml:35: spec.template.spec.containers[0].ports[0].hostPort: hostPort is not"
+        " enforced by the testbed",
+    ),
+    "a selector of other pods": (
+        "matchLabels:\n      app: shop",
+        "matchLabels:\n      app: shup",
+        "app.yaml:26: spec.template.metadata.labels: `selector` does not match template `labels`",
+    ),
+    "no selector": (
+        "  selector:\n    matchLabels:\n      app: shop\n",
+        "",
+        "app.yaml:19: spec.selector.matchLabels: this key is missing",
+    ),
+    "too many replicas": ("replicas: 2", "replicas: 10001", "expected at most 10000"),
+    "no node has the label": (
+        "      containers:",
+        "      nodeSelector: {disk: ssd}\n      containers:",
+        "app.yaml:29: spec.template.spec.nodeSelector.disk: no node has this label;"
+        ' "kubernetes.io/hostname" is enforced',
+    ),
+    "not YAML": ("    app: shop\n  type", "    app: shop\n type", "app.yaml:8: not YAML"),
+    "no map": ("---\n", "---\n- x\n---\n", "app.yaml:15: expected a map, found a list"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG.values(), ids=WRONG)
+def test_what_the_testbed_does_not_do_is_refused_at_its_line(old: str, new: str, said: str):
+    """Better no lab than one that differs from the cluster in silence."""
+    assert APP.count(old) >= 1, "premise"
+
+    assert said in error_of(APP.replace(old, new, 1))
+
+
+def test_a_name_that_means_two_ports_is_refused():
+    """Kubernetes looks a port's name up in each pod; a Service here has one number."""
+    other = APP.split("---\n")[1].replace("name: shop", "name: shap").replace("8080", "9090")
+
+    assert error_of(f"{APP}---\n{other}") == (
+        'app.yaml:12: spec.ports[0].targetPort: "web" is 8080 and 9090 in the pods it selects;'
+        " write the number"
+    )

@@ -1,0 +1,190 @@
+"""A Classic ELB as a value: where there is one, what it is called, what its haproxy is told."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from testbed.allocations import allocate
+from testbed.eks.model import EksCluster
+from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
+from testbed.lab import Lab, problems
+from testbed.net.facts import Address, Route
+from testbed.plan import plan, programs
+from testbed.services.load_balancer import (
+    balancer_name,
+    balancers,
+    dns_name,
+)
+from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
+
+WEB = Service("web", {"app": "web"}, (ServicePort(80, node_port=31787),), type="LoadBalancer")
+NODES = (
+    Node("node-1", "private-a", "t3.small"),
+    Node("node-2", "private-b", "t3.small"),
+    Node("node-3", "private-a", "t3.small"),
+)
+VPC = Vpc(
+    "main",
+    (IPv4Network("10.0.0.0/16"),),
+    (
+        Subnet("public-a", IPv4Network("10.0.101.0/24"), "us-west-2a", "public"),
+        Subnet("public-b", IPv4Network("10.0.102.0/24"), "us-west-2b", "public"),
+        Subnet("public-c", IPv4Network("10.0.103.0/24"), "us-west-2c", "public"),
+        Subnet("also-public-a", IPv4Network("10.0.104.0/24"), "us-west-2a", "public"),
+        Subnet("private-a", IPv4Network("10.0.1.0/24"), "us-west-2a"),
+        Subnet("private-b", IPv4Network("10.0.2.0/24"), "us-west-2b"),
+    ),
+    (RouteTable("public", (RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway"),)),),
+)
+
+
+def lab(*services: Service, vpc: Vpc = VPC) -> Lab:
+    return Lab("test", (vpc,), (EksCluster("eks", "main", NODES, services=services),))
+
+
+def haproxy_cfg(service: Service, zone: str = "us-west-2a") -> str:
+    """What the Service's load balancer in a zone is told."""
+    described = lab(service)
+    [text] = [
+        dict(program.files)["haproxy.cfg"]
+        for program in programs(described, allocate(described))
+        if program.netns == f"elb-web-{zone}"
+    ]
+    return text
+
+
+def test_each_zone_with_nodes_and_a_public_subnet_has_one_for_its_own_nodes() -> None:
+    """Cross-zone balancing is off: kubernetes v1.14 leaves it as AWS has it."""
+    found = [(one.netns, one.subnet.name, one.nodes) for one in balancers(VPC, NODES, (WEB,))]
+
+    assert found == [
+        ("elb-web-us-west-2a", "public-a", ("node-1", "node-3")),
+        ("elb-web-us-west-2b", "public-b", ("node-2",)),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["ClusterIP", "NodePort"])
+def test_no_other_type_of_service_has_one(kind) -> None:
+    assert balancers(VPC, NODES, (replace(WEB, type=kind),)) == ()
+
+
+def test_there_is_none_where_no_subnet_is_public() -> None:
+    """Kubernetes: could not find any suitable subnets for creating the ELB."""
+    assert balancers(replace(VPC, route_tables=()), NODES, (WEB,)) == ()
+    assert balancers(replace(VPC, internet_gateway=False), NODES, (WEB,)) == ()
+
+
+def test_its_network_interface_is_in_the_public_subnet_and_paired_with_a_public_address() -> None:
+    enis = {eni.instance: eni for eni in allocate(lab(WEB)).enis}
+
+    eni = enis["elb-web-us-west-2a"]
+    assert (eni.subnet, eni.primary) == ("public-a", IPv4Address("10.0.101.4"))
+    assert eni.public_ip is not None
+    assert (eni.interface_type, eni.source_dest_check) == ("load_balancer", True)
+
+
+def test_the_nodes_addresses_do_not_depend_on_it() -> None:
+    with_one, without = allocate(lab(WEB)), allocate(lab())
+
+    assert [eni for eni in with_one.enis if eni.instance.startswith("node-")] == list(without.enis)
+
+
+def test_it_keeps_its_addresses() -> None:
+    before = allocate(lab(WEB))
+
+    shop = replace(WEB, name="shop", ports=(ServicePort(80),))
+    after = allocate(lab(shop, WEB), before)
+
+    assert set(before.enis) < set(after.enis)
+
+
+def test_its_namespace_has_an_address_and_a_way_out() -> None:
+    described = lab(WEB)
+    state = plan(described, allocate(described))
+
+    ns = "elb-web-us-west-2b"
+    assert [str(f.ip) for f in state if isinstance(f, Address) and f.ns == ns] == ["10.0.102.4/24"]
+    [route] = [fact for fact in state if isinstance(fact, Route) and fact.ns == ns]
+    assert (route.dst, route.via) == (IPv4Network("0.0.0.0/0"), IPv4Address("10.0.102.1"))
+
+
+def test_every_node_of_the_zone_is_a_target_on_its_node_port() -> None:
+    """ELB -> NodePort 80:31787, with the timers of kubernetes v1.14's cloud provider."""
+    assert haproxy_cfg(WEB) == (
+        "global\n"
+        "    nbthread 1\n"
+        "    maxconn 4000\n"
+        "    stats socket unix@stats mode 600\n"
+        "defaults\n"
+        "    mode tcp\n"
+        "    balance roundrobin\n"
+        "    option redispatch\n"
+        "    timeout connect 5s\n"
+        "    timeout client 60s\n"
+        "    timeout server 60s\n"
+        "    timeout check 5000ms\n"
+        "    default-server inter 10000ms rise 2 fall 6\n"
+        "listen 80\n"
+        "    bind 10.0.101.4:80\n"
+        "    server node-1 10.0.1.4:31787 check\n"
+        "    server node-3 10.0.1.5:31787 check\n"
+    )
+
+
+def test_the_first_node_port_is_checked_for_all() -> None:
+    """A Classic Load Balancer has one health check."""
+    ports = (ServicePort(80, node_port=31787, name="http"), ServicePort(443, name="https"))
+
+    text = haproxy_cfg(replace(WEB, ports=ports), "us-west-2b")
+
+    assert "    server node-2 10.0.2.4:31787 check\n" in text
+    assert "    server node-2 10.0.2.4:30000 track 80/node-2\n" in text
+
+
+def test_the_health_check_is_set_in_the_topology() -> None:
+    check = HealthCheck(interval_s=0.5, timeout_s=0.2, healthy_threshold=1, unhealthy_threshold=3)
+
+    text = haproxy_cfg(replace(WEB, health_check=check))
+
+    assert "    timeout check 200ms\n    default-server inter 500ms rise 1 fall 3\n" in text
+
+
+def test_its_name_is_the_services_uid_and_its_dns_name_says_the_region() -> None:
+    name = balancer_name("eks", WEB)
+
+    assert len(name) == 32
+    assert name[0] == "a"
+    assert int(name[1:], 16) >= 0
+    assert name != balancer_name("kops", WEB)
+    assert name != balancer_name("eks", replace(WEB, namespace="shop"))
+    left, _, right = dns_name("eks", WEB, "us-west-2").partition(".")
+    assert left.removeprefix(f"{name}-").isdigit()
+    assert right == "us-west-2.elb.amazonaws.com"
+
+
+def test_a_node_or_pod_cannot_have_the_name_of_a_load_balancer() -> None:
+    node = Node("elb-web-us-west-2a", "private-a", "t3.small")
+    cluster = EksCluster("eks", "main", (*NODES, node), services=(WEB,))
+
+    [problem] = problems(Lab("test", (VPC,), (cluster,)))
+
+    assert "taken by clusters.eks.nodes.elb-web-us-west-2a" in problem.message
+    assert problem.key == "clusters.eks.services.web"
+
+
+def test_only_tcp_is_balanced() -> None:
+    """kubernetes v1.14, aws.go: EnsureLoadBalancer."""
+    ports = (ServicePort(53, protocol="UDP"),)
+
+    [problem] = problems(lab(replace(WEB, ports=ports)))
+
+    assert problem.message == "Only TCP LoadBalancer is supported for AWS ELB"
+
+
+def test_a_timeout_as_long_as_the_interval_is_refused() -> None:
+    check = HealthCheck(interval_s=5, timeout_s=5)
+
+    [problem] = problems(lab(replace(WEB, health_check=check)))
+
+    assert problem.key == "clusters.eks.services.web.healthCheck.timeout"

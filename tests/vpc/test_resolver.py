@@ -1,0 +1,45 @@
+"""The way to a VPC's DNS server."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+from testbed.net.facts import Neighbour, Route, Rule
+from testbed.vpc.fabric import GATEWAY_MAC
+from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.naming import ADDRESSES, region
+from testbed.vpc.resolver import resolver_address, resolver_facts
+
+FIRST = Subnet("first", IPv4Network("10.0.0.0/24"), "us-west-2a")
+SECOND = Subnet("second", IPv4Network("10.0.1.0/24"), "us-west-2b")
+MAIN = Vpc("main", (IPv4Network("10.0.0.0/16"), IPv4Network("10.1.0.0/16")), (SECOND, FIRST))
+
+
+def test_it_is_the_first_ranges_base_plus_two() -> None:
+    assert resolver_address(MAIN) == IPv4Address("10.0.0.2")
+
+
+def test_the_router_sends_it_there_before_any_route_table() -> None:
+    """AWS: no route table can keep an instance from it, nor a route to another part of the VPC."""
+    state = frozenset(resolver_facts(MAIN))
+
+    [rule] = [fact for fact in state if isinstance(fact, Rule)]
+    assert (rule.ns, rule.dst, rule.table) == ("vpc-main", IPv4Network("10.0.0.2/32"), ADDRESSES)
+    assert rule.priority < 100, "the subnets' route tables"
+    [route] = [fact for fact in state if isinstance(fact, Route) and fact.ns == "vpc-main"]
+    assert (route.dst, route.dev, route.table) == (rule.dst, "dns", ADDRESSES)
+
+
+def test_arp_for_it_is_answered_with_the_routers_mac_in_its_subnet_alone() -> None:
+    """Instances there take it for a neighbour."""
+    neighbours = [
+        (fact.dev, str(fact.ip), fact.mac)
+        for fact in resolver_facts(MAIN)
+        if isinstance(fact, Neighbour) and fact.dev not in ("dns", "vpc")
+    ]
+
+    assert neighbours == [("first", "10.0.0.2", GATEWAY_MAC)]
+
+
+def test_a_region_is_a_zone_without_its_letter() -> None:
+    assert region(MAIN) == "us-west-2"
+    assert region(Vpc("main", MAIN.cidrs, (Subnet("a", FIRST.cidr, "z1"),))) == "z1"
+    assert region(Vpc("main", MAIN.cidrs)) == "us-east-1"
