@@ -159,9 +159,7 @@ DURATION = r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)"
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 DurationText = Annotated[str, Field(pattern=f"^{DURATION}$")]
 
-Seconds = Annotated[
-    float, BeforeValidator(_seconds, json_schema_input_type=DurationText | float)
-]
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=DurationText | float)]
 Cidr = Annotated[IPv4Network, BeforeValidator(_cidr)]
 Ip = Annotated[IPv4Address, BeforeValidator(_ip)]
 Whole = Annotated[int, BeforeValidator(_whole)]

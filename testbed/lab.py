@@ -18,14 +18,15 @@ from testbed.eks.model import EksCluster
 from testbed.kops import checks as kops_checks
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
+from testbed.kubernetes.model import Service
 from testbed.problem import Path, Problem, Problems, names, quoted, spelt, unknown
 from testbed.services import checks as services_checks
 from testbed.services import load_balancer
-from testbed.services.load_balancer import Balancer, balancers
+from testbed.services.load_balancer import Balancer, balancers, dns_name
 from testbed.vpc import checks as vpc_checks
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.model import Internet, Vpc
-from testbed.vpc.naming import INTERNET, internet_gateway, resolver, router
+from testbed.vpc.naming import INTERNET, internet_gateway, region, resolver, router
 
 Result = Literal["blocked", "delivered"]
 
@@ -106,6 +107,15 @@ def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
                 yield cluster, one
 
 
+def hostname(lab: Lab, cluster: Cluster, service: Service) -> str:
+    """The DNS name of a Service's load balancer; empty where it has none."""
+    for of, balancer in load_balancers(lab):
+        if (of.name, balancer.service.qualified) == (cluster.name, service.qualified):
+            vpc = next(vpc for vpc in lab.vpcs if vpc.name == cluster.vpc)
+            return dns_name(cluster.name, service, region(vpc))
+    return ""
+
+
 def to_json(lab: Lab) -> Any:
     """The lab as JSON values, from which `from_json` makes an equal one."""
     return TypeAdapter(Lab).dump_python(lab, mode="json")
@@ -158,6 +168,15 @@ def warnings(lab: Lab) -> Problems:
     for twice in duplicates(cluster.vpc for cluster in lab.clusters):
         message = "two clusters in one VPC share its addresses; a VPC for each is advised"
         yield Problem(("vpcs", twice), message)
+    for cluster in lab.clusters:
+        for service in cluster.services:
+            if service.type == "LoadBalancer" and not hostname(lab, cluster, service):
+                # kubernetes v1.14, aws.go: EnsureLoadBalancer
+                message = (
+                    "could not find any suitable subnets for creating the ELB: no zone has both"
+                    " nodes and a public subnet"
+                )
+                yield Problem(("clusters", cluster.name, "services", service.name), message)
 
 
 def _enis(cluster: Cluster) -> dict[str, int]:

@@ -14,7 +14,7 @@ from testbed.errors import DescriptionError, Where
 from testbed.kubernetes import manifests
 from testbed.lab import Cluster, Lab, check, problems
 from testbed.problem import Path as KeyPath
-from testbed.problem import found, nearest, spelt
+from testbed.problem import found, nearest, quoted, spelt
 
 VERSION = "v1"
 SCRIPT = ".py"
@@ -91,7 +91,7 @@ def _manifests(cluster: Cluster, file: str, line: LineOf) -> dict[str, str]:
         except DescriptionError as error:
             key: KeyPath = ("clusters", cluster.name, "manifests", i)
             where = Where(file, line(key), spelt(key))
-            raise DescriptionError(f"{path}: {error.message}", where) from error
+            raise DescriptionError(f"{quoted(name)}: {error.message}", where) from error
         texts[str(path)] = _text(content, path)
     return texts
 

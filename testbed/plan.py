@@ -12,7 +12,7 @@ from testbed.kops import pod as kops_pod
 from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
-from testbed.lab import Cluster, Lab, load_balancers
+from testbed.lab import Cluster, Lab, hostname, load_balancers
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
@@ -23,7 +23,6 @@ from testbed.services.load_balancer import (
     balancer_facts,
     balancer_program,
     balancer_records,
-    dns_name,
 )
 from testbed.services.proxied import proxied_ports
 from testbed.vpc.endpoints import internet_listeners
@@ -174,7 +173,7 @@ def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator
         enis = [eni for eni in allocations.enis if eni.vpc == vpc]
         yield from dns.public_records(enis, own, inside=vpc == inside)
     for cluster, balancer in load_balancers(lab):
-        name = dns_name(cluster.name, balancer.service, regions[cluster.vpc])
+        name = hostname(lab, cluster, balancer.service)
         enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
         yield from balancer_records(name, enis)
 

@@ -108,7 +108,7 @@ def test_a_manifest_that_is_not_there_is_told_where_it_is_named(topology: Path):
     topology.write_text(TOPOLOGY.replace("app.yaml", "ap.yaml"))
 
     assert error_of(topology) == (
-        "DIR/small.yaml:17: clusters.eks.manifests[0]: DIR/ap.yaml: no such file; did you mean"
+        'DIR/small.yaml:17: clusters.eks.manifests[0]: "ap.yaml": no such file; did you mean'
         ' "app.yaml"?'
     )
 

@@ -9,7 +9,7 @@ from testbed.cli.output import emit, table
 from testbed.daemon.protocol import Json
 
 COLUMNS = {
-    "services": ["name", "type", "clusterIp", "ports", "selector", "cluster"],
+    "services": ["name", "type", "clusterIp", "externalIp", "ports", "selector", "cluster"],
     "endpoints": ["name", "endpoints", "cluster"],
     "pods": ["name", "status", "node", "ip", "eni", "ports", "reason"],
     "rules": ["ns", "text", "why"],

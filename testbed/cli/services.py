@@ -40,6 +40,7 @@ def _service(service: Json) -> Iterator[str]:
         ("IP", service["clusterIp"]),
     ):
         yield f"{title + ':':12}{value}"
+    yield from _load_balancer(service["loadBalancer"])
     for port in service["ports"]:
         yield from _port(port)
     for chain in service["chains"]:
@@ -48,6 +49,14 @@ def _service(service: Json) -> Iterator[str]:
             f"{service['node']}: {chain['name']} in table {chain['table']}", bold=True
         )
         yield from _rules(chain) if chain["rules"] else ["  no rule of this Service"]
+
+
+def _load_balancer(balancer: Json | None) -> Iterator[str]:
+    """Its name, and in each zone its addresses and targets."""
+    if balancer is None:
+        return
+    yield f"LoadBalancer Ingress:  {balancer['hostname'] or '<pending>'}"
+    yield from (f"{'':12}{line}" for line in table(balancer["zones"]).splitlines()[1:])
 
 
 def _port(port: Json) -> Iterator[str]:

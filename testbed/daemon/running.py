@@ -19,9 +19,12 @@ from testbed.kernel.supervisor import Supervisor
 from testbed.lab import Lab, from_json, to_json
 from testbed.net.diff import Drift, compare
 from testbed.net.facts import IpAddress, State, Sysctl
+from testbed.net.programs import Program
 from testbed.plan import listeners, plan, programs, resolvers
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
+from testbed.probes.targets import targets
+from testbed.services.load_balancer import HAPROXY
 
 PROGRAM_TIMEOUT_S = 10.0
 
@@ -98,6 +101,17 @@ class RunningLab:
     def drift(self) -> Drift:
         """What differs between the plan and the kernel."""
         return compare(self.state, self.observe(self.state).state)
+
+    def ended_programs(self) -> tuple[Program, ...]:
+        """The lab's programs that do not run any more."""
+        return self.supervisor.ended(programs(self.described(), self.allocations))
+
+    def target_states(self, balancer: str) -> dict[str, str]:
+        """The nodes behind a load balancer and whether it uses them; empty when it is silent."""
+        try:
+            return {**targets(self.supervisor.directory(balancer, HAPROXY))}
+        except KernelError:
+            return {}
 
     def drift_to(self, lab: Lab) -> tuple[Drift, State]:
         """What `up` of this lab would change, and into what."""

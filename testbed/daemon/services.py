@@ -7,7 +7,7 @@ from testbed.allocations import Allocations
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.kubernetes.placement import ServiceAddress
-from testbed.lab import Cluster, Lab
+from testbed.lab import Cluster, Lab, hostname
 from testbed.net.facts import Chain, State
 from testbed.problem import unknown
 from testbed.services.endpoints import Backend, backends
@@ -35,6 +35,7 @@ def service_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
                 "name": service.qualified,
                 "type": service.type,
                 "clusterIp": str(address.cluster_ip),
+                "externalIp": hostname(lab, cluster, service),
                 "ports": [port["text"] for port in _ports(service, address)],
                 "selector": ",".join(f"{key}={is_}" for key, is_ in service.selector.items()),
                 "cluster": cluster.name,
@@ -103,6 +104,7 @@ def described(
     [address] = [one for one in of_cluster if one.service == service.qualified]
     placements = [place for place in allocations.pods if place.cluster == cluster.name]
     ports = tuple(proxied_ports([service], [address], cluster.pods, placements))
+    there = [fact for fact in found if isinstance(fact, Chain) and fact.ns == node]
     planned = [line for port in ports for line in port_rules(port, cluster.cluster_cidr)]
     return {
         "name": service.name,
@@ -116,7 +118,7 @@ def described(
             for row, port in zip(_ports(service, address), ports, strict=True)
         ],
         "node": node,
-        "chains": list(_chains(service, planned, found)),
+        "chains": list(_chains(service, planned, there)),
     }
 
 
@@ -124,13 +126,13 @@ def _endpoint(backend: Backend) -> Row:
     return {"address": str(backend), "pod": backend.pod, "node": backend.node}
 
 
-def _chains(service: Service, planned: Iterable[Line], found: State) -> Iterator[Row]:
+def _chains(service: Service, planned: Iterable[Line], found: Iterable[Chain]) -> Iterator[Row]:
     """The chains it has rules in, in the order a packet meets them, with what is there now.
 
     Of chains that all Services share, its own rules only.
     """
     reasons = {(line.table, line.chain, line.rule.text): line.rule.why for line in planned}
-    there = {(fact.table, fact.name): fact for fact in found if isinstance(fact, Chain)}
+    there = {(fact.table, fact.name): fact for fact in found}
     for table, name in dict.fromkeys((table, name) for table, name, _ in reasons):
         comment = f'"{service.namespace}/{service.name}:' if name in SHARED else ""
         chain = there.get((table, name))

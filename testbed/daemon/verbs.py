@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from testbed.daemon import services, slides, views
+from testbed.daemon import balancers, services, slides, views
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.daemon.tour import tour as choose_checks
@@ -58,18 +58,29 @@ def describe(
     """The Services of a name, one in each cluster, with their rules on a node (or the first)."""
     if kind != "services":
         raise UsageError(f"{kind} cannot be described; services can")
+    lab, allocations = running.described(), running.allocations
     return [
-        services.described(
-            cluster, service, running.allocations, place, observe(running.store, [place]).state
-        )
-        for cluster, service, place in services.named(running.described(), name, node)
+        {
+            **services.described(
+                cluster, service, allocations, place, observe(running.store, [place]).state
+            ),
+            "loadBalancer": balancers.described(
+                lab, cluster, service, allocations, running.target_states
+            ),
+        }
+        for cluster, service, place in services.named(lab, name, node)
     ]
 
 
 def verify(running: RunningLab, progress: Progress) -> Json:
-    """Every difference between the plan and the kernel, each with the reason the fact exists."""
+    """Every difference between the plan and what is there, each with the reason it is planned.
+
+    A program that ended is missing as a fact is.
+    """
     running.described()
-    return {**views.drift_rows(running.drift()), "facts": len(running.state)}
+    rows = views.drift_rows(running.drift())
+    rows["missing"] += [views.program_row(program) for program in running.ended_programs()]
+    return {**rows, "facts": len(running.state)}
 
 
 def diff(running: RunningLab, progress: Progress, *, lab: Json) -> Json:

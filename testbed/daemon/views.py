@@ -26,6 +26,7 @@ from testbed.net.facts import (
     State,
     Veth,
 )
+from testbed.net.programs import Program
 from testbed.net.show import show
 from testbed.plan import vpcs
 from testbed.vpc.addresses import free_addresses
@@ -85,6 +86,11 @@ def _values(fact: Fact) -> Row:
 def fact_row(fact: Fact) -> Row:
     """A fact as plain values."""
     return {"ns": fact.ns, "kind": type(fact).__name__, "text": show(fact), "why": fact.why}
+
+
+def program_row(program: Program) -> Row:
+    """A program as plain values, like a fact."""
+    return {"ns": program.netns, "kind": "Program", "text": program.name, "why": program.why}
 
 
 def drift_rows(drift: Drift) -> Row:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
 from testbed.explain.journey import Header
-from testbed.net.facts import IpAddress, IpNetwork, Route, Rule
+from testbed.net.facts import IpAddress, Route, Rule, State
 
 Way = Literal["there", "back", "error"]  # error: an ICMP error about the packet, on its way back
 Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
@@ -102,23 +102,21 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What the kernel answered when asked for the route, and what else its decision rests on.
+class KernelRoute:
+    """What the kernel answered when it was asked for the route.
 
-    kind: as RouteAnswer has it: unicast, local, blackhole …, none, martian, dropped.
-    rules: all of the namespace.  routes: read only where the kernel does not say what it found.
-    neighbour: `lladdr 02:… REACHABLE` of the next hop.
+    kind: unicast, local, blackhole, unreachable, prohibit, none; of what came in by a device also
+    `martian`, and `dropped` where the kernel does not tell a blackhole from a refused source.
+    route: for unicast and local.  rules: all of the namespace.
+    neighbour: the next hop's entry, `lladdr 02:… REACHABLE`; `none` where there is none.
+    space: all facts of the namespace; read only where the kernel does not say what it found.
     """
 
     kind: str
-    table: int = 0
-    dst: IpNetwork | None = None
-    dev: str = ""
-    via: IpAddress | None = None
-    scope: str = ""
+    route: Route | None = None
     rules: tuple[Rule, ...] = ()
-    routes: tuple[Route, ...] = ()
     neighbour: str = ""
+    space: State = frozenset()
 
     @property
     def is_end(self) -> bool:

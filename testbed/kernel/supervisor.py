@@ -116,11 +116,15 @@ class Supervisor:
         for program in new:
             _wait_until_ready(self._running[program.key], deadline)
 
+    def ended(self, programs: Iterable[Program]) -> tuple[Program, ...]:
+        """Those of these that do not run, or not where or as they should."""
+        return tuple(one for one in programs if not self._runs(one))
+
     def retain(self, programs: Iterable[Program]) -> None:
         """End every program that is not one of these; a namespace can go when its last one has."""
         wanted = {program.key: program for program in programs}
         leaving = [
-            key for key, one in self._running.items() if not self._stands(one, wanted.get(key))
+            key for key in self._running if key not in wanted or not self._runs(wanted[key])
         ]
         self._end([self._running.pop(key) for key in leaving])
 
@@ -128,9 +132,12 @@ class Supervisor:
         """End them all."""
         self.retain(())
 
-    def _stands(self, one: _Running, wanted: Program | None) -> bool:
-        """Whether it is what is wanted, where it is wanted, and alive."""
-        if one.program != wanted or one.ended() or wanted.netns not in self._store.names():
+    def _runs(self, wanted: Program) -> bool:
+        """Whether a program runs as it is described, in the namespace that has the name now."""
+        one = self._running.get(wanted.key)
+        if one is None or one.program != wanted or one.ended():
+            return False
+        if wanted.netns not in self._store.names():
             return False
         namespace = self._store.open(wanted.netns)
         try:

@@ -84,17 +84,18 @@ def parse(files: Mapping[str, str]) -> Objects:
         for manifest in _manifests(document)
     ]
     workloads = [one for manifest in read for one in _workloads(manifest)]
-    services = [
-        (manifest, _service(manifest, manifest.value, workloads))
-        for manifest in read
-        if isinstance(manifest.value, objects.Service)
-    ]
-    pods = [(one.manifest, pod) for one in workloads for pod in one.pods]
-    origins = {("pods", pod.name): manifest.where for manifest, pod in pods}
-    origins |= {("services", service.name): manifest.where for manifest, service in services}
-    return Objects(
-        tuple(pod for _, pod in pods), tuple(service for _, service in services), origins
-    )
+    pods: list[model.Pod] = []
+    services: list[model.Service] = []
+    origins: dict[tuple[str, str], Where] = {}
+    for workload in workloads:
+        pods += workload.pods
+        where = workload.manifest.where
+        origins |= {("pods", pod.name): where for pod in workload.pods}
+    for manifest in read:
+        if isinstance(manifest.value, objects.Service):
+            services.append(_service(manifest, manifest.value, workloads))
+            origins["services", manifest.value.metadata.name] = manifest.where
+    return Objects(tuple(pods), tuple(services), origins)
 
 
 def _manifests(document: Document) -> Iterator[_Manifest]:

@@ -145,13 +145,14 @@ class HealthCheck:
     """How a load balancer finds out which nodes can take connections.
 
     A node changes its state after so many equal answers in a row.  Defaults: kubernetes v1.14,
-    pkg/cloudprovider/providers/aws, whose annotations have the same names.
+    pkg/cloudprovider/providers/aws, whose annotations have the same names.  The largest values are
+    AWS's; its smallest are 5 s, 2 s, 2 and 2, but nobody wants to wait that long in a lab.
     """
 
-    interval_s: Annotated[Seconds, Field(alias="interval", gt=0)] = 10.0
-    timeout_s: Annotated[Seconds, Field(alias="timeout", gt=0)] = 5.0
-    healthy_threshold: Annotated[Whole, Field(ge=1)] = 2
-    unhealthy_threshold: Annotated[Whole, Field(ge=1)] = 6
+    interval_s: Annotated[Seconds, Field(alias="interval", ge=0.001, le=300)] = 10.0
+    timeout_s: Annotated[Seconds, Field(alias="timeout", ge=0.001, le=60)] = 5.0
+    healthy_threshold: Annotated[Whole, Field(ge=1, le=10)] = 2
+    unhealthy_threshold: Annotated[Whole, Field(ge=1, le=10)] = 6
 
 
 @dataclass(frozen=True, config=STRICT)

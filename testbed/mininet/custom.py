@@ -84,7 +84,7 @@ def _net(topo: Any, **options: Any) -> LabNet:
         lifetime = ExitStack()
         atexit.register(lifetime.close)
         lab = _own(topo)
-        net: LabNet = lifetime.enter_context(own_lab(lab))
+        net = lifetime.enter_context(own_lab(lab, LabNet))
     info(f"*** Lab {lab.name}: {len(net.hosts)} pods, {len(net.switches)} nodes and routers\n")
     return net
 

@@ -219,7 +219,7 @@ class LabNode(Node):  # type: ignore[misc]  # mininet is untyped
             os.close(self.master)
             os.close(self.slave)
             raise KernelError(
-                f"no shell in {self.name}: cannot enter namespace '{self.netns}'"
+                f"no shell in {self.name}: cannot enter namespace '{self.netns}'; is the lab up?"
             ) from None
         except BaseException:
             self.terminate()
@@ -251,7 +251,11 @@ class LabNode(Node):  # type: ignore[misc]  # mininet is untyped
         if cmd[0] != "mnexec":
             return super()._popen(cmd, **options)
         shell = cmd[cmd.index("env") :]
-        started = super()._popen(shell, start_new_session=True, preexec_fn=self._begin, **options)
+        options |= {"start_new_session": True, "preexec_fn": self._begin}
+        try:
+            started = super()._popen(shell, **options)
+        except OSError as refused:  # ENOMEM: the lab's first process has ended, so none can start
+            raise SubprocessError(str(refused)) from refused
         os.close(self.slave)  # the shell has it; we want to see when it is closed for good
         return started
 

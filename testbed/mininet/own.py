@@ -1,7 +1,7 @@
 """A lab of this process' own, as Mininet's net: it ends with the block, or with the process."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from testbed.lab import Lab
 from testbed.mininet.net import LabNet
 from testbed.mininet.nodes import uninterrupted
 from testbed.mininet.prompt import converse, results_on_stdout
-from testbed.mininet.view import View, from_json
+from testbed.mininet.view import from_json
 
 AnyNet = TypeVar("AnyNet", bound=LabNet)
 
@@ -34,10 +34,8 @@ def reported() -> Iterator[None]:
 
 
 @contextmanager
-def own_lab(
-    lab: Lab, kind: Callable[[View, Callable[[], object]], AnyNet] = LabNet
-) -> Iterator[AnyNet]:
-    """The lab, up, as Mininet's net; this process is inside it for good.
+def own_lab(lab: Lab, kind: type[AnyNet]) -> Iterator[AnyNet]:
+    """The lab, up, as a net of Mininet's; this process is inside it for good.
 
     Raises MissingFeature when this user may not run labs, UsageError when one of that name runs.
     """

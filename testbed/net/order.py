@@ -56,6 +56,10 @@ def _address(fact: Address) -> Place:
     return 4, fact.dev, fact.ip.version, int(fact.ip)
 
 
+def _prefix(network: IpNetwork) -> Place:
+    return network.version, _number(network), network.prefixlen
+
+
 def _route(fact: Route) -> Place:
     rank = 6 if fact.via else 5
     return rank, fact.table, fact.dst.version, _number(fact.dst), fact.dst.prefixlen, fact.metric
@@ -64,8 +68,8 @@ def _route(fact: Route) -> Place:
 def _rule(fact: Rule) -> Place:
     # the kernel looks a gateway up through the rules: its own ones come before routes
     rank = 0 if (fact.priority, fact.table) in DEFAULT_RULES else 9
-    addresses = fact.dst.version, _number(fact.dst), fact.src.version, _number(fact.src)
-    return rank, fact.priority, *addresses, fact.fwmark, fact.iif, fact.table, fact.copy
+    selector = *_prefix(fact.dst), *_prefix(fact.src), fact.fwmark, fact.fwmask, fact.iif
+    return rank, fact.priority, *selector, fact.table, fact.copy
 
 
 _PLACES: Mapping[type[Fact], Callable[[Any], Place]] = {

@@ -27,6 +27,7 @@ TTL_S = 60  # of the names of load balancers (Elastic Load Balancing User Guide)
 IDLE_S = 60  # a connection silent so long is closed: Classic Load Balancers, "Idle timeout"
 CONNECT_S = 5  # for a node to accept; then another one is tried
 MOST_CONNECTIONS = 4000  # haproxy makes room for all of them when it starts
+HAPROXY = "haproxy"
 STATISTICS = "stats"  # the Unix socket in the program's directory that tells the targets' health
 
 
@@ -99,8 +100,8 @@ def balancer_program(
     ]
     return Program(
         netns=balancer.netns,
-        name="haproxy",
-        argv=("haproxy", "-db", "-f", "{dir}/haproxy.cfg"),
+        name=HAPROXY,
+        argv=(HAPROXY, "-db", "-f", "{dir}/haproxy.cfg"),
         files=(("haproxy.cfg", "\n".join([*lines, ""])),),
         listens=tuple(("tcp", port) for port in ports),
         why="a Classic Load Balancer is a TCP proxy: the nodes see its address as the client",

@@ -31,6 +31,8 @@ clusters:
     nodes:
       node-1: {{ subnet: a, instanceType: t3.small }}
       node-2: {{ subnet: b, instanceType: t3.small }}
+    services:
+      web: {{ selector: {{ app: web }}, ports: [80] }}
     pods:
       web: {{ replicas: 2, node: node-1 }}
       client: {{ node: node-2 }}

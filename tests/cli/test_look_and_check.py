@@ -9,7 +9,7 @@ from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel
 
-LAB_KINDS = ["pods", "nodes", "enis", "subnets", "vpcs", "routetables"]
+LAB_KINDS = ["pods", "services", "endpoints", "nodes", "enis", "subnets", "vpcs", "routetables"]
 KERNEL_KINDS = ["rules", "routes", "neighbours", "chains", "addresses", "links"]
 
 
@@ -31,6 +31,19 @@ def test_kernel_objects_of_one_place_say_why_they_are_there(lab: Commands) -> No
 
     assert {row["ns"] for row in rows} == {"node-1"}
     assert any("amazon-vpc-cni-k8s: 512" in row["why"] for row in rows)
+
+
+def test_a_service_is_described_with_its_rules_on_a_node(lab: Commands) -> None:
+    """As `iptables-save` prints them, with what each is for."""
+    [web] = json.loads(lab.on("describe", "service", "web", "-o", "json"))
+    shown = lab.on("describe", "svc", "web", "--node", "node-2")
+
+    assert [one["pod"] for one in web["ports"][0]["endpoints"]] == ["web-0", "web-1"]
+    assert f"IP:         {web['clusterIp']}\n" in shown
+    assert "node-2: KUBE-SVC-BIJGBSD4RZCCZX5R in table nat\n  # one in 2" in shown
+    assert "-A KUBE-SVC-BIJGBSD4RZCCZX5R -m statistic --mode random --probability" in shown
+    assert "did you mean" in lab.on("describe", "service", "wep", code=2)
+    assert "services can" in lab.on("describe", "pod", "web-0", code=2)
 
 
 def test_a_wrong_kind_or_name_is_told_what_there_is(lab: Commands) -> None:

@@ -75,7 +75,7 @@ def test_a_described_service_without_endpoints_shows_what_refuses(lab: Lab):
     allocations = allocate(lab)
     [(cluster, service, node)] = named(lab, "gone", "node-2")
 
-    shown = described(cluster, service, allocations, node, plan(lab, allocations).union())
+    shown = described(cluster, service, allocations, node, plan(lab, allocations))
 
     assert shown["ports"][0]["endpoints"] == []
     assert [(chain["table"], chain["name"]) for chain in shown["chains"]] == [

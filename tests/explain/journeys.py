@@ -393,7 +393,12 @@ def explained(
 ) -> Answer:
     """The answer to a question whose prediction is this."""
     first, last = round_trip.there.visits[0], round_trip.there.visits[-1]
-    names: dict[object, str] = {OUTSIDE: "internet", CLIENT: "client", WEB_3: "web-3", WEB_0: "web-0"}
+    names: dict[object, str] = {
+        OUTSIDE: "internet",
+        CLIENT: "client",
+        WEB_3: "web-3",
+        WEB_0: "web-0",
+    }
     header = first.arrived
     return Answer(
         lab="eks",

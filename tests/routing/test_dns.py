@@ -137,6 +137,16 @@ def test_without_its_route_the_vpc_has_no_dns_server(bed: Bed) -> None:
     assert not bed.drift()
 
 
+def test_kubenets_pods_ask_it_too(topologies: Path) -> None:
+    """Their nodes translate them: the VPC knows no route back to a pod that it can use."""
+    with bring_up(load(topologies / "kops.yaml")) as kops:
+        [web, *_] = kops.allocations.services
+        pods = [place.pod for place in kops.allocations.pods if not place.host_network]
+
+        for pod in pods:
+            assert looked_up(kops, pod, web.service) == {str(web.cluster_ip)}
+
+
 SUBNET_OF_SERVER = Subnet("a", IPv4Network("10.0.0.0/24"), "us-west-2a")
 SMALL = Lab(
     "test",

@@ -4,11 +4,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
-from testbed.lab import Lab, problems
+from testbed.lab import Lab, hostname, problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
 from testbed.services.load_balancer import (
@@ -180,6 +181,35 @@ def test_only_tcp_is_balanced() -> None:
     [problem] = problems(lab(replace(WEB, ports=ports)))
 
     assert problem.message == "Only TCP LoadBalancer is supported for AWS ELB"
+
+
+def test_where_no_zone_suits_one_the_user_is_told() -> None:
+    """Kubernetes makes the Service all the same; its load balancer never comes."""
+    nowhere = lab(WEB, vpc=replace(VPC, route_tables=(RouteTable("public"),)))
+
+    assert list(problems(nowhere)) == []
+    assert hostname(nowhere, nowhere.clusters[0], WEB) == ""
+    [warning] = warnings(nowhere)
+    assert warning.key == "clusters.eks.services.web"
+    assert list(warnings(lab(WEB))) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("10s", 10.0), ("500ms", 0.5), ("2m", 120.0), (3, 3.0)]
+)
+def test_durations_are_written_with_their_unit(written: object, seconds: float) -> None:
+    check = TypeAdapter(HealthCheck).validate_python({"interval": written})
+
+    assert check.interval_s == seconds
+    assert (
+        TypeAdapter(HealthCheck).validate_json(TypeAdapter(HealthCheck).dump_json(check)) == check
+    )
+
+
+@pytest.mark.parametrize("written", ["10", "10 s", "s", "-1s", "1h", True, "0s", float("inf")])
+def test_anything_else_is_no_duration(written: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(HealthCheck).validate_python({"interval": written})
 
 
 def test_a_timeout_as_long_as_the_interval_is_refused() -> None:

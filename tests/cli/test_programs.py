@@ -1,0 +1,139 @@
+"""The real programs of a running lab, and what its places make of names."""
+
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.daemon.home import Home
+from tests.cli.conftest import Commands
+
+pytestmark = pytest.mark.kernel
+
+NAME = "web.default.svc.cluster.local"
+PUBLIC = "    routeTables: { main: { 0.0.0.0/0: internet-gateway } }\nclusters:"
+
+
+@pytest.fixture
+def balanced(commands: Commands) -> Commands:
+    """Commands on a lab whose Service has a load balancer in each of two zones."""
+    text = commands.file.read_text().replace("clusters:", PUBLIC)
+    commands.file.write_text(text.replace("ports: [80] ", "ports: [80], type: LoadBalancer "))
+    return commands
+
+
+def programs(lab: Commands) -> dict[str, int]:
+    """The lab's programs that run on this machine: `dns-main/dnsmasq` and its process."""
+    place = str(Home(lab.name).programs)
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_text().split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for word in words:
+            if place in word:
+                found["/".join(word.partition(place)[2].split("/")[1:3])] = int(entry.name)
+    return found
+
+
+def test_each_place_has_its_own_resolv_conf(balanced: Commands) -> None:
+    """And the machine's is what it was."""
+    before = Path("/etc/resolv.conf").read_text()
+    balanced.up()
+
+    def seen(place: str) -> str:
+        return balanced.on("exec", place, "--", "cat", "/etc/resolv.conf")
+
+    assert seen("web-0").startswith("nameserver 10.0.0.2\nsearch default.svc.cluster.local svc.")
+    assert seen("node-1") == "nameserver 10.0.0.2\nsearch us-west-2.compute.internal\n"
+    assert seen("internet") == "nameserver 127.0.0.53\n"
+    assert seen("vpc-main") == before, "a router asks nobody"
+    assert Path("/etc/resolv.conf").read_text() == before
+
+
+def test_names_are_found_by_exec_in_shells_and_at_mininets_prompt(balanced: Commands) -> None:
+    balanced.up()
+
+    address = balanced.on("exec", "client", "--", "getent", "hosts", NAME).split()[0]
+
+    assert address in balanced.on("shell", "client", stdin=f"getent hosts {NAME}\n")
+    command = "client curl -sS --max-time 5 http://web/"
+    assert '"pod": "web-' in balanced.on("mininet", "-c", command)
+    popen = "py client.popen('getent hosts web').communicate()[0].decode()"
+    assert address in balanced.on("mininet", "-c", popen)
+
+
+def test_down_leaves_no_program(balanced: Commands) -> None:
+    balanced.up()
+    running = programs(balanced)
+    assert set(running) == {
+        "dns-main/dnsmasq",
+        "internet/dnsmasq",
+        "elb-web-us-west-2a/haproxy",
+        "elb-web-us-west-2b/haproxy",
+    }
+
+    balanced.down()
+
+    assert programs(balanced) == {}
+    assert not any(Path(f"/proc/{pid}").exists() for pid in running.values())
+
+
+def test_programs_go_with_what_they_are_for_and_the_others_stay(balanced: Commands) -> None:
+    """A namespace ends when its last process does."""
+    balanced.up()
+    before = programs(balanced)
+
+    text = balanced.file.read_text()
+    balanced.file.write_text(text.replace("type: LoadBalancer", "type: NodePort"))
+    balanced.up()
+
+    assert set(programs(balanced)) == {"dns-main/dnsmasq", "internet/dnsmasq"}
+    assert "elb-" not in balanced.on("shell", stdin="ip netns list\n")
+    balanced.on("verify")
+    balanced.file.write_text(text)
+    balanced.up()
+    assert set(programs(balanced)) == set(before)
+
+
+def test_a_dead_daemon_takes_them_along_and_up_runs_them_again(balanced: Commands) -> None:
+    """They would serve for a lab that nobody keeps."""
+    balanced.up()
+    before = programs(balanced)
+
+    balanced.kill_daemon()
+    for pid in before.values():
+        _wait_for_end(pid)
+    balanced.up()
+
+    assert set(programs(balanced)) == set(before)
+    assert not set(programs(balanced).values()) & set(before.values())
+    balanced.on("exec", "web-0", "--", "getent", "hosts", NAME)
+
+
+def test_verify_names_a_dead_program_and_up_runs_it_again(balanced: Commands) -> None:
+    balanced.up()
+    haproxy = programs(balanced)["elb-web-us-west-2a/haproxy"]
+    assert "node-1 InService" in balanced.on("describe", "service", "web")
+
+    os.kill(haproxy, signal.SIGKILL)
+    _wait_for_end(haproxy)
+
+    said = balanced.on("verify", code=1)
+    assert "missing  elb-web-us-west-2a  Program: haproxy\n" in said
+    assert "its haproxy does not answer" in balanced.on("describe", "service", "web")
+    balanced.up()
+    balanced.on("verify")
+
+
+def _wait_for_end(pid: int) -> None:
+    """Wait until a process is gone, or nothing but its exit code is left."""
+    deadline = time.monotonic() + 10
+    stat = Path(f"/proc/{pid}/stat")
+    while stat.exists() and ") Z " not in stat.read_text():
+        assert time.monotonic() < deadline, "it does not end"
+        select.select([], [], [], 0.01)
