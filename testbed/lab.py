@@ -13,13 +13,13 @@ from pydantic import Discriminator, Tag, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, duplicates, named
+from testbed.description.problem import Path, Problem, Problems, names, quoted, spelt, unknown
 from testbed.eks import checks as eks_checks
 from testbed.eks.model import EksCluster
 from testbed.kops import checks as kops_checks
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
 from testbed.kubernetes.model import Service
-from testbed.problem import Path, Problem, Problems, names, quoted, spelt, unknown
 from testbed.services import checks as services_checks
 from testbed.services import load_balancer
 from testbed.services.load_balancer import Balancer, balancers, dns_name

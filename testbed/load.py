@@ -9,12 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from testbed import document, mistakes, script
+from testbed import script
+from testbed.description import document, mistakes
+from testbed.description.problem import Path as KeyPath
+from testbed.description.problem import found, nearest, quoted, spelt
 from testbed.errors import DescriptionError, Where
 from testbed.kubernetes import manifests
 from testbed.lab import Cluster, Lab, check, problems
-from testbed.problem import Path as KeyPath
-from testbed.problem import found, nearest, quoted, spelt
 
 VERSION = "v1"
 SCRIPT = ".py"

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from testbed import mistakes
+from testbed.description import mistakes
+from testbed.description.problem import found
 from testbed.errors import AwsError, DescriptionError, Where
 from testbed.lab import Lab
-from testbed.problem import found
 
 VARIABLE = "lab"
 RUN_NAME = "topology"  # the script's __name__; `__main__` would bring its lab up

@@ -4,11 +4,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from testbed.description.problem import Problem
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Expectation, Lab, Slide, check, problems, warnings
-from testbed.problem import Problem
 from testbed.vpc.model import Internet, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
 SUBNETS = (

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from testbed.allocations import Allocations
+from testbed.description.problem import unknown
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.lab import Cluster, Lab, hostname
 from testbed.net.facts import Chain, State
-from testbed.problem import unknown
 from testbed.services.endpoints import Backend, backends
 from testbed.services.port_rules import (
     EXTERNAL_SERVICES,

@@ -1,10 +1,10 @@
 """What EKS and EC2 would refuse of a cluster and its nodes; paths start at the cluster."""
 
+from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError
 from testbed.kubernetes import instances
 from testbed.kubernetes.model import Node, Pod
-from testbed.problem import Problem, Problems, names, quoted
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Vpc
 

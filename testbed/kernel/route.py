@@ -17,6 +17,7 @@ from testbed.net.facts import IpAddress, IpNetwork
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
 _KINDS = {number: name for name, number in uapi.ROUTE_KINDS.items()}
 _SCOPES = {number: name for name, number in uapi.ROUTE_SCOPES.items()}
+_PROTOCOLS = {number: name for name, number in uapi.ROUTE_PROTOCOLS.items()}
 
 # What a lookup without a next hop ends with: net/ipv4/fib_semantics.c, fib_props; ENETUNREACH when
 # no rule leads to any route.
@@ -47,6 +48,9 @@ class RouteAnswer:
     via: IpAddress | None = None
     src: IpAddress | None = None
     scope: str = ""
+    protocol: str = "boot"
+    metric: int = 0
+    onlink: bool = False
     error: str = ""
 
 
@@ -105,7 +109,7 @@ def _refused(ns: str, question: str, answer: Refusal, came_in: bool) -> RouteAns
 
 
 def _answered(body: bytes) -> RouteAnswer:
-    family, length, _, _, table, _, scope, kind, _ = _ROUTE.unpack_from(body)
+    family, length, _, _, table, protocol, scope, kind, flags = _ROUTE.unpack_from(body)
     found = attributes(body, _ROUTE.size)
     via, src = found.get(uapi.RTA_GATEWAY), found.get(uapi.RTA_PREFSRC)
     return RouteAnswer(
@@ -116,4 +120,7 @@ def _answered(body: bytes) -> RouteAnswer:
         via=decode.ip_address(family, via) if via else None,
         src=decode.ip_address(family, src) if src else None,
         scope=_SCOPES.get(scope, str(scope)),
+        protocol=_PROTOCOLS.get(protocol) or str(protocol),
+        metric=u32(found[uapi.RTA_PRIORITY]) if uapi.RTA_PRIORITY in found else 0,
+        onlink=bool(flags & uapi.RTNH_F_ONLINK),
     )

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations, islice
 
+from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.kops.model import KopsCluster, KopsNode
 from testbed.kops.ranges import MASK_SIZE, blocks
 from testbed.kops.routes import cluster_tables
 from testbed.kubernetes import instances
-from testbed.problem import Problem, Problems, names, quoted
 from testbed.vpc.model import Vpc
 
 SMALLEST = 30  # prefix length of a range with an address for cbr0 and one for a pod

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from testbed.description import duplicates
+from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
 from testbed.kubernetes.model import Node, Pod, Port
-from testbed.problem import Path, Problem, Problems, names, quoted, unknown
 
 # Namespaces of the VPCs and of the outside, this lab's and those a later change may bring.
 RESERVED = ("vpc-", "igw-")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
+from testbed.description.problem import Problem, Problems, quoted, unknown
 from testbed.errors import DescriptionError
 from testbed.kubernetes.model import Node
-from testbed.problem import Problem, Problems, quoted, unknown
 from testbed.vpc.addresses import reserved
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Subnet, Vpc

@@ -10,13 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from testbed import mistakes
-from testbed.description import MOST_REPLICAS
-from testbed.document import Document, read_all
+from testbed.description import MOST_REPLICAS, mistakes
+from testbed.description.document import Document, read_all
+from testbed.description.problem import Path, Problem, found, nearest, quoted
 from testbed.errors import DescriptionError, Where
 from testbed.kubernetes import model, objects
 from testbed.kubernetes.replicas import pod_name, template_hash
-from testbed.problem import Path, Problem, found, nearest, quoted
 
 KINDS: dict[str, type[objects.Object]] = {
     "Pod": objects.Pod,

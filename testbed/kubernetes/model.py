@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Ip, Seconds, Whole, named, refusal
-from testbed.problem import found
+from testbed.description.problem import found
 
 Protocol = Literal["tcp", "udp", "http"]
 MOST_PORT = 65535  # RFC 793: sixteen bits

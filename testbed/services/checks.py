@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 
 from testbed.description import duplicates
+from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.kubernetes.model import FIRST_NODE_PORT, LAST_NODE_PORT, Service
-from testbed.problem import Problem, Problems, names, quoted
 from testbed.services.allocate import API, NODE_PORTS, assignable
 
 # kube-apiserver --service-cluster-ip-range: at most 20 bits, and the tenth address is for DNS

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from testbed.description.problem import Problem, Problems
 from testbed.kubernetes.model import Node, Service
 from testbed.net import names
 from testbed.net.facts import Fact, Netns
 from testbed.net.programs import Program
-from testbed.problem import Problem, Problems
 from testbed.services.dns import Record
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric import JUMBO

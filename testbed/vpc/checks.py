@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 
+from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.net.names import device
-from testbed.problem import Problem, Problems, names, quoted, unknown
 from testbed.vpc import ranges, route_checks
 from testbed.vpc.model import INTERNET_GATEWAY, Subnet, Vpc
 from testbed.vpc.naming import bridge, route_tables

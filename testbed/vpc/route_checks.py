@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from testbed.description import duplicates
-from testbed.problem import Problem, Problems, names, quoted, unknown
+from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.vpc.model import BLACKHOLE, INTERNET_GATEWAY, RouteEntry, RouteTable, Vpc
 
 # AWS's own services live here; routes into it are refused (VPC User Guide, "Subnet route tables").

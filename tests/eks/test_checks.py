@@ -4,10 +4,10 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from testbed.description.problem import Problem
 from testbed.eks.checks import enis, problems
 from testbed.eks.model import CniSettings, EksCluster
 from testbed.kubernetes.model import Node, Pod
-from testbed.problem import Problem
 from testbed.vpc.model import Subnet, Vpc
 
 A = Subnet("a", IPv4Network("10.0.1.0/24"), "us-west-2a")

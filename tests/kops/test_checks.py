@@ -5,10 +5,10 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from testbed.description.problem import Problem, spelt
 from testbed.kops.checks import conflicts, enis, problems
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Pod
-from testbed.problem import Problem, spelt
 from testbed.vpc.model import RouteTable, Vpc
 
 

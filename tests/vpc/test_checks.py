@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from testbed.problem import Problem
+from testbed.description.problem import Problem
 from testbed.vpc.checks import problems
 from testbed.vpc.model import NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 from testbed.vpc.ranges import restricted

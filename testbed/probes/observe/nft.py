@@ -40,6 +40,8 @@ PAYLOAD_DREG, PAYLOAD_BASE, PAYLOAD_OFFSET, PAYLOAD_LENGTH = 1, 2, 3, 4
 CMP_SREG, CMP_OPERATION, CMP_DATA = 1, 2, 3
 IMMEDIATE_DREG, IMMEDIATE_DATA = 1, 2
 META_KEY, META_SREG = 2, 3
+GEN_ID = 1
+TRACETYPE_POLICY, TRACETYPE_RULE = 1, 3
 NETWORK_HEADER, TRANSPORT_HEADER = 1, 2
 EQUAL = 0
 META_NFTRACE = 12
@@ -57,6 +59,7 @@ ADDRESS_FIELDS = 12  # offset of source and destination in an IP header
 _BE32 = struct.Struct(">I")
 _BE32_SIGNED = struct.Struct(">i")
 _NFGENMSG = struct.Struct(">BBH")
+NFGENMSG_BYTES = _NFGENMSG.size
 
 
 def message(kind: int, flags: int, family: int, body: bytes = b"", resource: int = 0) -> bytes:

@@ -1,9 +1,11 @@
-"""Packet taps: a socket per namespace that sees a probe at every device.  Needs CAP_NET_RAW."""
+"""Packet taps: a socket per namespace that sees a probe at every device.  Needs CAP_NET_RAW.
+
+Sightings are put in order by the kernel's time stamps.
+"""
 
 import socket
 import struct
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from testbed.explain.evidence import Sighting, Way
 from testbed.probes.observe import filter as socket_filter
@@ -23,22 +25,14 @@ Classify = Callable[[Packet], Way | None]
 
 
 class Tap:
-    """A packet tap of the namespace in which the calling thread makes it (state: the socket).
-
-    It has its filter before it is bound: no other packet ever comes.
-    """
+    """A packet tap of the namespace in which the calling thread makes it (state: the socket)."""
 
     def __init__(self, ns: str, patterns: Patterns) -> None:
         self.ns = ns
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        self._socket = socket.socket(socket.AF_PACKET, kind, 0)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            self.look_for(patterns)
-            self._socket.bind(("", ETH_P_ALL))  # all devices
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
+        self.look_for(patterns)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     def fileno(self) -> int:
         """For poll."""
@@ -72,12 +66,3 @@ class Tap:
     def close(self) -> None:
         """The kernel waits until nobody uses it any more: 10 to 16 ms."""
         self._socket.close()
-
-
-def close(taps: Iterable[Tap]) -> None:
-    """Close taps side by side, which takes as long as one."""
-    threads = [threading.Thread(target=tap.close) for tap in taps]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()

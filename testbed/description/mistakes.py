@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from testbed.description import REFUSED, Named
-from testbed.problem import Path, Problem, found, nearest, quoted
+from testbed.description.problem import Path, Problem, found, nearest, quoted
 
 UNKNOWN_KEYS = ("unexpected_keyword_argument", "unexpected_positional_argument")
 EXPECTED = {

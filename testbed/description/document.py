@@ -14,8 +14,8 @@ import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
+from testbed.description.problem import Path, found, quoted, spelt
 from testbed.errors import DescriptionError, Where
-from testbed.problem import Path, found, quoted, spelt
 
 TAG = "tag:yaml.org,2002:"
 SCALARS = {

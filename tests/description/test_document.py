@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.document import read
+from testbed.description.document import read
 from testbed.errors import DescriptionError
 
 
