@@ -1,1 +1,0 @@
-"""A real packet, followed through the lab by what its kernels tell; EFFECTS."""
