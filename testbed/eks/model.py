@@ -1,5 +1,6 @@
 """What a topology says of an EKS cluster; the CNI's settings under their environment names."""
 
+import re
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,13 @@ from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
 Profile = Literal["current", "slides"]
 RandomizeSnat = Literal["", "prng", "hashrandom", "none"]  # empty: the profile's default
 Mtu = Annotated[Whole, Field(ge=576, le=9001)]
+
+
+def _any_base(given: Any) -> Any:
+    """`0x80` as the number it is; a text that is no number is left to be refused."""
+    if isinstance(given, str) and re.fullmatch(r"0[xX][0-9a-fA-F]+", given):
+        return int(given, 16)
+    return given
 
 
 def _list(given: Any) -> Any:
@@ -49,7 +57,11 @@ class CniSettings:
     ] = "eni"
     eni_mtu: Annotated[Mtu, Field(alias="AWS_VPC_ENI_MTU")] = 9001
     pod_mtu: Annotated[Mtu | None, Field(alias="POD_MTU")] = None
-    connmark: Annotated[Whole, Field(alias="AWS_VPC_K8S_CNI_CONNMARK", gt=0, le=0xFFFFFFFF)] = 0x80
+    connmark: Annotated[
+        Whole,
+        BeforeValidator(_any_base),
+        Field(alias="AWS_VPC_K8S_CNI_CONNMARK", gt=0, le=0xFFFFFFFF),
+    ] = 0x80
 
 
 @dataclass(frozen=True, config=STRICT)

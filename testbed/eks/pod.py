@@ -10,7 +10,18 @@ from testbed.eks.snat import exempt_cidrs
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net import names
-from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Neighbour, Netns, Route, Rule, Veth
+from testbed.net.facts import (
+    ANYWHERE,
+    MAIN,
+    Address,
+    Fact,
+    Neighbour,
+    Netns,
+    Route,
+    Rule,
+    Sysctl,
+    Veth,
+)
 from testbed.vpc.model import Vpc
 
 TO_POD = 512  # amazon-vpc-cni-k8s: toContainerRulePriority
@@ -42,6 +53,7 @@ def pod_facts(cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress) -> It
         mtu=_pod_mtu(cluster),
         why=f"the node's end of {placed.pod}'s link: prefix and SHA-1 of its name (aws-cni)",
     )
+    yield from _veth_sysctls(cluster, placed.node, veth)
     yield Route(
         ns=placed.node,
         dst=address,
@@ -101,6 +113,14 @@ def _inside(placed: PodAddress, veth: str, mac: str, mtu: int) -> Iterator[Fact]
         mac=mac,
         why="the gateway is the node's end of the veth: no ARP needed (aws-cni)",
     )
+
+
+def _veth_sysctls(cluster: EksCluster, node: str, veth: str) -> Iterator[Sysctl]:
+    """`net.ipv6.conf.eni83dbd022cd5.accept_ra = 0`; a veth without IPv6 is left alone."""
+    era = ERAS[cluster.profile]
+    why = f"aws-cni {era.release} sets it on every host veth before the veth is up"
+    for setting, value in era.veth_ipv6.items():
+        yield Sysctl(ns=node, name=f"net.ipv6.conf.{veth}.{setting}", value=value, why=why)
 
 
 def _from_pod_rules(cluster: EksCluster, vpc: Vpc, placed: PodAddress) -> Iterator[Rule]:

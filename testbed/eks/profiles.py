@@ -26,6 +26,7 @@ class Era:
     one_snat_chain: bool  # exempt ranges RETURN from one chain, or each has a chain of its own
     branch_enis: bool  # rules mention `vlan+`, the links of pods with an ENI of their own
     veth_prefix_in_mangle: bool  # restore-mark matches the veth prefix, or always `eni+`
+    veth_ipv6: Mapping[str, str]  # net.ipv6.conf of a pod's host veth, written before it is up
     random_port: RandomPort  # what an unset AWS_VPC_K8S_CNI_RANDOMIZESNAT means
 
     # ipamD
@@ -49,6 +50,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             one_snat_chain=False,
             branch_enis=False,
             veth_prefix_in_mangle=False,
+            veth_ipv6=MappingProxyType({"accept_ra": "0", "accept_redirects": "0"}),
             random_port="hashrandom",
             minimum_ip_target=False,
             caps_at_max_pods=False,
@@ -67,6 +69,9 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             one_snat_chain=True,
             branch_enis=True,
             veth_prefix_in_mangle=True,
+            veth_ipv6=MappingProxyType(
+                {"accept_ra": "0", "accept_redirects": "1", "forwarding": "0"}
+            ),
             random_port="prng",
             minimum_ip_target=True,
             caps_at_max_pods=True,

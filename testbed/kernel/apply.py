@@ -1,6 +1,6 @@
 """Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from testbed.errors import KernelError
 from testbed.kernel import netfilter, sysctl
@@ -15,6 +15,7 @@ from testbed.kernel.batch import (
     removal,
     writing,
 )
+from testbed.kernel.inherited import inherited
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, entered
 from testbed.kernel.observe import Observation
 from testbed.kernel.socket import NetlinkSocket
@@ -51,9 +52,10 @@ def apply(store: NamespaceStore, wanted: State, found: Observation | None = None
             indexes=by_namespace(numbers),
             places={ns: place for place, ns in enumerate(order)},
         )
-        for ns in order:
-            _send(ns, spaces.of(ns), writing(ns, todo.written[ns], wiring, spaces.of))
-        _finish(spaces, todo)
+        with inherited(spaces, _late(todo), todo.new_links) as left:
+            for ns in order:
+                _send(ns, spaces.of(ns), writing(ns, todo.written[ns], wiring, spaces.of))
+        _finish(spaces, left)
     return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
 
 
@@ -70,34 +72,34 @@ def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) ->
         settings = [fact for fact in facts if isinstance(fact, Sysctl) and not _is_late(fact)]
         if settings:
             with entered(spaces.of(ns)):
-                _set(ns, sorted(settings, key=_reach))
+                sysctl.write_all(sorted(settings, key=_reach))
     before, after = (_netfilter(state, todo.refiltered) for state in (found, wanted))
     for ns in sorted(todo.refiltered):
         with entered(spaces.of(ns)):
             netfilter.write(ns, frozenset(before[ns]), frozenset(after[ns]))
 
 
-def _finish(spaces: Descriptors, todo: Changes) -> None:
-    """After the links: sysctls that were not there before, as far as only /proc sets them."""
+def _late(todo: Changes) -> dict[str, list[Sysctl]]:
+    """Sysctls that are not there before the links, as far as only /proc sets them."""
+    late: dict[str, list[Sysctl]] = {}
     for ns, facts in todo.written.items():
-        settings = [fact for fact in facts if isinstance(fact, Sysctl) and _is_late(fact)]
-        rest = [fact for fact in settings if not by_netlink(fact)]
-        if rest:
+        for fact in facts:
+            if isinstance(fact, Sysctl) and _is_late(fact) and not by_netlink(fact):
+                late.setdefault(ns, []).append(fact)
+    return late
+
+
+def _finish(spaces: Descriptors, late: Mapping[str, Sequence[Sysctl]]) -> None:
+    """After the links: those of the late sysctls that did not come with them."""
+    for ns, settings in late.items():
+        if settings:
             with entered(spaces.of(ns)):
-                _set(ns, rest)
+                sysctl.write_all(settings)
 
 
 def _is_late(fact: Sysctl) -> bool:
     """Whether it comes with a link, or with the rules that bring connection tracking."""
     return bool(fact.dev) or fact.name.startswith("net.netfilter.")
-
-
-def _set(ns: str, settings: Iterable[Sysctl]) -> None:
-    for fact in settings:
-        try:
-            sysctl.write(fact.name, fact.value)
-        except KernelError as refused:
-            raise KernelError(f"{ns}: {refused}") from refused
 
 
 def _reach(fact: Sysctl) -> tuple[int, str]:

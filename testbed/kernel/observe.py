@@ -47,12 +47,13 @@ def observe(
 ) -> Observation:
     """The facts in these namespaces (None: in all), and of the sysctls the ones named.
 
-    Only IPv4 is read.  Left out is what the kernel does by itself: table local, learnt neighbours
-    and forwarding entries, veths whose peers' namespaces are gone.  Raises KernelError.
+    Only IPv4 is read, but for sysctls; those of a device without IPv6 are found as they are named,
+    for nothing is otherwise.  Left out is what the kernel does by itself: table local, learnt
+    neighbours and forwarding entries, veths whose peers' namespaces are gone.  Raises KernelError.
     """
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, list[Sysctl]] = {}
     for fact in sysctls:
-        wanted.setdefault(fact.ns, []).append(fact.name)
+        wanted.setdefault(fact.ns, []).append(fact)
     everywhere = store.names()
     with Descriptors(store) as spaces:
         read = {
@@ -82,7 +83,7 @@ def _elsewhere(spaces: Descriptors, seen: list[Link], unread: Iterable[str]) -> 
     return found
 
 
-def _read(ns: str, netns: int, sysctls: Iterable[str]) -> _Namespace:
+def _read(ns: str, netns: int, sysctls: Iterable[Sysctl]) -> _Namespace:
     with entered(netns):
         with NetlinkSocket() as socket:
             links = _links(ns, socket)
@@ -107,24 +108,26 @@ def _rest(socket: NetlinkSocket, bridged: bool) -> Iterator[Message]:
         yield from socket.dump(uapi.RTM_GETNEIGH, _NEIGHBOURS.pack(AF_BRIDGE, 0, 0, 0, 0))
 
 
-def _settings(ns: str, links: Iterable[Link], names: Iterable[str]) -> Iterator[Sysctl]:
+def _settings(ns: str, links: Iterable[Link], wanted: Iterable[Sysctl]) -> Iterator[Sysctl]:
     """Sysctls: devices' own ones out of the link dump, others out of /proc."""
     devices = {one.name: one for one in links}
-    for name in names:
-        value = _setting(name, devices)
+    for fact in wanted:
+        value = _setting(fact, devices)
         if value is not None:
-            yield Sysctl(ns=ns, name=name, value=value)
+            yield Sysctl(ns=ns, name=fact.name, value=value)
 
 
-def _setting(name: str, devices: Mapping[str, Link]) -> str | None:
-    setting = devconf.device_setting(name)
+def _setting(wanted: Sysctl, devices: Mapping[str, Link]) -> str | None:
+    setting = devconf.device_setting(wanted.name)
     if setting is None:
-        return sysctl.read(name)
+        return sysctl.read(wanted.name)
     device = devices.get(setting.dev)
     if device is None:
         return None
+    if setting.version == 6 and not device.ipv6_settings:
+        return wanted.value
     value = devconf.value(setting, device.ipv4_settings, device.ipv6_settings)
-    return value or sysctl.read(name)
+    return value or sysctl.read(wanted.name)
 
 
 def _netfilter(ns: str) -> State:

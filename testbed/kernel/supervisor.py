@@ -113,8 +113,12 @@ class Supervisor:
         for program in new:
             self._running[program.key] = self._start(program)
         deadline = time.monotonic() + READY_S
-        for program in new:
-            _wait_until_ready(self._running[program.key], deadline)
+        try:
+            for program in new:
+                _wait_until_ready(self._running[program.key], deadline)
+        except KernelError:  # the next `serve` shall try again
+            self._end([self._running.pop(program.key) for program in new])
+            raise
 
     def ended(self, programs: Iterable[Program]) -> tuple[Program, ...]:
         """Those of these that do not run, or not where or as they should."""

@@ -1,9 +1,10 @@
 """Sysctls below /proc/sys, of the network namespace the calling thread is in."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.net.facts import OF_DEVICE
+from testbed.net.facts import OF_DEVICE, Sysctl
 
 PROC_SYS = Path("/proc/sys")
 
@@ -35,6 +36,7 @@ def read(name: str) -> str | None:
 def write(name: str, value: str) -> None:
     """Set a sysctl.
 
+    One of a device without IPv6 needs no setting: the machine has none, or the MTU is below 1280.
     Raises KernelError with the kernel's reason, MissingFeature where a module is not loaded.
     """
     try:
@@ -42,9 +44,28 @@ def write(name: str, value: str) -> None:
     except FileNotFoundError as absent:
         module, without = OF_MODULES.get(name, ("", ""))
         if not module:
+            if _without_ipv6(name):
+                return
             raise KernelError(f"sysctl {name} = {value}: {absent.strerror}") from absent
         if value != without:
             needed = f"sysctl {name} = {value}: `modprobe {module}` is needed"
             raise MissingFeature(needed) from absent
     except OSError as refused:
         raise KernelError(f"sysctl {name} = {value}: {refused.strerror}") from refused
+
+
+def write_all(facts: Iterable[Sysctl]) -> None:
+    """Set sysctls of the namespace the thread is in.  Raises as `write`, with its name."""
+    for fact in facts:
+        try:
+            write(fact.name, fact.value)
+        except KernelError as refused:
+            raise KernelError(f"{fact.ns}: {refused}") from refused
+
+
+def _without_ipv6(name: str) -> bool:
+    """Whether a sysctl belongs to a device to which IPv6 is not there."""
+    device = OF_DEVICE.fullmatch(name)
+    if not device or device["version"] != "6":
+        return False
+    return not path(name).parent.exists()

@@ -200,6 +200,28 @@ def test_without_node_ports_v1_5_leaves_eth0_strict(facts):
     assert sysctls(facts("current", **off))["net.ipv4.conf.eth0.rp_filter"] == "2"
 
 
+@pytest.mark.parametrize(
+    ("profile", "settings"),
+    [
+        ("slides", {"accept_ra": "0", "accept_redirects": "0"}),
+        ("current", {"accept_ra": "0", "accept_redirects": "1", "forwarding": "0"}),
+    ],
+)
+def test_only_the_host_s_end_of_a_pod_s_link_has_ipv6_settings(facts, profile, settings):
+    """amazon-vpc-cni-k8s v1.5 and, since v1.16, today: before the veth is up."""
+    found = {
+        (fact.ns, fact.name): fact.value
+        for fact in facts(profile)
+        if isinstance(fact, Sysctl) and ".ipv6." in fact.name
+    }
+
+    assert found == {
+        ("node-1", f"net.ipv6.conf.{veth}.{name}"): value
+        for veth in (VETH_1, VETH_2)
+        for name, value in settings.items()
+    }
+
+
 # rule 1536 and rule 1024 for every setting of SNAT
 
 

@@ -1,0 +1,111 @@
+"""render: what a component would write, without any lab."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.options import option
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from testbed.eks.model import Profile
+    from testbed.eks.render import Wired
+
+
+@click.group("render")
+def render_() -> None:
+    """Print what a component would write, without any lab."""
+
+
+@render_.command("vpc-cni")
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path), help="The topology; else an example."
+)
+@option("--node", default="", help="The node; without it, the first.")
+@option("--pod", default="", help="The pod of that node; without it, the first.")
+@option("--profile", type=click.Choice(["slides", "current"]), help="The CNI's era.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+def vpc_cni_(
+    *,
+    file: Path | None,
+    node: str,
+    pod: str,
+    profile: "Profile | None",
+    output: str,
+    settings: tuple[str, ...],
+) -> None:
+    """A node's rules, tables, sysctls and iptables text, and a pod's links, addresses and routes.
+
+    KEY=VALUE are variables of the container aws-node, such as AWS_VPC_K8S_CNI_EXTERNALSNAT=true;
+    they take the place of the topology's.  Without a topology it is the workshop's node: eth0 with
+    Pod1's address, eth1 with Pod2's.
+    """
+    from testbed.eks.render import render, to_json, to_text
+
+    rendered = render(_wired(file, node, profile, _overrides(settings)), pod)
+    if output == "json":
+        click.echo(json.dumps(to_json(rendered), indent=2))
+    else:
+        click.echo(to_text(rendered), nl=False)
+
+
+def _overrides(settings: Sequence[str]) -> dict[str, str]:
+    for one in settings:
+        if "=" not in one:
+            raise UsageError(f"expected KEY=VALUE, found {one!r}")
+    return {key: value for key, _, value in (one.partition("=") for one in settings)}
+
+
+def _wired(
+    file: Path | None, node: str, profile: "Profile | None", overrides: dict[str, str]
+) -> "Wired":
+    from dataclasses import replace
+
+    from testbed.eks.render import example, with_settings
+
+    if file:
+        return _of_topology(file, node, profile, overrides)
+    wired = example()
+    if node not in ("", wired.node.name):
+        raise UsageError(f"the example has one node, {wired.node.name}; give a topology with -f")
+    return replace(wired, cluster=with_settings(wired.cluster, profile, overrides))
+
+
+def _of_topology(
+    file: Path, node: str, profile: "Profile | None", overrides: dict[str, str]
+) -> "Wired":
+    """The node of the topology whose cluster runs with other settings."""
+    from dataclasses import replace
+
+    from testbed.allocations import allocate
+    from testbed.description.problem import unknown
+    from testbed.eks.model import EksCluster
+    from testbed.eks.render import Wired, with_settings
+    from testbed.lab import check
+    from testbed.load import load
+
+    lab = load(file)
+    owners = {
+        one.name: cluster
+        for cluster in lab.clusters
+        if isinstance(cluster, EksCluster)
+        for one in cluster.nodes
+    }
+    name = node or next(iter(owners), "")
+    if name not in owners:
+        raise UsageError(f"{file}: {unknown('EKS node', name, owners) if name else 'no EKS node'}")
+    cluster = with_settings(owners[name], profile, overrides)
+    others = [cluster if one.name == cluster.name else one for one in lab.clusters]
+    lab = check(replace(lab, clusters=tuple(others)))
+    allocations = allocate(lab)
+    return Wired(
+        cluster=cluster,
+        vpc=next(vpc for vpc in lab.vpcs if vpc.name == cluster.vpc),
+        node=next(one for one in cluster.nodes if one.name == name),
+        enis=tuple(eni for eni in allocations.enis if eni.instance == name),
+        pods=tuple(one for one in allocations.pods if one.node == name),
+    )

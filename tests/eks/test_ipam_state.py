@@ -1,0 +1,191 @@
+"""ipamD asked with JSON: its decisions along a day of a node, and input that cannot be."""
+
+import json
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+
+from testbed.eks.ipam_state import answer, parse
+from testbed.errors import DescriptionError
+
+BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
+
+State = dict[str, Any]
+
+
+def asked(state: State) -> State:
+    return answer(*parse(json.dumps(state), "state.json"))
+
+
+def addresses(eni: int, first: int, count: int) -> list[str]:
+    """Addresses that EC2 gives: 10.0.0.x for eni-0, 10.0.1.x for eni-1."""
+    return [str(IPv4Address("10.0.0.0") + 256 * eni + 1 + first + i) for i in range(count)]
+
+
+def eni(state: State, eni_id: str) -> State:
+    return next(one for one in state["enis"] if one["id"] == eni_id)
+
+
+def carry_out(state: State, decision: State) -> None:
+    """What EC2 makes of a decision."""
+    match decision["action"]:
+        case "AssignAddresses":
+            chosen = eni(state, decision["eni"])
+            taken = len(chosen["free"]) + len(chosen["assigned"])
+            chosen["free"] += addresses(chosen["deviceIndex"], taken, decision["count"])
+        case "AttachEni":
+            index = len(state["enis"])
+            given = addresses(index, 0, decision["count"])
+            attach(state, index, given)
+        case "FreeEni":
+            state["enis"].remove(eni(state, decision["eni"]))
+
+
+def attach(state: State, index: int, free: list[str]) -> None:
+    entry = {"id": f"eni-{index}", "deviceIndex": index, "free": free, "assigned": []}
+    state["enis"].append(entry)
+
+
+def settle(state: State) -> list[str]:
+    """Carry decisions out until there is none; what they were."""
+    actions = []
+    while decision := asked(state)["decision"]:
+        actions.append(decision["action"])
+        carry_out(state, decision)
+    return actions
+
+
+def add_pods(state: State, count: int) -> None:
+    for _ in range(count):
+        chosen = asked(state)["nextPod"]
+        entry = eni(state, chosen["eni"])
+        entry["free"].remove(chosen["address"])
+        entry["assigned"].append(chosen["address"])
+        settle(state)
+
+
+def pool(state: State) -> tuple[int, int, int]:
+    """Total, assigned, ENIs."""
+    found = asked(state)
+    return found["total"], found["assigned"], len(state["enis"])
+
+
+@BOTH
+def test_the_pool_of_an_m5_large_over_a_day(profile: str) -> None:
+    """3 ENIs with 9 secondary addresses each; WARM_ENI_TARGET is 1, the default."""
+    state: State = {"profile": profile, "instanceType": "m5.large", "enis": []}
+    attach(state, 0, [])
+
+    assert asked(state)["decision"] == {"action": "AssignAddresses", "eni": "eni-0", "count": 9}
+    settle(state)
+    assert pool(state) == (9, 0, 1), "an empty node attaches no warm ENI: 9 < 9 is false"
+
+    add_pods(state, 1)
+    assert pool(state) == (18, 1, 2)
+
+    add_pods(state, 8)
+    assert pool(state) == (18, 9, 2)
+
+    add_pods(state, 1)
+    assert pool(state) == (27, 10, 3)
+
+    add_pods(state, 9)
+    assert pool(state) == (27, 19, 3), "too few are free, but there is no fourth ENI"
+
+    add_pods(state, 8)
+    assert pool(state) == (27, 27, 3)
+    assert asked(state)["nextPod"] is None, "the 28th pod gets no address"
+
+    for one in state["enis"]:
+        one["free"], one["assigned"] = one["free"] + one["assigned"], []
+    totals = []
+    while decision := asked(state)["decision"]:
+        assert decision["action"] == "FreeEni"
+        carry_out(state, decision)
+        totals.append(pool(state))
+    assert totals == [(18, 0, 2), (9, 0, 1)], "9 >= 18 is false: the last one stays"
+
+
+def test_an_eni_attached_just_now_is_not_freed() -> None:
+    state: State = {"instanceType": "m5.large", "enis": []}
+    for index in range(3):
+        attach(state, index, addresses(index, 0, 9))
+    eni(state, "eni-2")["young"] = True
+
+    assert asked(state)["decision"] == {"action": "FreeEni", "eni": "eni-1"}
+
+
+def test_settings_are_those_of_aws_node() -> None:
+    state: State = {"instanceType": "m5.large", "enis": [], "env": {"WARM_IP_TARGET": 2}}
+    attach(state, 0, addresses(0, 0, 5))
+
+    found = asked(state)
+
+    assert found["decision"] == {
+        "action": "UnassignAddresses",
+        "eni": "eni-0",
+        "addresses": ["10.0.0.3", "10.0.0.4", "10.0.0.5"],
+    }
+    assert found["nextPod"] == {"eni": "eni-0", "address": "10.0.0.1"}
+    assert found["limits"] == {"enis": 3, "addressesPerEni": 9, "maxPods": 29}
+    assert (found["total"], found["assigned"], found["available"]) == (5, 0, 5)
+
+
+def test_json_may_be_indented_with_tabs() -> None:
+    text = '{\n\t"instanceType": "m5.large",\n\t"enis": [{"id": "e", "deviceIndex": 0}]\n}\n'
+
+    assert answer(*parse(text, "state.json"))["total"] == 0
+
+
+ENI = '{"id": "e", "deviceIndex": 0'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "s.json:1: not JSON: Expecting value"),
+        ('{\n"enis": [', "s.json:2: not JSON: Expecting value"),
+        ("[]", "s.json:1: expected an object, found a list"),
+        ("[" * 100_000, "s.json: nested too deeply"),
+        ('{"enis": []}', "s.json:1: instanceType: this key is missing"),
+        (
+            '{"enis": [],\n"instanceType": "m5.lage"}',
+            "s.json:2: instanceType: there is no instance type 'm5.lage'; did you mean m5.large?",
+        ),
+        ('{"instanceType": "m5.large", "enis": []}', "no ENI has the device index 0"),
+        (
+            f'{{"instanceType": "m5.large",\n"enis": [{ENI}, "free": ["10.0.0.300"]}}]}}',
+            's.json:2: enis.e.free[0]: expected an IPv4 address, found "10.0.0.300"',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}, "fre": []}}]}}',
+            'enis.e.fre: unknown key "fre"; did you mean "free"?',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}}}, {ENI}}}]}}',
+            'enis: there are two ENIs "e"',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI},'
+            ' "free": ["10.0.0.1"], "assigned": ["10.0.0.1"]}]}',
+            "enis: the address 10.0.0.1 is there twice",
+        ),
+        (
+            f'{{"instanceType": "t3.nano", "enis": [{ENI}, "free": ["10.0.0.1", "10.0.0.2"]}}]}}',
+            "enis.e: 2 secondary addresses; an ENI of t3.nano has 1"
+            " (PrivateIpAddressLimitExceeded)",
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}}}],\n"env": {{"WARM_IP": 1}}}}',
+            's.json:2: env.WARM_IP: unknown key "WARM_IP"; did you mean "WARM_IP_TARGET"?',
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_with_file_line_and_key(text: str, message: str) -> None:
+    with pytest.raises(DescriptionError) as refused:
+        parse(text, "s.json")
+
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert refused.value.exit_code == 2
