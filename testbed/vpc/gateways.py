@@ -97,6 +97,9 @@ def _translation(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:
     for name, value, flags in (
         ("egress", "ipv4_addr", ""),
         ("ingress", "ipv4_addr", ""),
+        # The maps' keys once more: Debian 12's Linux 6.1 refuses `ip saddr != @MAP` (EINVAL).
+        ("paired", "", ""),
+        ("public", "", ""),
         ("private", "", "interval"),
     ):
         yield NftSet(
@@ -118,7 +121,12 @@ def _translation(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:
             continue
         private, public = str(eni.addresses[0]), str(eni.public_ip)
         why = f"{private} of {eni.instance} is paired with {public}"
-        for name, key, value in (("egress", private, public), ("ingress", public, private)):
+        for name, key, value in (
+            ("egress", private, public),
+            ("ingress", public, private),
+            ("paired", private, ""),
+            ("public", public, ""),
+        ):
             yield NftElement(
                 ns=ns, family=family, table=table, set=name, element=key, value=value, why=why
             )
@@ -132,7 +140,7 @@ GATEWAY_CHAINS = (
         "type filter hook prerouting priority raw; policy accept;",
         (
             ChainRule(
-                f'iifname "{INSIDE}" ip saddr != @egress counter drop'
+                f'iifname "{INSIDE}" ip saddr != @paired counter drop'
                 ' comment "source has no public address"',
                 "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
             ),
@@ -145,7 +153,7 @@ GATEWAY_CHAINS = (
                 "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS",
             ),
             ChainRule(
-                f'iifname "{OUTSIDE}" ip daddr != @ingress counter drop'
+                f'iifname "{OUTSIDE}" ip daddr != @public counter drop'
                 ' comment "no such public address"',
                 "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
             ),

@@ -103,9 +103,12 @@ def test_without_the_default_route_to_the_nat_gateway_the_outside_is_silent(bed:
 def test_an_untranslated_source_dies_at_the_internet_gateway(bed: Bed) -> None:
     """No public address is paired with it: IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS."""
     [nat] = [eni for eni in bed.allocations.enis if eni.instance == "nat-a"]
-    pairing = bed.fact(NftElement, ns="igw-main", set="egress", element=str(nat.primary))
+    pairing = [
+        bed.fact(NftElement, ns="igw-main", set=name, element=str(nat.primary))
+        for name in ("egress", "paired")
+    ]
 
-    with bed.without(pairing):
+    with bed.without(*pairing):
         assert bed.tcp("web-0", HOST, 80).verdict == "timeout"
         assert bed.path("web-0", HOST).delivered, "path trusts the plan's checks"
         assert bed.tcp("client", HOST, 80).delivered, "control: nat-b is paired"
