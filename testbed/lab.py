@@ -153,9 +153,24 @@ def problems(lab: Lab) -> Problems:
             yield problem.under("clusters", cluster.name)
     yield from kops_checks.conflicts(c for c in lab.clusters if isinstance(c, KopsCluster))
     yield from _names_twice(lab)
+    yield from _one_domain(lab)
     yield from _internet(lab)
     yield from _expectations(lab)
     yield from _slides(lab)
+
+
+def _one_domain(lab: Lab) -> Problems:
+    """A VPC's resolver answers for all its clusters, whose domain is one: cluster.local."""
+    owners: dict[tuple[str, str], str] = {}
+    for cluster in lab.clusters:
+        for service in cluster.services:
+            owner = owners.setdefault((cluster.vpc, service.qualified), cluster.name)
+            if owner != cluster.name:
+                message = (
+                    f"cluster {quoted(owner)} of this VPC has a Service"
+                    f" {quoted(service.qualified)} too, and the VPC's resolver knows one of a name"
+                )
+                yield Problem(("clusters", cluster.name, "services", service.name), message)
 
 
 def warnings(lab: Lab) -> Problems:

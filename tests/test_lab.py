@@ -1,5 +1,6 @@
 """What the parts of a lab must agree upon."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from testbed.description.problem import Problem
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
-from testbed.kubernetes.model import Node, Pod
+from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Expectation, Lab, Slide, check, problems, warnings
 from testbed.vpc.model import Internet, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
@@ -157,3 +158,17 @@ def test_a_slides_command_runs_in_any_place_of_the_lab() -> None:
     assert (
         only(slide("vpc-mian")).message == 'there is no place "vpc-mian"; did you mean "vpc-main"?'
     )
+
+
+def test_two_clusters_of_a_vpc_cannot_have_services_of_one_name() -> None:
+    """Their pods ask one resolver for cluster.local."""
+    web = Service("web", {"app": "web"}, (ServicePort(80),))
+    first = replace(cluster_of(WEB), services=(web,))
+    other = Node("node-2", "a", "t3.small")
+    second = replace(
+        cluster_of(name="twin", node=other),
+        services=(web,),
+        service_cidr=IPv4Network("172.21.0.0/16"),
+    )
+
+    assert only(Lab("x", (VPC,), (first, second))).key == "clusters.twin.services.web"

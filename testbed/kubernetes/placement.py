@@ -55,10 +55,11 @@ class Placed:
 class ServiceAddress:
     """What a Service was given: its ClusterIP, and a node port for each of its ports or none.
 
-    service: its qualified name.
+    service: its qualified name.  ports: whose node ports they are, by number.
     """
 
     service: str
     cluster: str
     cluster_ip: IPv4Address
     node_ports: tuple[int, ...] = ()
+    ports: tuple[int, ...] = ()

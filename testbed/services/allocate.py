@@ -51,6 +51,7 @@ def allocate_services(
             cluster=cluster,
             cluster_ip=IPv4Address(addresses[service.qualified]),
             node_ports=ports.get(service.qualified, ()),
+            ports=tuple(port.port for port in service.ports),
         )
         for service in services
     )
@@ -84,11 +85,11 @@ def _node_ports(
 def _kept_ports(
     services: Iterable[Service], had: Mapping[str, ServiceAddress]
 ) -> Iterator[tuple[tuple[str, int], int]]:
-    """The node ports of before, by their places in the list of ports."""
+    """The node ports of before, each for the port that had it."""
     for service in services:
         if old := had.get(service.qualified):
-            for port, number in zip(service.ports, old.node_ports, strict=False):
-                yield (service.qualified, port.port), number
+            for port, number in zip(old.ports, old.node_ports, strict=False):
+                yield (service.qualified, port), number
 
 
 @dataclass(frozen=True)

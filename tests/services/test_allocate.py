@@ -112,3 +112,13 @@ def test_a_node_port_somebody_asks_for_is_not_kept_by_another():
     found = given(service("a", type="NodePort"), asks, before=before)
 
     assert [one.node_ports for one in found] == [(30001,), (30000,)]
+
+
+def test_a_port_keeps_its_node_port_when_another_one_goes():
+    """Ports are known by their number, not by their place in the list."""
+    both = service("a", ServicePort(80, name="http"), ServicePort(90, name="alt"), type="NodePort")
+    before = given(both)
+    alone = service("a", ServicePort(90, name="alt"), type="NodePort")
+
+    assert before[0].node_ports == (30000, 30001)
+    assert given(alone, before=before)[0].node_ports == (30001,)
