@@ -15,7 +15,12 @@ EXIT_FAILED, EXIT_INCONCLUSIVE = 1, 3
 @lab_option
 @output_option
 @option("-c", "--count", default=1, type=click.IntRange(1, 1000), help="How many requests.")
-@option("--timeout", default=1.0, help="Seconds to wait for each reply.")
+@option(
+    "--timeout",
+    default=1.0,
+    type=click.FloatRange(0.01, 600),
+    help="Seconds to wait for each reply.",
+)
 @click.argument("source")
 @click.argument("destination")
 def ping_(
@@ -43,7 +48,12 @@ def ping_(
 @lab_option
 @output_option
 @option("-p", "--protocol", type=click.Choice(["icmp", "tcp", "http"]), default="icmp")
-@option("--timeout", default=1.0, help="Seconds to wait for the last reply.")
+@option(
+    "--timeout",
+    default=1.0,
+    type=click.FloatRange(0.01, 600),
+    help="Seconds to wait for the last reply.",
+)
 def matrix_(lab_name: str | None, output: str, protocol: str, timeout: float) -> None:
     """Probe every pair of pods and compare with what the topology expects.
 

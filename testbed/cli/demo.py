@@ -83,8 +83,9 @@ def _show_hints(lab: Lab) -> None:
     first = [pod for pod in cluster.pods if pod.selectable == cluster.pods[0].selectable]
     others = [pod for pod in cluster.pods if pod not in first] or first
     node, source, target = cluster.nodes[0].name, first[-1].netns, others[0].netns
+    look = "ip rule" if cluster.kind == "eks" else "ip route"
     hints = (
-        (f"testbed exec {prefix}{node} -- ip rule", "the node's policy rules, as on a real one"),
+        (f"testbed exec {prefix}{node} -- {look}", "the node's routing, as on a real one"),
         (f"testbed path {prefix}{source} {target}", "hop by hop, as each kernel answers"),
         (f"testbed matrix {prefix}-p http", "every pod to every pod"),
     )

@@ -25,8 +25,9 @@ def exec_(lab_name: str | None, words: tuple[str, ...]) -> None:
     The exit code is CMD's, the last one that is not 0 where there are several names.
     """
     names, argv = _split(words)
-    inside.enter_lab(chosen(lab_name))
-    targets = inside.matching(names)
+    home = chosen(lab_name)
+    inside.enter_lab(home)
+    targets = inside.matching(home, names)
     code = 0
     for name in targets:
         if len(targets) > 1:
@@ -60,7 +61,7 @@ def shell_(lab_name: str | None, name: str) -> None:
     home = chosen(lab_name)
     inside.enter_lab(home)
     if name:
-        [name, *_] = inside.matching((name,))
+        [name, *_] = inside.matching(home, (name,))
     else:
         note("`ip netns` lists what is here; `ip netns exec node-1 ip rule` looks at a node")
     sys.exit(inside.run(_shell(home, name), name))

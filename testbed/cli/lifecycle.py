@@ -29,7 +29,13 @@ def loaded(file: Path, name: str | None) -> Lab:
 @option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
 @publish_option
 @output_option
-def up_(file: Path, name: str | None, dry_run: bool, published: bool | None, output: str) -> None:
+def up_(
+    file: Path,
+    name: str | None,
+    dry_run: bool,
+    published: bool | None,
+    output: str,
+) -> None:
     """Bring the lab of FILE up, or change the running one into what FILE says now.
 
     Whatever differs from the plan is healed.  Pods that find no place stay Pending.

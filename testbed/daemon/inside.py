@@ -2,6 +2,7 @@
 program, so ^C, ^Z, job control and window size are the terminal's own.  Needs root."""
 
 import fnmatch
+import json
 import os
 import signal
 from pathlib import Path
@@ -32,19 +33,30 @@ def enter_lab(home: Home) -> None:
     os.environ[INSIDE] = home.lab
 
 
-def matching(patterns: tuple[str, ...]) -> list[str]:
+def matching(home: Home, patterns: tuple[str, ...]) -> list[str]:
     """The lab's namespaces that these names or globs mean, in order; call it inside the lab.
 
-    Raises UsageError for one that means nothing.
+    Raises UsageError for one that means nothing, with the reason of a pod that is Pending.
     """
     names = sorted(entry.name for entry in os.scandir(NAMES))
     chosen: list[str] = []
     for pattern in patterns:
         found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
-        if not found:
-            raise UsageError(f"no '{pattern}' in this lab; there are: {' '.join(names)}")
+        found = found or [_node_of(home, pattern, names)]
         chosen += [name for name in found if name not in chosen]
     return chosen
+
+
+def _node_of(home: Home, pod: str, names: list[str]) -> str:
+    """The node of a hostNetwork pod: such a pod has no namespace of its own."""
+    allocations = json.loads(json.loads(home.applied.read_text())["allocations"])
+    for placed in allocations["pods"]:
+        if placed["pod"] == pod and placed["host_network"]:
+            return str(placed["node"])
+    for waiting in allocations["pending"]:
+        if waiting["pod"] == pod:
+            raise UsageError(f"pod '{pod}' is Pending: {waiting['reason']}")
+    raise UsageError(f"no '{pod}' in this lab; there are: {' '.join(names)}")
 
 
 def run(argv: list[str], netns: str = "", env: dict[str, str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from testbed.daemon import publish, tree
 from testbed.daemon.home import Home, homes
@@ -71,7 +71,7 @@ def lasting(lab: Lab, progress: Progress | None = None) -> Iterator[Home]:
                 raise UsageError(f"lab '{home.lab}' is running; `testbed down {home.lab}` ends it")
             _load_modules(lab, progress)
             home.make()
-            undo.callback(_forget, home)
+            undo.callback(_forget, home, home.path.stat().st_ino)
             lifeline = undo.enter_context(tree.start_holder(home))
             undo.callback(tree.hang_up, lifeline, tree.watch(home))
             _start_daemon(home)
@@ -79,9 +79,11 @@ def lasting(lab: Lab, progress: Progress | None = None) -> Iterator[Home]:
         yield home
 
 
-def _forget(home: Home) -> None:
-    with home.locked():
-        home.remove()
+def _forget(home: Home, made: int) -> None:
+    """Remove the files of a lab, unless another of its name has come: its directory is new."""
+    with suppress(FileNotFoundError), home.locked():
+        if home.path.stat().st_ino == made:
+            home.remove()
 
 
 def _load_modules(lab: Lab, progress: Progress | None) -> None:

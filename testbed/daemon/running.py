@@ -147,6 +147,15 @@ class RunningLab:
             raise UsageError(f"'{name}' has no address; these have: {' '.join(sorted(known))}")
         return IPv4Address(known[name])
 
+    def refuse_service(self, address: IpAddress) -> None:
+        """Raise UsageError for a Service's address: no routing alone leads there."""
+        for cluster in self.described().clusters:
+            if address in cluster.service_cidr:
+                raise UsageError(
+                    f"{address} is an address of Services, which kube-proxy translates: ask for"
+                    " one of its endpoints (`testbed get endpoints`)"
+                )
+
     def program(self, place: str, argv: list[str]) -> tuple[int, str]:
         """A program run in a namespace: its exit code and what it printed."""
         netns = self.require(place)

@@ -10,6 +10,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from testbed.daemon.home import Home, Process
@@ -155,11 +156,19 @@ def watch(home: Home) -> int:
 
 
 def hang_up(lifeline: socket.socket, handle: int) -> None:
-    """End a lab that never was told `commit`, and wait until nothing of it runs."""
-    lifeline.close()
+    """End a lab that never was told `commit`, and wait until nothing of it runs.
+
+    A pid namespace ends when all its dead are buried, so those of our children that are in it are.
+    """
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries who ends now
     try:
+        lifeline.close()
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         _wait_for_end(handle)
     finally:
+        signal.signal(signal.SIGCHLD, before)
         os.close(handle)
 
 

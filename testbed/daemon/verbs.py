@@ -125,6 +125,7 @@ def matrix(running: RunningLab, progress: Progress, *, protocol: Probed, timeout
 def path(running: RunningLab, progress: Progress, *, source: str, destination: str) -> Json:
     """The way from one place to another, hop by hop, as each kernel on it answers."""
     place, address = running.require(source), running.address(destination)
+    running.refuse_service(address)
     return trace_path(running.store, running.state, place, address).to_json()
 
 

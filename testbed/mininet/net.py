@@ -1,7 +1,9 @@
 """Mininet's network object over a running lab."""
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mininet.log import error
@@ -47,6 +49,24 @@ class LabNet(Mininet):  # type: ignore[misc]  # mininet is untyped
         """End the shells, and nothing else: the lab stays up."""
         for node in self.values():
             node.terminate()
+
+    @contextmanager
+    def burying(self) -> Iterator[None]:
+        """Shells that end are buried at once, whatever this process waits for.
+
+        A lab cannot end, by `testbed down` in another terminal, while one of its dead is not.
+        """
+
+        def bury(*_: object) -> None:
+            for node in self.values():
+                if node.shell is not None:
+                    node.shell.poll()
+
+        before = signal.signal(signal.SIGCHLD, bury)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGCHLD, before)
 
     def waitConnected(self, *_: object, **__: object) -> bool:
         """At once: no switch here waits for a controller."""

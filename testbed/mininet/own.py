@@ -45,7 +45,8 @@ def own_lab(lab: Lab, kind: type[AnyNet]) -> Iterator[AnyNet]:
         enter_lab(home)
         net = kind(view, lambda: call(home, "heal"))
         try:
-            yield net
+            with net.burying():
+                yield net
         finally:
             with uninterrupted():  # or a shell might be left behind
                 net.stop()

@@ -52,7 +52,7 @@ def prompt(
     enter()
     net = LabNet(view, restore)
     try:
-        with results_on_stdout():
+        with net.burying(), results_on_stdout():
             converse(net, commands or {}, script)
     finally:
         with uninterrupted():  # or a shell might be left behind

@@ -66,6 +66,14 @@ def test_verbs_work_inside_a_lab_too(lab: Commands) -> None:
     assert "client" in lab.on("shell", stdin=f"{sys.executable} -m testbed get pods\n")
 
 
+def test_a_namespace_that_a_user_adds_in_a_shell_is_no_part_of_the_lab(lab: Commands) -> None:
+    """Every tutorial begins with `ip netns add`: the lab is as planned for all that."""
+    output = lab.on("shell", stdin="ip netns add mine; ip netns exec mine ip link\n")
+
+    assert "LOOPBACK" in output
+    lab.on("verify")
+
+
 def test_ctrl_c_ends_the_program_and_not_the_lab(lab: Commands) -> None:
     """^C on a terminal reaches the program inside; exec ends with its status."""
     pid, terminal = pty.fork()
@@ -87,3 +95,16 @@ def _read_until(terminal: int, awaited: bytes) -> bytes:
     while awaited not in received:
         received += os.read(terminal, 1024)
     return received
+
+
+def test_exec_knows_host_network_and_pending_pods(commands: Commands) -> None:
+    """The one is in its node, the other nowhere, and why."""
+    agent = (
+        "      agent: { node: node-2, hostNetwork: true, containers: { a: { ports: [9100] } } }"
+    )
+    many = "      many: { node: node-2, replicas: 12 }"
+    commands.file.write_text(f"{commands.file.read_text()}{agent}\n{many}\n")
+    commands.up()
+
+    assert "eth0" in commands.on("exec", "agent", "--", "ip", "-br", "link")
+    assert "Too many pods" in commands.on("exec", "many-11", "--", "true", code=2)

@@ -70,3 +70,26 @@ def test_a_killed_script_takes_hosts_and_lab_with_it() -> None:
 
     assert ended.code == -signal.SIGKILL
     assert ended.processes == []
+
+
+LEAVES_PROGRAMS = """\
+from mixed import lab
+from testbed.mininet.mixed import MixedNet
+from testbed.mininet.own import own_lab
+
+with own_lab(lab, MixedNet) as net:
+    ended = net["web-0"].popen("true")
+    running = net.addHost("h1").popen("sleep 1000")
+    net["web-1"].cmd("sleep 1000 &")
+"""
+
+
+def test_a_script_need_not_wait_for_its_programs() -> None:
+    """Those it has not waited for are its dead children, and a lab ends when they are buried."""
+    ended = on_a_machine(
+        "/tmp/script.py",
+        files={"script.py": LEAVES_PROGRAMS},
+        path=f"{REPOSITORY}:{SCRIPT.parent}",
+    )
+
+    assert (ended.code, ended.labs, ended.processes) == (0, [], []), ended.printed

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.mininet.mn import CUSTOM, MN, Ended, Program, on_a_machine, shows
+from tests.mininet.mn import CUSTOM, MN, Ended, Program, on_a_machine, shows, start
 
 pytestmark = pytest.mark.kernel
 
@@ -76,6 +76,26 @@ def test_ctrl_c_ends_the_lab_and_harms_nobody() -> None:
     assert ended.code == 130
     assert (ended.labs, ended.processes) == ([], [])
     assert ended.innocent
+
+
+def test_another_terminal_can_take_its_lab_down() -> None:
+    """While it waits for a command: its shells end, and it buries them."""
+
+    def act(program: Program) -> str:
+        assert program.stdin is not None
+        name = shows(program, "*** Lab eks-mn-").split()[2].rstrip(":")
+        program.stdin.write("web-0 echo started\n")
+        program.stdin.flush()
+        shows(program, "started")
+        down = start("-m", "testbed", "down", name)
+        printed = down.communicate(timeout=40)[0]
+        assert down.returncode == 0, printed
+        return printed + program.communicate("web-0 echo on\nweb-1 echo on\n", timeout=40)[0]
+
+    ended = on_a_machine(MN, "--custom", CUSTOM, "--topo", "eks", act=act)
+
+    assert "no shell in web-1" in ended.printed
+    assert (ended.code, ended.labs, ended.processes) == (0, [], [])
 
 
 @pytest.mark.parametrize(
