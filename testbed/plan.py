@@ -139,6 +139,16 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
     )
 
 
+def served(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
+    """Every port that answers in the lab, its programs' too."""
+    theirs = (
+        Listener(netns=program.netns, port=port, protocol=transport, pod="", node="")
+        for program in programs(lab, allocations)
+        for transport, port in program.listens
+    )
+    return (*listeners(lab, allocations), *theirs)
+
+
 def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
     """Every running pod as a row and a column of the matrix."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]

@@ -54,17 +54,31 @@ def ping_(
     type=click.FloatRange(0.01, 600),
     help="Seconds to wait for the last reply.",
 )
-def matrix_(lab_name: str | None, output: str, protocol: str, timeout: float) -> None:
+@option("--explain", "explained", is_flag=True, help="Say why each pair that fails does.")
+def matrix_(
+    lab_name: str | None, output: str, protocol: str, timeout: float, explained: bool
+) -> None:
     """Probe every pair of pods and compare with what the topology expects.
 
     Exits 1 when a pair is not as expected, 3 when a probe was blind.
     """
     result = ask(lab_name, "matrix", protocol=protocol, timeout_s=timeout)
+    if explained:
+        _explain(lab_name, result, protocol)
     if output != "table":
         emit(result, output)
     else:
         _show_matrix(result, protocol)
     sys.exit(_matrix_code(result))
+
+
+def _explain(lab_name: str | None, result: Json, protocol: str) -> None:
+    """Add to each pair that fails why it does, as predicted from what the kernels have now."""
+    rows = [*result["failed"], *result["inconclusive"]]
+    pairs = [(row["from"], row["to"]) for row in rows]
+    reasons = ask(lab_name, "reasons", pairs=pairs, protocol=protocol) if rows else []
+    for row, reason in zip(rows, reasons, strict=True):
+        row |= {"code": reason["code"], "why": reason["text"], "advice": reason["advice"]}
 
 
 def _matrix_code(result: Json) -> int:
@@ -74,7 +88,7 @@ def _matrix_code(result: Json) -> int:
 
 
 def _show_matrix(result: Json, protocol: str) -> None:
-    columns = ["from", "to", "protocol", "expected", "observed", "reason"]
+    columns = ["from", "to", "protocol", "expected", "observed", "reason", "code", "why"]
     for title in ("failed", "inconclusive"):
         if result[title]:
             click.echo(f"{title}:\n{table(result[title], columns)}")

@@ -31,10 +31,13 @@ def validate_(files: tuple[Path, ...]) -> None:
 
 
 @click.command("schema")
-def schema_() -> None:
-    """Print the JSON schema of topology files, for an editor's completion and checks."""
-    from testbed.load import schema
-
+@click.argument("kind", type=click.Choice(["topology", "explain"]), default="topology")
+def schema_(kind: str) -> None:
+    """Print the JSON schema of topology files, for an editor, or of `explain -o json`."""
+    if kind == "explain":
+        from testbed.explain.render_json import schema
+    else:
+        from testbed.load import schema
     click.echo(json.dumps(schema(), indent=2))
 
 

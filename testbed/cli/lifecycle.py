@@ -10,6 +10,7 @@ from testbed.cli.output import emit, note, table
 from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
 from testbed.daemon.protocol import Json, answers, call
+from testbed.errors import UsageError
 from testbed.lab import Lab
 
 FILE = click.Path(path_type=Path)
@@ -27,12 +28,16 @@ def loaded(file: Path, name: str | None) -> Lab:
 @click.argument("file", type=FILE, default="topologies/eks.yaml")
 @option("--name", metavar="LAB", help="Another name for the lab, to run a file twice.")
 @option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+@option("--reachability", is_flag=True, help="With --dry-run: which pairs of pods it changes.")
+@option("--against", type=FILE, help="With --reachability: compare with this file, not the lab.")
 @publish_option
 @output_option
 def up_(
     file: Path,
     name: str | None,
     dry_run: bool,
+    reachability: bool,
+    against: Path | None,
     published: bool | None,
     output: str,
 ) -> None:
@@ -41,6 +46,13 @@ def up_(
     Whatever differs from the plan is healed.  Pods that find no place stay Pending.
     """
     lab = loaded(file, name)
+    if reachability or against:
+        if not dry_run:
+            raise UsageError("--reachability and --against go with --dry-run")
+        from testbed.cli.reachability import show_reachability
+
+        show_reachability(lab, loaded(against, None) if against else None, output)
+        return
     if dry_run:
         show_difference(lab, output)
         return

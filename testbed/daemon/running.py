@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from functools import cached_property
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from testbed.allocations import Allocations, allocate
 from testbed.allocations import from_json as allocations_from_json
@@ -26,6 +28,10 @@ from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
 from testbed.services.load_balancer import HAPROXY
 
+if TYPE_CHECKING:
+    from testbed.explain.world import World
+    from testbed.probes.observe.observer import Observer
+
 PROGRAM_TIMEOUT_S = 10.0
 
 
@@ -40,12 +46,29 @@ class RunningLab:
         self.lab: Lab | None = None
         self.allocations = Allocations()
         self.state: State = frozenset()
+        self._world: tuple[State, World] | None = None
 
     def described(self) -> Lab:
         """The lab that was applied.  Raises KernelError before the first `up`."""
         if self.lab is None:
             raise KernelError(f"lab '{self.home.lab}' is still coming up")
         return self.lab
+
+    @cached_property
+    def observer(self) -> "Observer":
+        """Follows real packets; kept, because it is slow to make."""
+        from testbed.probes.observe.observer import Observer  # only a lab that is asked needs it
+
+        return Observer(self.store)
+
+    @property
+    def world(self) -> "World":
+        """What the plan says each kernel has, to predict packets in; made once for each plan."""
+        from testbed.explain.world import World
+
+        if self._world is None or self._world[0] is not self.state:
+            self._world = self.state, World.planned(self.state)
+        return self._world[1]
 
     def adopt(self) -> None:
         """Take over what an earlier daemon of this lab applied; the kernel is not touched.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from testbed.daemon import balancers, services, slides, views
 from testbed.daemon.protocol import Json
@@ -161,7 +162,15 @@ def heal(running: RunningLab, progress: Progress) -> Json:
     return {}
 
 
+def _told(verb: str, running: RunningLab, progress: Progress, **args: Json) -> Json:
+    """A verb of testbed.daemon.explain, loaded when it is first asked for: `up` shall be quick."""
+    from testbed.daemon import explain
+
+    answer: Callable[..., Json] = getattr(explain, verb)
+    return answer(running, progress, **args)
+
+
 VERBS: dict[str, Callable[..., Json]] = {
     verb.__name__: verb
     for verb in (up, get, describe, verify, diff, ping, matrix, path, slide, tour, inside, heal)
-}
+} | {verb: partial(_told, verb) for verb in ("explain", "reasons", "reachability")}

@@ -25,6 +25,7 @@ XTABLES = {
 
 # nft's indentation tells where a table, a set or a chain ends, whatever stands inside quotes
 _TABLE = re.compile(r"^table (\S+) (\S+) \{[^\n]*\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+_OWNED = re.compile(r"^\tflags [^\n]*\bowner\b", re.MULTILINE)
 _OBJECT = re.compile(r"^\t(set|map|chain) (\S+) \{[^\n]*\n(.*?)^\t\}", re.MULTILINE | re.DOTALL)
 _WRAPPED = re.compile(r",\n\s*")  # an element list goes on in the next line
 _ELEMENT = re.compile(r'(?:"[^"]*"|[^",])+')
@@ -147,12 +148,12 @@ def _element_lines(verb: str, table: str, elements: Iterable[NftElement]) -> Ite
 def parse_list(ns: str, text: str) -> frozenset[Fact]:
     """The facts of `nft -s list ruleset`, but for the tables of iptables-nft.
 
-    Not read: other objects (counters, flowtables, …), comments of tables and chains, and what
-    packets put into a set (`flags dynamic`).
+    Not read: tables that belong to a running program (`flags owner`), other objects (counters,
+    flowtables, …), comments of tables and chains, what packets put into a set (`flags dynamic`).
     """
     facts: set[Fact] = set()
     for family, table, content in _TABLE.findall(text):
-        if table not in XTABLES.get(family, ()):
+        if table not in XTABLES.get(family, ()) and not _OWNED.search(content):
             for kind, name, body in _OBJECT.findall(content):
                 lines = [line.strip() for line in _WRAPPED.sub(", ", body).splitlines()]
                 read = _chain_facts if kind == "chain" else _set_facts

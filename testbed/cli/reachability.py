@@ -1,0 +1,48 @@
+"""Which pairs of pods a topology file changes, predicted: nothing is sent, nothing is changed."""
+
+from functools import partial
+
+import click
+
+from testbed.cli.output import emit, note, table
+from testbed.daemon import home as homes
+from testbed.daemon.protocol import Json, answers, call
+from testbed.explain.reachability import Reachability, reachability, told
+from testbed.lab import Lab
+
+
+def show_reachability(lab: Lab, against: Lab | None, output: str) -> None:
+    """Compare a lab with another file's, or with the running one of its name."""
+    result = _compared(lab, against)
+    if output != "table":
+        emit(result, output)
+        return
+    if result["changes"]:
+        click.echo(table(result["changes"]))
+    click.echo(
+        f"{result['pairs']} pairs predicted, {result['delivered']} delivered, "
+        f"{len(result['changes'])} changed"
+    )
+
+
+def _compared(lab: Lab, against: Lab | None) -> Json:
+    running = next((home for home in homes.running() if home.lab == lab.name), None)
+    if against is not None:
+        return told(_predicted(against), _predicted(lab))
+    if running is None or not answers(running):
+        note(f"no lab '{lab.name}' is running: every pair is new")
+        return told({}, _predicted(lab))
+    from testbed.lab import to_json
+
+    return call(running, "reachability", lab=to_json(lab))
+
+
+def _predicted(lab: Lab) -> Reachability:
+    from testbed.allocations import allocate
+    from testbed.explain.predict import predict
+    from testbed.explain.world import World
+    from testbed.plan import endpoints, plan
+
+    allocations = allocate(lab)
+    world = World.planned(plan(lab, allocations))
+    return reachability(partial(predict, world), endpoints(lab, allocations))

@@ -1,0 +1,242 @@
+"""explain, reasons, reachability: packets predicted, and one that is really followed."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from testbed.allocations import allocate
+from testbed.daemon.places import places
+from testbed.daemon.protocol import Json
+from testbed.daemon.running import RunningLab
+from testbed.explain import compare
+from testbed.explain.answer import Answer
+from testbed.explain.journey import Header, RoundTrip
+from testbed.explain.observation import Observation
+from testbed.explain.predict import predict
+from testbed.explain.reachability import question, reach, told
+from testbed.explain.reachability import reachability as all_pairs
+from testbed.explain.reasoned import with_reasons
+from testbed.explain.render_html import html
+from testbed.explain.render_json import document
+from testbed.explain.render_svg import svg
+from testbed.explain.render_text import text
+from testbed.explain.world import World
+from testbed.kubernetes.model import Service
+from testbed.lab import from_json
+from testbed.net.diff import implied
+from testbed.net.endpoints import Probed
+from testbed.net.facts import IpAddress, State
+from testbed.plan import endpoints, plan, served
+from testbed.probes.listening import listening
+from testbed.probes.observe.observer import Observer
+from testbed.vpc.naming import INTERNET
+
+Progress = Callable[[str], None]
+
+DELIVERED, DROPPED, CONTRADICTED = 0, 1, 3  # exit codes
+HTTP = 80  # the port that is asked for where nobody says which
+UNWATCHED = "X_UNWATCHED"  # the packet went where nobody looked
+
+
+def explain(
+    running: RunningLab,
+    progress: Progress,
+    *,
+    source: str,
+    destination: str,
+    port: int,
+    protocol: str | None,
+    edits: list[str],
+    **settings: Any,
+) -> Json:
+    """One packet's life, in the format that is asked for, and the exit code."""
+    lab = running.described()
+    start = running.require(source)
+    header = _header(running, source, destination, protocol, port)
+    answer = Answer(
+        lab=lab.name,
+        source=source,
+        destination=destination,
+        header=header,
+        predicted=(),
+        edits=tuple(edits),
+        places=places(lab, running.allocations),
+    )
+    if edits or settings["predict"]:
+        answer = _predicted(running, answer, start)
+    else:
+        answer = _followed(running, answer, start, settings["timeout"], settings["tracefs"])
+    return {
+        "exit_code": _exit_code(answer),
+        "document": _rendered(answer, settings["output"], settings["width"], settings["verbose"]),
+    }
+
+
+def _rendered(answer: Answer, output: str, width: int, full: bool) -> Json:
+    match output:
+        case "json" | "yaml":
+            return document(answer)
+        case "html":
+            return html(answer, full=full)
+        case "svg":
+            return svg(answer)
+        case _:
+            return text(answer, width, colour=True, full=full)
+
+
+def _exit_code(answer: Answer) -> int:
+    if answer.contradictions:
+        return CONTRADICTED
+    return DELIVERED if answer.delivered else DROPPED
+
+
+def _header(
+    running: RunningLab, source: str, destination: str, protocol: str | None, port: int
+) -> Header:
+    """What is sent; unless it is told, an echo request, or to a Service what its first port takes.
+
+    Raises UsageError: one of the two has no address.
+    """
+    own = running.address(source)
+    service = _service(running, destination)
+    if service is None:
+        protocol = protocol or ("tcp" if port else "icmp")
+        port = port or _served_port(running, destination, protocol)
+        return question(protocol, own, _address(running, source, destination), port)
+    given = {one.service: one.cluster_ip for one in running.allocations.services}
+    first = service.ports[0]
+    protocol = protocol or first.protocol.lower()
+    return question(protocol, own, given[service.qualified], port or first.port)
+
+
+def _address(running: RunningLab, source: str, destination: str) -> IpAddress:
+    """The address of a name; from the outside the public one, where there is one."""
+    if source == INTERNET:
+        for eni in running.allocations.enis:
+            if (eni.instance, eni.device_index) == (destination, 0) and eni.public_ip:
+                return eni.public_ip
+    return running.address(destination)
+
+
+def _service(running: RunningLab, name: str) -> Service | None:
+    services = (one for cluster in running.described().clusters for one in cluster.services)
+    return next((one for one in services if one.qualified == name), None)
+
+
+def _served_port(running: RunningLab, destination: str, protocol: str) -> int:
+    """The first port of this protocol that is served there."""
+    if protocol == "icmp":
+        return 0
+    ports = [
+        listener.port
+        for listener in served(running.described(), running.allocations)
+        if destination in (listener.pod, listener.netns)
+        and (listener.protocol == "udp") == (protocol == "udp")
+    ]
+    return ports[0] if ports else HTTP
+
+
+def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:
+    """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
+    found = _kernels(running)
+    if answer.edits:
+        from testbed.explain.edits import edited
+
+        for edit in answer.edits:
+            found = edited(found, edit)
+    listeners = listening(running.store, running.store.names())
+    branches = predict(World(found), start, answer.header, listeners)
+    planned = predict(running.world, start, answer.header, listeners)
+    return replace(
+        answer,
+        predicted=branches,
+        drift=None if answer.edits else compare.difference(planned, branches[0]),
+    )
+
+
+def _kernels(running: RunningLab) -> State:
+    """What all kernels have now, with the plan's reasons."""
+    wanted = running.state
+    return with_reasons(running.observe(wanted).state, wanted | implied(wanted))
+
+
+def _followed(
+    running: RunningLab, answer: Answer, start: str, timeout_s: float, tracefs: bool
+) -> Answer:
+    """What really became of it, and what the plan predicts.
+
+    Where it goes another way than any that was predicted, another one is sent and all are watched.
+    """
+    listeners = served(running.described(), running.allocations)
+    branches = predict(running.world, start, answer.header, listeners)
+
+    def seen(observer: Observer, watched: Iterable[str]) -> Observation:
+        return observer.observe(running.state, watched, start, answer.header, timeout_s=timeout_s)
+
+    def thorough(observer: Observer) -> Observation:
+        found = seen(observer, _visited(branches))
+        return seen(observer, running.store.names()) if _is_lost(found) else found
+
+    if tracefs:
+        found = thorough(running.observer)
+    else:
+        with Observer(running.store, tracefs=False) as observer:
+            found = thorough(observer)
+    return replace(
+        answer,
+        predicted=branches,
+        observed=found.round_trip,
+        difference=compare.difference(branches, found.round_trip),
+        witnesses=found.witnesses,
+        contradictions=found.contradictions,
+        remarks=found.remarks,
+    )
+
+
+def _visited(branches: Iterable[RoundTrip]) -> set[str]:
+    return {
+        visit.ns
+        for branch in branches
+        for journey in (branch.there, branch.back)
+        if journey is not None
+        for visit in journey.visits
+    }
+
+
+def _is_lost(found: Observation) -> bool:
+    trip = found.round_trip
+    return UNWATCHED in [trip.there.end.code, trip.back.end.code if trip.back else ""]
+
+
+def reasons(
+    running: RunningLab,
+    progress: Progress,
+    *,
+    pairs: list[tuple[str, str]],
+    protocol: Probed,
+) -> Json:
+    """Why each of these pairs of pods fails: predicted from what the kernels have now."""
+    world = World(_kernels(running))
+    listeners = listening(running.store, running.store.names())
+    pods = {end.name: end for end in endpoints(running.described(), running.allocations)}
+    found = []
+    for source, destination in pairs:
+        one, other = pods[source], pods[destination]
+        header = question(protocol, one.address, other.address, other.port(protocol) or 0)
+        found.append(reach(predict(world, one.netns, header, listeners)))
+    return [{"code": one.code, "text": one.text, "advice": one.advice} for one in found]
+
+
+def reachability(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
+    """For which pairs of pods `up` of this lab changes what the kernels do now."""
+    wanted = from_json(lab)
+    allocations = allocate(wanted, running.allocations)
+    before = all_pairs(
+        partial(predict, World(_kernels(running))),
+        endpoints(running.described(), running.allocations),
+    )
+    after = all_pairs(
+        partial(predict, World.planned(plan(wanted, allocations))), endpoints(wanted, allocations)
+    )
+    return told(before, after)

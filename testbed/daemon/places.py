@@ -1,0 +1,62 @@
+"""A lab's namespaces as people know them, for answers and drawings.  Pure."""
+
+from collections.abc import Iterator
+
+from testbed.allocations import Allocations
+from testbed.explain.answer import Kind, Place
+from testbed.lab import Lab
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import device
+from testbed.vpc.model import Vpc
+from testbed.vpc.naming import INTERNET, gateway_address, internet_gateway, resolver, router
+from testbed.vpc.resolver import resolver_address
+
+KINDS: dict[str, Kind] = {"nat_gateway": "nat-gateway", "load_balancer": "load-balancer"}
+
+
+def places(lab: Lab, allocations: Allocations) -> tuple[Place, ...]:
+    """Every namespace of the lab, each with its addresses."""
+    found = [*_pods(allocations), *_instances(lab, allocations)]
+    for vpc in lab.vpcs:
+        found += _vpc(vpc, allocations)
+    return (*found, Place(ns=INTERNET, kind="internet", addresses=lab.internet.hosts))
+
+
+def _pods(allocations: Allocations) -> Iterator[Place]:
+    for pod in allocations.pods:
+        if not pod.host_network:  # such a pod is its node
+            yield Place(ns=pod.pod, kind="pod", inside=pod.node, addresses=(pod.ip,))
+
+
+def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
+    """What has ENIs: nodes, NAT gateways, load balancers."""
+    types = {node.name: node.instance_type for one in lab.clusters for node in one.nodes}
+    zones = {
+        (vpc.name, subnet.name): subnet.availability_zone
+        for vpc in lab.vpcs
+        for subnet in vpc.subnets
+    }
+    instances: dict[str, list[Eni]] = {}
+    for eni in sorted(allocations.enis, key=lambda eni: eni.device_index):
+        instances.setdefault(eni.instance, []).append(eni)
+    for name, enis in instances.items():
+        first = enis[0]
+        known = (types.get(name, first.subnet), zones.get((first.vpc, first.subnet), ""))
+        yield Place(
+            ns=name,
+            kind=KINDS.get(first.interface_type, "node"),
+            inside=router(first.vpc),
+            detail=" · ".join(filter(None, known)),
+            addresses=tuple(eni.primary for eni in enis),
+            devices=tuple(map(device, enis)),
+        )
+
+
+def _vpc(vpc: Vpc, allocations: Allocations) -> Iterator[Place]:
+    ns = router(vpc.name)
+    own = tuple(gateway_address(subnet) for subnet in vpc.subnets)
+    yield Place(ns=ns, kind="vpc", detail=", ".join(map(str, vpc.cidrs)), addresses=own)
+    public = [eni.public_ip for eni in allocations.enis if eni.vpc == vpc.name and eni.public_ip]
+    gateway = internet_gateway(vpc.name)
+    yield Place(ns=gateway, kind="internet-gateway", inside=ns, addresses=tuple(public))
+    yield Place(ns=resolver(vpc.name), detail="DNS", inside=ns, addresses=(resolver_address(vpc),))

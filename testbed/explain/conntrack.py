@@ -1,0 +1,110 @@
+"""Connection tracking of all namespaces during one prediction: states, and NAT undone."""
+
+from testbed.explain.packet import ECHO, Connection, Flow, Packet
+
+Manipulation = str  # `source` or `destination`
+
+
+class Tracking:
+    """Who talks with whom, by namespace (state: what kernels remember from packet to packet)."""
+
+    def __init__(self) -> None:
+        self._connections: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
+
+    def track(self, ns: str, packet: Packet) -> None:
+        """Find or make the packet's connection, as conntrack's own hook does before mangle."""
+        packet.connection, packet.is_reply = None, False
+        if packet.quoted is not None:
+            self._track_error(ns, packet, packet.quoted)
+            return
+        flow = packet.flow
+        known = self._connections.get((ns, flow))
+        if known is None:
+            self._track_new(ns, packet, flow)
+            return
+        packet.connection, packet.is_reply = known
+        if packet.is_reply:
+            packet.connection.answered = True
+        packet.state = "established" if packet.connection.answered else "new"
+
+    def _track_new(self, ns: str, packet: Packet, flow: Flow) -> None:
+        if not opens(packet):
+            packet.state = "invalid"
+            return
+        packet.connection = connection = Connection(flow)
+        packet.state = "new"
+        self._connections[ns, flow] = connection, False
+        self._connections[ns, connection.replies] = connection, True
+
+    def _track_error(self, ns: str, packet: Packet, quoted: Flow) -> None:
+        """An ICMP error belongs to the connection it is about, in the direction of an answer.
+
+        net/netfilter/nf_conntrack_proto_icmp.c: only a connection whose first packet went
+        through (confirmed) is found.
+        """
+        known = self._connections.get((ns, quoted.turned()))
+        if known is None or not known[0].confirmed:
+            packet.state = "invalid"
+            return
+        packet.connection, packet.is_reply = known
+        packet.state = "related"
+
+    def translated(self, ns: str, connection: Connection, replies: Flow) -> None:
+        """Note that a connection's answers will have another flow than the one turned round."""
+        self._connections.pop((ns, connection.replies), None)
+        connection.replies = replies
+        connection.is_translated = True
+        self._connections[ns, replies] = connection, True
+
+
+def opens(packet: Packet) -> bool:
+    """Whether conntrack makes a connection of a packet that belongs to none.
+
+    nf_conntrack_proto_tcp.c: a SYN alone (or data, with nf_conntrack_tcp_loose) does, SYN,ACK and
+    RST do not; of ICMP echo requests do.
+    """
+    if packet.protocol == "tcp":
+        return packet.kind == "SYN"
+    return packet.protocol != "icmp" or packet.kind == ECHO[0]
+
+
+def translate(packet: Packet, side: Manipulation) -> None:
+    """Give the packet the address its connection says: NAT done again, or undone for answers."""
+    connection = packet.connection
+    if connection is None or not connection.is_translated:
+        return
+    if not _concerns(connection, side, reply=packet.is_reply):
+        return
+    far = connection.original if packet.is_reply else connection.replies
+    if packet.quoted is not None:
+        _translate_error(packet, side, far)
+    elif side == "source":
+        packet.source = far.destination
+        packet.source_port = far.destination_port
+    else:
+        packet.destination = far.source
+        if packet.protocol != "icmp":
+            packet.destination_port = far.source_port
+        else:
+            packet.source_port = far.source_port  # the identifier
+
+
+def _concerns(connection: Connection, side: Manipulation, *, reply: bool) -> bool:
+    """Whether something was translated that is seen on this side; answers see the other one."""
+    if (side == "source") != reply:
+        return connection.is_source_translated
+    return connection.is_destination_translated
+
+
+def _translate_error(packet: Packet, side: Manipulation, far: Flow) -> None:
+    """Both the error's own address and the header it quotes, whose sides are the other way."""
+    assert packet.quoted is not None
+    if side == "source":
+        packet.source = far.destination
+        quoted = packet.quoted._replace(
+            destination=far.destination, destination_port=far.destination_port
+        )
+    else:
+        packet.destination = far.source
+        quoted = packet.quoted._replace(source=far.source, source_port=far.source_port)
+    packet.quoted = quoted

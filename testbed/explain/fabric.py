@@ -1,0 +1,124 @@
+"""The VPC's own words for what its namespaces do: checks, mapping, route tables, gateways.
+
+The fabric is made of nft chains and routes; here their names and comments are read back.
+"""
+
+from collections.abc import Mapping
+
+from testbed.explain.journey import FabricStep, NetfilterStep
+from testbed.explain.packet import Packet, address
+from testbed.net.facts import LOCAL, NftElement, Route, Rule
+from testbed.vpc.naming import ADDRESSES, router
+
+VPC, INTERNET_GATEWAY, NAT_GATEWAY = "vpc", "igw", "nat-gateway"  # the tables of testbed.vpc
+
+SOURCE_CHECK, DESTINATION_CHECK = "source check", "destination check"
+SAME_SUBNET, MAPPING, ROUTE_TABLE = "same subnet", "mapping", "route table"
+TRANSLATIONS = {INTERNET_GATEWAY: "internet gateway", NAT_GATEWAY: "NAT gateway"}
+
+# Which rules are steps of the VPC: by table, chain and verdict
+_STEPS: Mapping[tuple[str, str, str], str] = {
+    (VPC, "prerouting", "goto mapping"): SOURCE_CHECK,
+    (VPC, "mapping", "goto lift"): SAME_SUBNET,
+    (VPC, "postrouting", "accept"): DESTINATION_CHECK,
+}
+
+# Why rules drop: by the comment that the rule carries, else by its chain
+_DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
+    (VPC, "source MAC"): ("X_SOURCE_MAC", SOURCE_CHECK),
+    (VPC, "not IPv4"): ("X_NOT_IPV4", SOURCE_CHECK),
+    (VPC, "source check"): ("ENI_SOURCE_DEST_CHECK_RESTRICTION", SOURCE_CHECK),
+    (VPC, "no mapping"): ("X_NO_MAPPING", MAPPING),
+    (VPC, "destination check"): ("ENI_SOURCE_DEST_CHECK_RESTRICTION", DESTINATION_CHECK),
+    (VPC, "input"): ("X_ROUTER_SILENT", "router"),
+    (VPC, "output"): ("X_ROUTER_SILENT", "router"),
+    (VPC, "security-groups-out"): ("ENI_SG_RULES_MISMATCH", "security groups"),
+    (VPC, "security-groups-in"): ("ENI_SG_RULES_MISMATCH", "security groups"),
+    (VPC, "network-acls"): ("SUBNET_ACL_RESTRICTION", "network ACLs"),
+    (INTERNET_GATEWAY, "source has no public address"): (
+        "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
+        "internet gateway",
+    ),
+    (INTERNET_GATEWAY, "private destination"): (
+        "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS",
+        "internet gateway",
+    ),
+    (INTERNET_GATEWAY, "private source"): (
+        "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS",
+        "internet gateway",
+    ),
+    (INTERNET_GATEWAY, "no such public address"): (
+        "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
+        "internet gateway",
+    ),
+    (INTERNET_GATEWAY, "input"): ("X_ROUTER_SILENT", "internet gateway"),
+    (INTERNET_GATEWAY, "output"): ("X_ROUTER_SILENT", "internet gateway"),
+    (NAT_GATEWAY, "not for NAT"): ("NGW_REQUIRES_SOURCE_IN_VPC", "NAT gateway"),
+    (NAT_GATEWAY, "input"): ("X_NAT_UNSOLICITED", "NAT gateway"),
+}
+
+
+def name_of(step: NetfilterStep) -> str:
+    """What a rule is in the VPC's words; empty for one that is no step of the VPC."""
+    if step.family == "bridge":
+        return _STEPS.get((step.table, step.chain, step.verdict), "")
+    if step.family == "ip" and "nat to " in step.rule:
+        return TRANSLATIONS.get(step.table, "")
+    return ""
+
+
+def check(name: str, element: NftElement | None) -> FabricStep:
+    """A check that was passed, by the element of the set that says so."""
+    if element is None:
+        return FabricStep(name=name, text="passed", passed=True)
+    text = element.why or element.element.replace('"', "").replace(" . ", ", ")
+    return FabricStep(name=name, text=text, passed=True, why=element.why)
+
+
+def translation(name: str, side: str, packet: Packet, to: int) -> FabricStep:
+    """`192.0.2.4 becomes 10.0.101.4`."""
+    was = packet.source if side == "source" else packet.destination
+    text = f"{address(was)} becomes {address(to)}"
+    return FabricStep(name=name, text=text, passed=True)
+
+
+def routed(rule: Rule, route: Route, passed: Route | None) -> tuple[FabricStep, ...]:
+    """A decision of a VPC's router: its route table's entry, then where the address is.
+
+    passed: the entry, of type throw, that leads to the VPC's own ranges.
+    """
+    if not is_router(route.ns) or route.table == LOCAL:
+        return ()
+    entries = [passed] if passed else []
+    if route.table != ADDRESSES:
+        return tuple(_entry(entry, rule) for entry in (*entries, route))
+    text = route.why or str(route.dst)
+    found = FabricStep(name=MAPPING, text=text, passed=route.kind == "unicast", why=rule.why)
+    return (*(_entry(entry, rule) for entry in entries), found)
+
+
+def _entry(route: Route, rule: Rule) -> FabricStep:
+    text = route.why.removeprefix(f"{ROUTE_TABLE} ") or f"{route.table}: {route.dst}"
+    passed = route.kind in ("unicast", "throw")
+    return FabricStep(name=ROUTE_TABLE, text=text, passed=passed, why=route.why or rule.why)
+
+
+def is_router(ns: str) -> bool:
+    """Whether a namespace is a VPC's router and subnets."""
+    return ns.startswith(router(""))
+
+
+def drop(step: NetfilterStep, packet: Packet) -> tuple[str, str]:
+    """The reason code of a rule or policy that dropped, and the step's name in the VPC's words.
+
+    Both are empty for a rule that is not the fabric's.
+    """
+    if step.family not in ("bridge", "ip") or step.table not in (VPC, *TRANSLATIONS):
+        return "", ""
+    comment = step.rule.partition('comment "')[2].rstrip('"')
+    code, name = _DROPS.get((step.table, comment)) or _DROPS.get(
+        (step.table, step.chain), ("", "")
+    )
+    if code == "NGW_REQUIRES_SOURCE_IN_VPC" and packet.state != "new":
+        code = "X_NAT_UNSOLICITED"
+    return code, name

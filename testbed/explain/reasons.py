@@ -1,0 +1,238 @@
+"""Why a packet ends: a table of stable codes, each with its sentence and what to change.
+
+AWS's own codes where one fits (VPC Reachability Analyzer, "Explanation codes"), else ours: `X_…`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from testbed.explain.journey import End
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A way to end.  sentence, advice: templates; the words in braces are the packet's."""
+
+    code: str
+    sentence: str
+    advice: str
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether the code is AWS's own."""
+        return not self.code.startswith("X_")
+
+
+_ALL = (
+    # routing
+    Reason(
+        "NO_ROUTE_TO_DESTINATION",
+        "no rule of {ns} leads to a route to {destination}",
+        "add a route to {destination} to a table that a rule of {ns} looks up",
+    ),
+    Reason(
+        "BAD_STATE_ROUTE",
+        "the route to {destination} is a blackhole: {route}",
+        "give the route a target that exists, or delete it",
+    ),
+    Reason(
+        "X_BLACKHOLE",
+        "{ns} drops it in silence: {route}",
+        "delete that route, or add a more specific one",
+    ),
+    Reason(
+        "X_ROUTE_REFUSES",
+        "{ns} refuses it: {route}",
+        "delete that route, or add a more specific one",
+    ),
+    Reason(
+        "X_NO_SOURCE",
+        "{ns} has no address it could send from to {destination}",
+        "give {ns} an address on the device of the route",
+    ),
+    Reason(
+        "X_FORWARDING_OFF",
+        "{ns} does not forward: {destination} is not its own, and forwarding is off on {dev}",
+        "set net.ipv4.ip_forward to 1 in {ns}",
+    ),
+    Reason(
+        "X_RP_FILTER",
+        "reverse path filter on {dev}: the way back to {source} is {back}",
+        "route {source} back by {dev}, or set net.ipv4.conf.{dev}.rp_filter to 2 (loose) in {ns}",
+    ),
+    Reason(
+        "X_MARTIAN_SOURCE",
+        "{source} cannot come in by {dev}: {why}",
+        "find out who else sends with that address; accept_local would let it in",
+    ),
+    Reason(
+        "X_MARTIAN_DESTINATION",
+        "{destination} cannot be the destination of a packet that comes in by {dev}",
+        "send it to an address of {ns}; route_localnet would let 127.0.0.0/8 in",
+    ),
+    Reason(
+        "X_TTL_EXCEEDED",
+        "its TTL is used up in {ns}",
+        "send it with a larger TTL, or look for a loop",
+    ),
+    Reason(
+        "X_LOOP",
+        "it goes round and round: {visits} visits, the last in {ns}",
+        "look for two routes that point at each other",
+    ),
+    # links
+    Reason(
+        "X_LINK_DOWN",
+        "{dev} of {ns} has no working link",
+        "set both ends of the link up",
+    ),
+    Reason(
+        "X_NO_NEIGHBOUR",
+        "nobody answers for {next_hop} on {dev} of {ns}",
+        "give {next_hop} to somebody on that link, or correct the route",
+    ),
+    Reason(
+        "X_WRONG_MAC",
+        "the frame is for {mac}, which {dev} of {ns} is not: nobody takes it",
+        "correct the neighbour entry of {sender}",
+    ),
+    Reason(
+        "X_HAIRPIN",
+        "the bridge does not send a frame out of the port it came in by, {dev}",
+        "turn hairpin mode of that port on",
+    ),
+    Reason(
+        "X_NO_PORT",
+        "no port of bridge {dev} leads to {mac}, and it floods none",
+        "add a forwarding entry, or turn learning and flooding on",
+    ),
+    # netfilter and sockets
+    Reason(
+        "X_FIREWALL",
+        "{ns} drops it: {rule}",
+        "delete that rule, or accept the packet before it",
+    ),
+    Reason(
+        "X_REJECTED",
+        "{ns} refuses it: {rule}",
+        "delete that rule, or accept the packet before it",
+    ),
+    Reason(
+        "X_NO_ENDPOINTS",
+        "the Service has no endpoint: {rule}",
+        "run a pod that the Service selects, or correct its selector",
+    ),
+    Reason(
+        "X_CLOSED_PORT",
+        "nobody in {ns} listens on {protocol} port {port}",
+        "start a server there, or use another port",
+    ),
+    Reason(
+        "X_UNEXPECTED_REPLY",
+        "{ns} waits for no packet from {source}: it called {called}",
+        "bring the reply back to where the destination was translated",
+    ),
+    # the VPC
+    Reason(
+        "ENI_SOURCE_DEST_CHECK_RESTRICTION",
+        "{check} check: {address} is not an address of the ENI behind {dev}",
+        "send it by the ENI that has the address, or turn the source/destination check off",
+    ),
+    Reason(
+        "X_SOURCE_MAC",
+        "{mac} is not the MAC of the ENI behind {dev}",
+        "send with the ENI's own MAC",
+    ),
+    Reason(
+        "X_NO_MAPPING",
+        "no ENI of the VPC has {destination}",
+        "send to an address that is assigned; run its pod or instance",
+    ),
+    Reason(
+        "X_NOT_IPV4",
+        "a VPC of the testbed carries IPv4 only",
+        "send IPv4",
+    ),
+    Reason(
+        "X_ROUTER_SILENT",
+        "the VPC's router takes and sends nothing itself: {rule}",
+        "send to an address that an ENI has; `routerAnswersPing` lets it answer pings",
+    ),
+    Reason(
+        "ENI_SG_RULES_MISMATCH",
+        "no security group lets it pass: {rule}",
+        "add a rule to a security group of the ENI",
+    ),
+    Reason(
+        "SUBNET_ACL_RESTRICTION",
+        "a network ACL refuses it: {rule}",
+        "add a rule with a lower number to the subnet's network ACL",
+    ),
+    Reason(
+        "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
+        "internet gateway: {source} has no public address",
+        "pair it with a public address, translate it to one that is, or go by a NAT gateway",
+    ),
+    Reason(
+        "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
+        "internet gateway: {destination} is paired with no private address",
+        "send to a public address that an ENI has",
+    ),
+    Reason(
+        "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS",
+        "internet gateway: {destination} is private and does not cross it",
+        "send to a public address",
+    ),
+    Reason(
+        "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS",
+        "internet gateway: {source} is private and does not cross it",
+        "send from a public address",
+    ),
+    Reason(
+        "NGW_REQUIRES_SOURCE_IN_VPC",
+        "NAT gateway: {source} is not an address of its VPC",
+        "send from an address of the VPC",
+    ),
+    Reason(
+        "X_NAT_UNSOLICITED",
+        "NAT gateway: {source} opens no connection through it, and answers none",
+        "open connections from inside the VPC",
+    ),
+    # what is not known
+    Reason(
+        "X_UNWATCHED",
+        "{ns} sent it on to {beyond}, where nobody watched",
+        "watch {beyond} too",
+    ),
+    Reason(
+        "X_LOST",
+        "{ns} had it last, {where}; nothing explains its loss",
+        "observe it again as root: tracefs names the function of the kernel that drops it",
+    ),
+    Reason(
+        "X_HOST",
+        "{dev} of {ns} leads out of the lab",
+        "ask the machine behind it",
+    ),
+    Reason(
+        "X_UNKNOWN",
+        "not predicted: {what}",
+        "send a real packet: explain without --predict",
+    ),
+)
+
+REASONS: Mapping[str, Reason] = MappingProxyType({reason.code: reason for reason in _ALL})
+
+
+def dropped(code: str, ns: str, **words: object) -> End:
+    """The end of a packet that was not delivered.  words: the templates' other ones."""
+    reason = REASONS[code]
+    words = {"ns": ns, **words}
+    return End(
+        delivered=False,
+        ns=ns,
+        text=reason.sentence.format_map(words),
+        code=code,
+        advice=reason.advice.format_map(words),
+    )

@@ -1,0 +1,163 @@
+"""What a kernel answers about a packet's way: route, rules, the next hop's neighbour entry.
+
+Needs CAP_SYS_ADMIN to enter the namespace.
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from socket import AF_INET
+
+from testbed.errors import KernelError
+from testbed.explain.evidence import KernelRoute, Question
+from testbed.kernel import decode, sysctl, uapi
+from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.netlink import Message, Refusal, attribute, attributes
+from testbed.kernel.route import RouteAnswer, route_get
+from testbed.kernel.socket import NetlinkSocket
+from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysctl
+from testbed.probes.listening import listening
+from testbed.probes.sockets import inside
+
+# linux/neighbour.h: NUD_*, as `ip neigh` prints them
+STATES = {
+    0x00: "NONE",
+    0x01: "INCOMPLETE",
+    0x02: "REACHABLE",
+    0x04: "STALE",
+    0x08: "DELAY",
+    0x10: "PROBE",
+    0x20: "FAILED",
+    0x40: "NOARP",
+    0x80: "PERMANENT",
+}
+NO_ENTRY = "none"
+IFF_LOWER_UP = 1 << 16  # linux/if.h
+FOUND = ("unicast", "local", "broadcast")
+OWN_KINDS = ("local", "broadcast")
+# What decides whether a packet that came in is routed: Linux Documentation, ip-sysctl.rst
+SETTINGS = (
+    "accept_local",
+    "forwarding",
+    "route_localnet",
+    "rp_filter",
+    "send_redirects",
+    "src_valid_mark",
+)
+
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
+_LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, changed flags
+_IPV4 = struct.pack("=B", AF_INET)
+
+
+class Kernels:
+    """The kernels of a lab's namespaces, to be asked (state: none but the store)."""
+
+    def __init__(self, store: NamespaceStore) -> None:
+        self._store = store
+
+    def route(self, asked: Question) -> KernelRoute:
+        """The answers to a question.  Raises KernelError."""
+        try:
+            answer = route_get(
+                self._store, asked.ns, asked.destination, asked.source, asked.iif, asked.mark
+            )
+        except KernelError:  # of what was made here: the source is none of its addresses
+            answer = RouteAnswer(kind="unknown")
+        with inside(self._store, asked.ns), NetlinkSocket() as kernel:
+            if answer.kind not in FOUND:
+                return KernelRoute(kind=answer.kind, space=_space(kernel, asked))
+            return KernelRoute(
+                kind="local" if answer.kind in OWN_KINDS else answer.kind,
+                route=_route(asked.ns, answer),
+                rules=_rules(kernel, asked.ns),
+                neighbour=_next_hop(kernel, asked, answer),
+                works=_works(kernel, answer.dev) if answer.kind == "unicast" else True,
+            )
+
+    def serves_udp(self, ns: str, port: int) -> bool:
+        """Whether a socket is bound to a port, on whatever address."""
+        served = listening(self._store, [ns])
+        return any((one.protocol, one.port) == ("udp", port) for one in served)
+
+
+def _route(ns: str, answer: RouteAnswer) -> Route:
+    """The route as a fact.
+
+    Without rules of its own a namespace has table local inside main, and says main of both.
+    """
+    assert answer.dst is not None
+    return Route(
+        ns=ns,
+        dst=answer.dst,
+        table=LOCAL if answer.kind in OWN_KINDS else answer.table,
+        kind=answer.kind,
+        dev=answer.dev,
+        via=answer.via,
+        src=answer.src,
+        scope=answer.scope,
+        protocol=answer.protocol,
+        metric=answer.metric,
+        onlink=answer.onlink,
+    )
+
+
+def _rules(kernel: NetlinkSocket, ns: str) -> tuple[Rule, ...]:
+    dump = kernel.dump(uapi.RTM_GETRULE, _IPV4 + bytes(11))  # fib_rule_hdr
+    return tuple(fact for fact in decode.facts(ns, dump, {}) if isinstance(fact, Rule))
+
+
+def _next_hop(kernel: NetlinkSocket, asked: Question, answer: RouteAnswer) -> str:
+    if answer.kind != "unicast" or not answer.dev:
+        return ""
+    return neighbour(kernel, answer.dev, answer.via or asked.destination)
+
+
+def neighbour(kernel: NetlinkSocket, dev: str, address: IpAddress) -> str:
+    """`lladdr 02:… REACHABLE`, `FAILED`, `none`."""
+    body = _NEIGHBOUR.pack(AF_INET, socket.if_nametoindex(dev), 0, 0, 0)
+    answer = kernel.ask(uapi.RTM_GETNEIGH, body + attribute(uapi.NDA_DST, address.packed))
+    return NO_ENTRY if isinstance(answer, Refusal) else _entry(answer)
+
+
+def _works(kernel: NetlinkSocket, dev: str) -> bool:
+    """`LOWER_UP`, as `ip link` has it."""
+    link = _LINK.pack(0, 0, socket.if_nametoindex(dev), 0, 0)
+    answer = kernel.ask(uapi.RTM_GETLINK, link)
+    if isinstance(answer, Refusal):
+        return False
+    _, _, _, flags, _ = _LINK.unpack_from(answer.body)
+    return bool(flags & IFF_LOWER_UP)
+
+
+def _entry(answer: Message) -> str:
+    """As `ip neigh` prints it."""
+    _, _, state, _, _ = _NEIGHBOUR.unpack_from(answer.body)
+    found = attributes(answer.body, _NEIGHBOUR.size)
+    words = [f"lladdr {found[uapi.NDA_LLADDR].hex(':')}"] if uapi.NDA_LLADDR in found else []
+    return " ".join([*words, STATES.get(state, f"{state:#x}")])
+
+
+def _space(kernel: NetlinkSocket, asked: Question) -> State:
+    """All facts of the namespace that routing depends on."""
+    ns, names = asked.ns, dict(socket.if_nameindex())
+    dumps = [
+        *kernel.dump(uapi.RTM_GETADDR, _IPV4 + bytes(7)),  # ifaddrmsg
+        *kernel.dump(uapi.RTM_GETROUTE, _IPV4 + bytes(11)),  # rtmsg
+        *kernel.dump(uapi.RTM_GETRULE, _IPV4 + bytes(11)),  # fib_rule_hdr
+    ]
+    found = decode.complete(decode.facts(ns, dumps, names))
+    return frozenset([Netns(ns=ns), *found, *_settings(ns, asked.iif)])
+
+
+def _settings(ns: str, dev: str) -> Iterator[Sysctl]:
+    yield from _setting(ns, "net.ipv4.ip_forward")
+    for setting in SETTINGS:
+        for of in ("all", "default", *([dev] if dev else [])):
+            yield from _setting(ns, f"net.ipv4.conf.{of}.{setting}")
+
+
+def _setting(ns: str, name: str) -> Iterator[Sysctl]:
+    value = sysctl.read(name)
+    if value is not None:
+        yield Sysctl(ns=ns, name=name, value=value)

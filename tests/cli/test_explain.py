@@ -1,0 +1,136 @@
+"""explain, matrix --explain, up --dry-run --reachability: what they print and how they end."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.cli.conftest import Commands
+
+pytestmark = pytest.mark.kernel
+
+
+@contextmanager
+def dropping(lab: Commands) -> Iterator[None]:
+    """node-1 drops what web-0 sends to client."""
+    client, web = address(lab, "client"), address(lab, "web-0")
+    rule = ["FORWARD", "-s", web, "-d", client, "-j", "DROP"]
+    lab.on("exec", "node-1", "--", "iptables", "-I", *rule)
+    try:
+        yield
+    finally:
+        lab.on("exec", "node-1", "--", "iptables", "-D", *rule)
+
+
+def address(lab: Commands, pod: str) -> str:
+    [row] = json.loads(lab.on("get", "pods", pod, "-o", "json"))
+    return str(row["ip"])
+
+
+def test_a_packet_that_arrives_is_told_and_agrees_with_its_prediction(lab: Commands) -> None:
+    shown = lab.on("explain", "web-0", "client:80")
+
+    assert "● node-1" in shown
+    assert "✓ delivered to client" in shown
+    assert "= Predicted and observed agree." in shown
+    assert "facts as planned" in lab.on("verify"), "nothing of the watching remains"
+
+
+def test_without_tracefs_the_answer_is_the_same(lab: Commands) -> None:
+    def told(*words: str) -> list[str]:
+        answer = json.loads(lab.on("explain", "web-0", "client", "-o", "json", *words))
+        assert answer["difference"] is None
+        return [visit["ns"] for visit in answer["observed"]["there"]["visits"]]
+
+    assert told() == told("--no-tracefs") == ["web-0", "node-1", "vpc-main", "node-2", "client"]
+
+
+def test_a_drop_exits_with_one_and_names_rule_code_and_difference(lab: Commands) -> None:
+    with dropping(lab):
+        shown = lab.on("explain", "web-0", "client:80", code=1)
+        answer = json.loads(lab.on("explain", "web-0", "client", "-o", "json", code=1))
+
+    assert "✗ dropped in node-1" in shown
+    assert "-j DROP → drop" in shown
+    assert "≠ First difference: node-1, netfilter:" in shown
+    assert (answer["delivered"], answer["code"]) == (False, "X_FIREWALL")
+    assert answer["difference"]["ns"] == "node-1"
+
+
+def test_a_closed_port_is_refused_by_the_pod(lab: Commands) -> None:
+    shown = lab.on("explain", "web-0", "client:81", code=1)
+
+    assert "✗ refused in client" in shown
+    assert "X_CLOSED_PORT" in shown
+
+
+def test_a_prediction_sends_nothing_and_sees_the_kernel_as_it_is(lab: Commands) -> None:
+    with dropping(lab):
+        answer = json.loads(
+            lab.on("explain", "web-0", "client", "--predict", "-o", "json", code=1)
+        )
+
+    assert answer["observed"] is None
+    assert answer["code"] == "X_FIREWALL"
+    assert answer["drift"]["aspect"] == "netfilter"
+    assert "nothing was sent" in lab.on("explain", "web-0", "client", "--predict")
+
+
+def test_what_if_changes_the_answer_and_not_the_lab(lab: Commands) -> None:
+    edit = "delete rule node-1 512"
+
+    shown = lab.on("explain", "client", "web-0", "--what-if", edit)
+
+    assert f"what if: {edit}" in shown
+    assert "facts as planned" in lab.on("verify")
+
+
+def test_a_drawing_and_a_page_stand_alone(lab: Commands) -> None:
+    drawing = ElementTree.fromstring(lab.on("explain", "web-0", "client", "-o", "svg"))
+    page = lab.on("explain", "web-0", "client", "-o", "html")
+
+    assert drawing.tag.endswith("svg")
+    assert page.startswith("<!doctype html>")
+    assert ">node-2<" in page
+
+
+def test_a_wrong_name_is_told_what_there_is(lab: Commands) -> None:
+    assert "client" in lab.on("explain", "web-9", "client", code=2)
+    assert "web-0" in lab.on("explain", "web-0", "web-9:80", code=2)
+    assert "no address" in lab.on("explain", "web-0", "vpc-main", code=2)
+
+
+def test_the_matrix_says_why_a_pair_fails(lab: Commands) -> None:
+    with dropping(lab):
+        result = json.loads(lab.on("matrix", "--explain", "-o", "json", code=1))
+
+    [failed] = [row for row in result["failed"] if row["from"] == "web-0"]
+    assert (failed["to"], failed["code"]) == ("client", "X_FIREWALL")
+    assert "-j DROP" in failed["why"]
+
+
+def test_a_dry_run_tells_which_pairs_it_would_change(lab: Commands) -> None:
+    assert "0 changed" in lab.run("up", "--dry-run", "--reachability", str(lab.file))
+
+    with dropping(lab):
+        healed = lab.run("up", "--dry-run", "--reachability", str(lab.file), "-o", "json")
+
+    changes = json.loads(healed)["changes"]
+    assert {(one["from"], one["to"], one["before"], one["after"]) for one in changes} >= {
+        ("web-0", "client", "X_FIREWALL", "delivered")
+    }
+
+
+def test_two_files_are_compared_without_a_lab(lab: Commands, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    text = lab.file.read_text(encoding="utf-8")
+    other.write_text(text.replace("replicas: 2", "replicas: 3"), encoding="utf-8")
+
+    shown = lab.run("up", "--dry-run", "--against", str(lab.file), "-o", "json", str(other))
+
+    changed = {(one["from"], one["to"], one["before"]) for one in json.loads(shown)["changes"]}
+    assert ("web-2", "client", "not in this lab") in changed
+    assert "--dry-run" in lab.run("up", "--reachability", str(other), code=2)
