@@ -35,7 +35,7 @@ def validate_(files: tuple[Path, ...]) -> None:
 def schema_(kind: str) -> None:
     """Print the JSON schema of topology files, for an editor, or of `explain -o json`."""
     if kind == "explain":
-        from testbed.explain.render_json import schema
+        from testbed.explain.render.document import schema
     else:
         from testbed.load import schema
     click.echo(json.dumps(schema(), indent=2))

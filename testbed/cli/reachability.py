@@ -39,8 +39,8 @@ def _compared(lab: Lab, against: Lab | None) -> Json:
 
 def _predicted(lab: Lab) -> Reachability:
     from testbed.allocations import allocate
-    from testbed.explain.predict import predict
-    from testbed.explain.world import World
+    from testbed.explain.walk.predict import predict
+    from testbed.explain.walk.world import World
     from testbed.plan import endpoints, plan
 
     allocations = allocate(lab)

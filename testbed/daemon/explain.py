@@ -11,17 +11,17 @@ from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.explain import compare
 from testbed.explain.answer import Answer
+from testbed.explain.evidence.observation import Observation
+from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.journey import Header, RoundTrip
-from testbed.explain.observation import Observation
-from testbed.explain.predict import predict
 from testbed.explain.reachability import question, reach, told
 from testbed.explain.reachability import reachability as all_pairs
-from testbed.explain.reasoned import with_reasons
-from testbed.explain.render_html import html
-from testbed.explain.render_json import document
-from testbed.explain.render_svg import svg
-from testbed.explain.render_text import text
-from testbed.explain.world import World
+from testbed.explain.render.document import document
+from testbed.explain.render.drawing import svg
+from testbed.explain.render.page import html
+from testbed.explain.render.text import text
+from testbed.explain.walk.predict import predict
+from testbed.explain.walk.world import World
 from testbed.kubernetes.model import Service
 from testbed.lab import from_json
 from testbed.net.diff import implied
@@ -141,7 +141,7 @@ def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:
     """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
     found = _kernels(running)
     if answer.edits:
-        from testbed.explain.edits import edited
+        from testbed.explain.what_if.edits import edited
 
         for edit in answer.edits:
             found = edited(found, edit)

@@ -29,7 +29,7 @@ from testbed.probes.targets import targets
 from testbed.services.load_balancer import HAPROXY
 
 if TYPE_CHECKING:
-    from testbed.explain.world import World
+    from testbed.explain.walk.world import World
     from testbed.probes.observe.observer import Observer
 
 PROGRAM_TIMEOUT_S = 10.0
@@ -64,7 +64,7 @@ class RunningLab:
     @property
     def world(self) -> "World":
         """What the plan says each kernel has, to predict packets in; made once for each plan."""
-        from testbed.explain.world import World
+        from testbed.explain.walk.world import World
 
         if self._world is None or self._world[0] is not self.state:
             self._world = self.state, World.planned(self.state)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from testbed.explain import wording
 from testbed.explain.compare import closest, difference, first_difference
 from testbed.explain.journey import Header, Journey, NetfilterStep, RoundTrip
+from testbed.explain.render import wording
 from tests.explain import journeys
 
 

@@ -2,8 +2,8 @@
 
 import time
 
-from testbed.explain.evidence import Evidence, Way
-from testbed.explain.spine import Stay, flows, silent_answer, spine
+from testbed.explain.evidence.spine import Stay, flows, silent_answer, spine
+from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.probes.observe.kernels import Kernels
 from testbed.probes.observe.probe import Probe
 from testbed.probes.observe.watch import Watch

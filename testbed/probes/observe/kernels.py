@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from socket import AF_INET
 
 from testbed.errors import KernelError
-from testbed.explain.evidence import KernelRoute, Question
+from testbed.explain.evidence.witnesses import KernelRoute, Question
 from testbed.kernel import decode, sysctl, uapi
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.netlink import Message, Refusal, attribute, attributes

@@ -19,7 +19,7 @@ namespace; the others only have to be there, so that trace tells how the packet 
 import struct
 from collections.abc import Iterator
 
-from testbed.explain.evidence import FIRST, LAST, Hook
+from testbed.explain.evidence.witnesses import FIRST, LAST, Hook
 from testbed.kernel.netlink import HEADER, attribute, attribute_text
 from testbed.kernel.uapi import NFNL_SUBSYS_NFTABLES, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST
 from testbed.probes.observe.patterns import ERROR_OFFSET, Bytes, Patterns, addresses, ports

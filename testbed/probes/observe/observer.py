@@ -10,12 +10,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from testbed.explain.correlate import Knowledge
-from testbed.explain.evidence import Evidence, Way
+from testbed.explain.evidence.correlate import Knowledge
+from testbed.explain.evidence.observation import Circumstances, Observation, answering, observation
+from testbed.explain.evidence.planned import Planned
+from testbed.explain.evidence.spine import Spine, Stay, silent_answer, spine
+from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.explain.journey import Header
-from testbed.explain.observation import Circumstances, Observation, answering, observation
-from testbed.explain.planned import Planned
-from testbed.explain.spine import Spine, Stay, silent_answer, spine
 from testbed.kernel.namespaces import Descriptors, LocalStore, NamespaceStore
 from testbed.net.facts import State
 from testbed.probes.observe.following import Pursuit

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from testbed.explain.evidence import Flow
+from testbed.explain.evidence.witnesses import Flow
 from testbed.probes.observe.packets import ICMP_BYTES, IP_BYTES
 
 TCP_SEQUENCE, TCP_ACKNOWLEDGED = 4, 8  # offsets in a TCP header

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from testbed.errors import KernelError
-from testbed.explain.evidence import Flow, Way
+from testbed.explain.evidence.witnesses import Flow, Way
 from testbed.explain.journey import Header
 from testbed.probes import icmp
 from testbed.probes.observe import packets, patterns

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 
-from testbed.explain.evidence import Sighting, Way
+from testbed.explain.evidence.witnesses import Sighting, Way
 from testbed.probes.observe import filter as socket_filter
 from testbed.probes.observe.filter import ETH_P_IP
 from testbed.probes.observe.packets import Packet, packet

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from testbed.errors import KernelError
-from testbed.explain.evidence import OWN_TABLE, RuleName
+from testbed.explain.evidence.witnesses import OWN_TABLE, RuleName
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.netlink import attributes, text
 from testbed.kernel.programs import run

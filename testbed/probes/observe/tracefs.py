@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address
 
-from testbed.explain.evidence import KernelEvent
+from testbed.explain.evidence.witnesses import KernelEvent
 
 # asm-generic/unistd.h, the same on all architectures; glibc has no fsopen before 2.36
 FSOPEN, FSCONFIG, FSMOUNT = 430, 431, 432

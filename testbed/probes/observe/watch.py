@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from testbed.explain.evidence import OWN_TABLE, Flow, Sighting, Traversal
+from testbed.explain.evidence.witnesses import OWN_TABLE, Flow, Sighting, Traversal
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.probes.observe.patterns import Patterns
 from testbed.probes.observe.probe import Probe

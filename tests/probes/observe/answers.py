@@ -1,7 +1,7 @@
 """Short questions to an observation."""
 
+from testbed.explain.evidence.observation import Observation
 from testbed.explain.journey import FabricStep, Journey, NetfilterStep, RoutingStep, Visit
-from testbed.explain.observation import Observation
 
 
 def path(journey: Journey | None) -> list[str]:

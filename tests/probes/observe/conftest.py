@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from testbed.bed import Bed
+from testbed.explain.evidence.observation import Observation
 from testbed.explain.journey import Header, Protocol
-from testbed.explain.observation import Observation
 from testbed.probes.observe.observer import Observer
 
 Ask = Callable[..., list[Observation]]

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.bed import Bed
-from testbed.explain.observation import Observation
+from testbed.explain.evidence.observation import Observation
 from testbed.net.facts import ANYWHERE, MAIN, Neighbour, NftElement, Route, Rule
 from tests.probes.observe.answers import decisions, fabric, path, rules, visit
 from tests.probes.observe.conftest import Ask

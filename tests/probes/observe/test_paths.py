@@ -3,7 +3,7 @@
 import pytest
 
 from testbed.bed import Bed
-from testbed.explain.observation import Observation
+from testbed.explain.evidence.observation import Observation
 from tests.probes.observe.answers import decisions, fabric, path, rules, visit
 from tests.probes.observe.conftest import Ask
 

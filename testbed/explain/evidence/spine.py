@@ -1,0 +1,254 @@
+"""A packet's stays: sightings in time, one namespace after the other, with what nft trace told.
+
+Trace messages have no time.  But a packet enters a namespace only by PREROUTING, or is made there
+and begins with OUTPUT; so what trace told of a namespace falls into parts, and these come in the
+order of the packet's stays there.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+
+from testbed.explain.evidence.witnesses import (
+    FIRST,
+    LAST,
+    Evidence,
+    Flow,
+    Question,
+    Sighting,
+    Traversal,
+    Way,
+)
+from testbed.explain.journey import Header
+
+ROUTING = "mangle"  # the table whose OUTPUT may change a packet's way
+
+Part = list[Traversal]
+
+
+@dataclass(frozen=True)
+class Stay:
+    """What witnesses say of a packet in one namespace, from coming to leaving.
+
+    made: its header where it was made here.
+    """
+
+    ns: str
+    sightings: tuple[Sighting, ...] = ()
+    traversals: tuple[Traversal, ...] = ()
+    made: Header | None = None
+
+    @property
+    def came(self) -> tuple[Sighting, ...]:
+        """Where it was seen coming in: at a port first, then at its bridge."""
+        return tuple(one for one in self.sightings if not one.outgoing)
+
+    @property
+    def went(self) -> tuple[Sighting, ...]:
+        """Where it was seen going out: at a bridge first, then at its port."""
+        return tuple(one for one in self.sightings if one.outgoing)
+
+    @property
+    def is_origin(self) -> bool:
+        """Whether the packet was made here."""
+        return not self.came
+
+    @property
+    def arrived(self) -> Header:
+        """The packet as it came, or as it was made."""
+        if self.made is None:
+            return self.came[0].header
+        first = self.at("ip", "output", FIRST)
+        return first.header if first else self.made
+
+    @property
+    def routed(self) -> Header:
+        """The packet as it was when its way was decided: its destination is translated by then."""
+        last = self.at("ip", "output" if self.is_origin else "prerouting", LAST)
+        return last.header if last else self.arrived
+
+    @property
+    def dropped(self) -> Traversal | None:
+        """The chain that dropped it."""
+        return next((one for one in self.traversals if one.dropped), None)
+
+    def at(self, family: str, hook: str, place: str) -> Traversal | None:
+        """One of our own chains, as the packet was there; None where it did not come."""
+        for one in self.traversals:
+            if one.own and (one.family, one.hook, one.place) == (family, hook, place):
+                return one
+        return None
+
+    def reached(self, hook: str, place: str = LAST, family: str = "ip") -> bool:
+        """Whether it came to one of our own chains."""
+        return self.at(family, hook, place) is not None
+
+    def questions(self) -> list[Question]:
+        """What the kernel decided about: once, or once more when OUTPUT changed the packet.
+
+        A frame that is bridged is not routed, though br_netfilter shows it to the IP hooks.
+        """
+        if self.is_origin:
+            again = [after for one, after in pairwise(self.traversals) if reroutes(one, after)]
+            return [
+                _question(self.ns, self.arrived, 0, ""),
+                *(_question(self.ns, after.header, after.mark, "") for after in again),
+            ]
+        came = self.at("ip", "prerouting", LAST)
+        if came is None or self.reached("forward", FIRST, "bridge"):
+            return []
+        return [_question(self.ns, came.header, came.mark, came.iif)]
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The stays in their order.  untold: where trace told of more stays than taps saw."""
+
+    stays: tuple[Stay, ...] = ()
+    untold: tuple[str, ...] = ()
+
+
+def spine(evidence: Evidence, way: Way) -> Spine:
+    """The packet's stays; none when nobody saw it.
+
+    A repetition of the packet (TCP sends a SYN again after a second) is left out.
+    """
+    seen = [one for one in evidence.sightings if one.way == way]
+    groups = list(_grouped(sorted(seen, key=lambda one: one.time_ns)))
+    once = _once(groups)
+    told = _told(one for one in evidence.traversals if one.way == way)
+    stays = [*_maker(evidence, way, once, told), *map(_stay, once)]
+    placed = tuple(_with_traversals(stays, told))
+    repeated = len(once) < len(groups)
+    return Spine(placed, () if repeated else tuple(ns for ns, parts in told.items() if parts))
+
+
+def reroutes(one: Traversal, after: Traversal) -> bool:
+    """Whether a chain in OUTPUT changed what the packet's route depends on.
+
+    Another one is looked up at once: nf_nat_proto.c, nf_nat_ipv4_local_fn; iptable_mangle.c.
+    """
+    if one.own or after.family == "bridge" or (after.own and after.hook != "output"):
+        return False
+    was, now = one.header, after.header
+    if was.destination != now.destination:
+        return True
+    return one.table == ROUTING and (was.source, one.mark) != (now.source, after.mark)
+
+
+def flows(evidence: Evidence) -> dict[str, frozenset[Flow]]:
+    """The flows the packet had in each namespace on its way there."""
+    seen: list[Sighting | Traversal] = [*evidence.sightings, *evidence.traversals]
+    found: dict[str, set[Flow]] = {}
+    for one in seen:
+        if one.way == "there":
+            found.setdefault(one.ns, set()).add(Flow.of(one.header))
+    return {ns: frozenset(those) for ns, those in found.items()}
+
+
+ANSWERS = {"echo-request": "echo-reply", "SYN": "SYN,ACK"}
+
+
+def silent_answer(last: Stay) -> Stay:
+    """The making of an answer that nobody saw: its kernel had no way for it."""
+    asked = last.routed
+    ports = asked.destination_port, asked.source_port
+    if asked.protocol == "icmp":
+        ports = asked.source_port, asked.destination_port  # identifier and sequence number
+    made = Header(
+        protocol=asked.protocol,
+        source=asked.destination,
+        destination=asked.source,
+        source_port=ports[0],
+        destination_port=ports[1],
+        kind=ANSWERS.get(asked.kind, ""),
+    )
+    return Stay(last.ns, made=made)
+
+
+def _grouped(seen: Iterable[Sighting]) -> Iterator[list[Sighting]]:
+    """Consecutive sightings in one namespace, up to where it has gone out and comes in again."""
+    group: list[Sighting] = []
+    for one in seen:
+        again = group and group[-1].outgoing and not one.outgoing
+        if group and (again or one.ns != group[-1].ns):
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def _once(groups: list[list[Sighting]]) -> list[list[Sighting]]:
+    """A packet is made once: a second group that begins with going out is a repetition."""
+    for number, group in enumerate(groups):
+        if number and group[0].outgoing:
+            return groups[:number]
+    return groups
+
+
+def _stay(group: list[Sighting]) -> Stay:
+    first = group[0]
+    return Stay(first.ns, tuple(group), made=first.header if first.outgoing else None)
+
+
+def _told(traversals: Iterable[Traversal]) -> dict[str, list[Part]]:
+    """What trace told, by namespace, in a part for each stay."""
+    ordered = sorted(traversals, key=lambda one: one.ns)
+    return {ns: _parts(those) for ns, those in groupby(ordered, key=lambda one: one.ns)}
+
+
+def _parts(told: Iterable[Traversal]) -> list[Part]:
+    parts: list[Part] = []
+    for one in told:
+        if not parts or (one.own and one.place == FIRST and _begins(one, parts[-1])):
+            parts.append([])
+        parts[-1].append(one)
+    return parts
+
+
+def _begins(one: Traversal, part: Part) -> bool:
+    """Whether a packet that is here has just come; a bridge hands it on to the IP hooks."""
+    if one.family == "bridge":
+        return one.hook == "prerouting"
+    if one.hook == "output":
+        return True
+    handed_on = part[0].family == "bridge" and all(other.family == "bridge" for other in part)
+    return one.hook == "prerouting" and not handed_on
+
+
+def _is_made(part: Part) -> bool:
+    return part[0].family != "bridge" and part[0].hook == "output"
+
+
+def _maker(
+    evidence: Evidence, way: Way, groups: list[list[Sighting]], told: dict[str, list[Part]]
+) -> Iterator[Stay]:
+    """The stay of a packet's making, where no tap saw it go out."""
+    if groups and groups[0][0].outgoing:
+        return
+    if way == "there":
+        yield Stay(evidence.start, made=evidence.sent)
+        return
+    for ns, parts in told.items():
+        for part in parts:
+            if _is_made(part):
+                yield Stay(ns, made=part[0].header)
+                return
+
+
+def _with_traversals(stays: Iterable[Stay], told: dict[str, list[Part]]) -> Iterator[Stay]:
+    """Parts dealt out to the stays in their namespace, those of a packet's making to its maker."""
+    for stay in stays:
+        parts = told.get(stay.ns, [])
+        part = next((part for part in parts if _is_made(part) == stay.is_origin), None)
+        if part is not None:
+            parts.remove(part)
+            stay = replace(stay, traversals=tuple(part))
+        yield stay
+
+
+def _question(ns: str, header: Header, mark: int, iif: str) -> Question:
+    return Question(
+        ns=ns, destination=header.destination, source=header.source, iif=iif, mark=mark
+    )

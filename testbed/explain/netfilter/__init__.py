@@ -1,0 +1,1 @@
+"""Rule sets of iptables and nft, taken apart and walked by packets; connections and NAT."""

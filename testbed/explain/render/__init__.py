@@ -1,0 +1,1 @@
+"""An answer as text, JSON, a drawing and a page."""

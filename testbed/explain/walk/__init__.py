@@ -1,0 +1,1 @@
+"""Prediction: a packet goes from namespace to namespace, through facts alone."""

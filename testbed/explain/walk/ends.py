@@ -1,0 +1,37 @@
+"""What a rule that dropped a packet means: its reason code, in the words of the VPC or ours."""
+
+from testbed.explain import fabric
+from testbed.explain.journey import End
+from testbed.explain.netfilter.passage import Filtered
+from testbed.explain.packet import Packet, address
+from testbed.explain.reasons import dropped
+
+# The comment of kube-proxy's REJECT rules, and the chain in which its nftables mode refuses
+NO_ENDPOINTS = "has no endpoints"
+REJECT_CHAIN = ("kube-proxy", "reject-chain")
+
+
+def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]:
+    """The end, and the step's name where it is one of the VPC's."""
+    step = filtered.step
+    code, name = fabric.drop(step, packet)
+    by_source = name == fabric.SOURCE_CHECK
+    words = {
+        "rule": f"{step.table} {step.chain}: {step.rule}",
+        "source": address(packet.source),
+        "destination": address(packet.destination),
+        "check": "source" if by_source else "destination",
+        "address": address(packet.source if by_source else packet.destination),
+        "dev": packet.iif if by_source else packet.oif,
+        "mac": packet.smac,
+    }
+    if not code:
+        code = _code(filtered)
+    return dropped(code, ns, **words), name
+
+
+def _code(filtered: Filtered) -> str:
+    step = filtered.step
+    if NO_ENDPOINTS in step.rule or (step.table, step.chain) == REJECT_CHAIN:
+        return "X_NO_ENDPOINTS"
+    return "X_REJECTED" if filtered.reject else "X_FIREWALL"

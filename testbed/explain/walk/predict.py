@@ -1,0 +1,234 @@
+"""What becomes of a packet, computed from facts alone: nothing is sent.
+
+Every outcome of a random choice is followed (kube-proxy's `statistic`, nft's `numgen`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
+
+from testbed.explain.journey import End, Header, Journey, RoundTrip
+from testbed.explain.made import made
+from testbed.explain.netfilter.conntrack import Tracking
+from testbed.explain.netfilter.passage import Passage
+from testbed.explain.packet import Flow, Packet, address, address_text, flow_of
+from testbed.explain.reasons import dropped
+from testbed.explain.walk.receiving import arrive
+from testbed.explain.walk.sending import output
+from testbed.explain.walk.sockets import Sockets
+from testbed.explain.walk.space import Space
+from testbed.explain.walk.trip import Ended, Trip
+from testbed.explain.walk.world import World
+from testbed.net.endpoints import Listener
+
+MOST_BRANCHES = 4096
+TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel answers
+ANSWERS = {"echo-request": "echo-reply", "SYN": "SYN,ACK", "": ""}  # by the kind of a packet
+
+
+def predict(
+    world: World,
+    start: str,
+    header: Header,
+    listeners: Sockets | Iterable[Listener] | None = None,
+) -> tuple[RoundTrip, ...]:
+    """A round trip for each outcome of random choices, the likeliest first.
+
+    header: source 0.0.0.0 for the one that the kernel of `start` chooses.
+    listeners: who serves ports; None for all ports being served.  For many questions: Sockets.
+    """
+    wrong = _not_predictable(world, start, header)
+    if wrong:
+        end = dropped("X_UNKNOWN", start, what=wrong)
+        return (RoundTrip(there=Journey(visits=(), end=end)),)
+    served = (
+        listeners if listeners is None or isinstance(listeners, Sockets) else Sockets(listeners)
+    )
+    trips = list(_round_trips(world, start, header, served))
+    if len(trips) > 1:
+        trips.sort(key=_probability, reverse=True)
+    return tuple(trips)
+
+
+def _not_predictable(world: World, start: str, header: Header) -> str:
+    if start not in world:
+        return f"there is no namespace {start}"
+    if header.source.version != 4 or header.destination.version != 4:
+        return "IPv6"
+    return ""
+
+
+def _probability(trip: RoundTrip) -> float:
+    return trip.there.probability * (trip.back.probability if trip.back else 1.0)
+
+
+class Draws:
+    """What chance picks (state: the picks so far): first what is asked for, then what may be."""
+
+    def __init__(self, asked: tuple[int, ...] = ()) -> None:
+        self._asked = asked
+        self._picks: list[tuple[Sequence[float], int]] = []
+
+    def draw(self, probabilities: Sequence[float]) -> int:
+        """The place of the outcome that is picked."""
+        place = len(self._picks)
+        possible = (i for i, probability in enumerate(probabilities) if probability > 0)
+        pick = self._asked[place] if place < len(self._asked) else next(possible, 0)
+        self._picks.append((probabilities, pick))
+        return pick
+
+    def __len__(self) -> int:
+        return len(self._picks)
+
+    def probability(self, first: int, last: int) -> float:
+        """How often the picks from `first` to before `last` come together."""
+        if first == last:
+            return 1.0
+        return prod(probabilities[pick] for probabilities, pick in self._picks[first:last])
+
+    def others(self) -> Iterator[tuple[int, ...]]:
+        """What to ask for next, so that in the end each outcome was picked once."""
+        picked = [pick for _, pick in self._picks]
+        for place in range(len(self._asked), len(self._picks)):
+            probabilities, pick = self._picks[place]
+            for other in range(pick + 1, len(probabilities)):
+                if probabilities[other] > 0:
+                    yield (*picked[:place], other)
+
+
+def _round_trips(
+    world: World, start: str, header: Header, served: Sockets | None
+) -> Iterator[RoundTrip]:
+    asked: list[tuple[int, ...]] = [()]
+    for _ in range(MOST_BRANCHES):
+        draws = Draws(asked.pop())
+        yield _round_trip(world, start, header, served, draws)
+        asked.extend(draws.others())
+        if not asked:
+            return
+
+
+def _round_trip(
+    world: World, start: str, header: Header, served: Sockets | None, draws: Draws
+) -> RoundTrip:
+    space, tracking = world.space(start), Tracking()
+    trip = _trip(world, space, Packet(header), tracking, draws)
+    end, told = _there(trip, served)
+    there = _journey(trip, end, draws.probability(0, len(draws)))
+    answer = _answer(trip, end, told)
+    if answer is None:
+        return RoundTrip(there=there)
+    first = len(draws)
+    back = _trip(world, trip.space, answer, tracking, draws)
+    end = _back(back, start, flow_of(there.visits[0].arrived))
+    journey = _journey(back, end, draws.probability(first, len(draws)))
+    return made(RoundTrip, there=there, back=journey)
+
+
+def _journey(trip: Trip, end: End, probability: float) -> Journey:
+    return made(Journey, visits=tuple(trip.visits), end=end, probability=probability)
+
+
+def _trip(world: World, space: Space, packet: Packet, tracking: Tracking, draws: Draws) -> Trip:
+    """A packet that is about to be made in a namespace."""
+    passage = Passage(space.ns, packet, [], tracking, draws.draw, space.own)
+    return Trip(world.links, packet, passage, space)
+
+
+def _there(trip: Trip, served: Sockets | None) -> tuple[End, str]:
+    """The end of the way there, and what the sender is told if not answered."""
+    try:
+        _travel(trip)
+        packet, ns = trip.packet, trip.space.ns
+        if served is not None and not served.take(ns, packet):
+            told = "RST" if packet.protocol == "tcp" else "port-unreachable"
+            port = packet.destination_port
+            trip.drop("X_CLOSED_PORT", told, protocol=packet.protocol, port=port)
+        end, told = _delivered(ns, f"{ns} sees {_caller(packet)}"), ""
+    except Ended as ended:
+        end, told = ended.end, ended.told
+    trip.leave("")
+    return end, told
+
+
+def _delivered(ns: str, text: str) -> End:
+    return made(End, delivered=True, ns=ns, text=text, code="", advice="")
+
+
+def _caller(packet: Packet) -> str:
+    port = packet.source_port if packet.protocol != "icmp" else 0
+    host = address_text(packet.source)
+    return f"{host}:{port}" if port else host
+
+
+def _back(trip: Trip, home: str, sent: Flow) -> End:
+    """The end of the way back.  sent: the flow that an answer must belong to."""
+    try:
+        _travel(trip, is_answer=True)
+        packet, ns = trip.packet, trip.space.ns
+        if ns != home or _about(packet) != sent:
+            called = f"{address(sent.destination)}"
+            called += f":{sent.destination_port}" if sent.protocol != "icmp" else ""
+            trip.drop("X_UNEXPECTED_REPLY", called=called)
+        end = _delivered(ns, f"{ns} gets {packet.kind or 'the answer'}")
+    except Ended as ended:
+        end = ended.end
+    trip.leave("")
+    return end
+
+
+def _about(packet: Packet) -> Flow:
+    """The flow that an answer or an error belongs to."""
+    return packet.quoted if packet.quoted is not None else packet.flow.turned()
+
+
+def _travel(trip: Trip, *, is_answer: bool = False) -> None:
+    """Until the packet is delivered to the trip's namespace.  Raises Ended."""
+    trip.enter(trip.space, "")
+    place = output(trip, is_answer=is_answer)
+    while (onwards := arrive(trip, *place)) is not None:
+        place = onwards
+
+
+def _answer(trip: Trip, end: End, told: str) -> Packet | None:
+    """What comes back; None for nothing."""
+    packet = trip.packet
+    if end.delivered:
+        kind = ANSWERS.get(packet.kind)
+        return None if kind is None else _turned(packet, kind)
+    if told == "RST":
+        return _turned(packet, told)
+    return _error(trip, told) if told else None
+
+
+def _turned(packet: Packet, kind: str) -> Packet:
+    ports = packet.destination_port, packet.source_port
+    if packet.protocol == "icmp":
+        ports = packet.source_port, packet.destination_port  # identifier, sequence
+    last = packet.header
+    answer = made(
+        Header,
+        protocol=last.protocol,
+        source=last.destination,
+        destination=last.source,
+        source_port=ports[0],
+        destination_port=ports[1],
+        ttl=TTL,
+        kind=kind,
+    )
+    return Packet(answer)
+
+
+def _error(trip: Trip, kind: str) -> Packet:
+    """An ICMP error; the namespace sends it with the address that was called, if it has that."""
+    packet, space = trip.packet, trip.space
+    own = space.routing.address_type(packet.destination) == "local"
+    header = Header(
+        protocol="icmp",
+        source=address(packet.destination if own else 0),
+        destination=address(packet.source),
+        ttl=TTL,
+        kind=kind,
+    )
+    error = Packet(header)
+    error.quoted = packet.flow
+    return error

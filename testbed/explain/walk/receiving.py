@@ -1,0 +1,57 @@
+"""How a namespace takes a packet: off its device, through its hooks, to itself or onwards."""
+
+from testbed.explain.routing.local_table import LOOPBACK
+from testbed.explain.routing.policy import Decision
+from testbed.explain.walk.bridging import bridge_in
+from testbed.explain.walk.incoming import incoming
+from testbed.explain.walk.links import Arrival
+from testbed.explain.walk.sending import transmit
+from testbed.explain.walk.space import Space
+from testbed.explain.walk.trip import Trip
+
+
+def arrive(trip: Trip, space: Space, dev: str) -> Arrival | None:
+    """Where a packet that comes in by a device arrives next; None where it is delivered.
+
+    Raises Ended.
+    """
+    packet = trip.packet
+    trip.enter(space, dev)
+    port = space.ports.get(dev)
+    if port is not None:
+        onwards = bridge_in(trip, port)
+        if onwards is not None:
+            return onwards
+        return _receive(trip, port.bridge, space.calls_iptables)
+    if dev != LOOPBACK and packet.dmac != space.macs.get(dev):
+        trip.drop("X_WRONG_MAC", mac=packet.dmac, dev=dev, sender=trip.previous)
+    return _receive(trip, dev, prerouted=False)
+
+
+def _receive(trip: Trip, dev: str, prerouted: bool) -> Arrival | None:
+    """prerouted: br_netfilter has called PREROUTING already (br_netfilter_hooks.c, sabotage)."""
+    packet = trip.packet
+    packet.iif, packet.oif = dev, ""
+    called = packet.destination
+    if not prerouted:
+        trip.hook("ip prerouting")
+    if dev == LOOPBACK and packet.destination == called:
+        trip.hook("ip input")  # what a namespace sends itself keeps the route it was sent by
+        return None
+    decision = incoming(trip, dev)
+    if decision.kind == "local":
+        trip.hook("ip input")
+        return None
+    return _forward(trip, decision)
+
+
+def _forward(trip: Trip, decision: Decision) -> Arrival:
+    """net/ipv4/ip_forward.c: the TTL counts before the hook."""
+    packet = trip.packet
+    if packet.ttl <= 1:
+        trip.drop("X_TTL_EXCEEDED", "time-exceeded")
+    packet.ttl -= 1
+    packet.oif = decision.dev
+    trip.passage.next_hop = decision.via or packet.destination
+    trip.hook("ip forward")
+    return transmit(trip, decision)

@@ -1,0 +1,141 @@
+"""A packet under way: where it is, what was done to it so far, and how it ended."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from testbed.explain.journey import End, FabricStep, Header, RoutingStep, Visit
+from testbed.explain.made import made
+from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
+from testbed.explain.netfilter.ruleset import Run
+from testbed.explain.packet import Packet, address
+from testbed.explain.reasons import dropped
+from testbed.explain.routing.policy import Decision
+from testbed.explain.walk.ends import filtered_end
+from testbed.explain.walk.links import Links
+from testbed.explain.walk.space import Space
+
+MOST_VISITS = 40  # more are a loop
+
+
+class Ended(Exception):
+    """The packet's way is over.
+
+    told: what its sender is told by the namespace where it ended: an ICMP error's kind, `RST`.
+    """
+
+    def __init__(self, end: End, told: str = "") -> None:
+        super().__init__(end.text)
+        self.end = end
+        self.told = told
+
+
+@dataclass(slots=True)
+class Trip:
+    """One packet from namespace to namespace (state: all that changes on its way)."""
+
+    links: Links
+    packet: Packet
+    passage: Passage
+    space: Space
+    visits: list[Visit] = field(default_factory=list)
+    _opened: tuple[str, Header, int] = field(init=False)
+    _hooks: Mapping[str, Sequence[Run]] = field(init=False)
+    _routed_at: int = 0  # the place of the last routing step
+
+    def enter(self, space: Space, dev: str) -> None:
+        """A visit begins: made here (dev empty), or come in by a device.  Raises Ended."""
+        packet, passage = self.packet, self.passage
+        self.space = space
+        packet.iif, packet.oif = dev, ""
+        passage.ns, passage.steps, passage.own = space.ns, [], space.own
+        self._hooks = space.netfilter.hooks
+        arrived = self.visits[-1].left if self.visits else None
+        self._opened = dev, arrived or packet.header, packet.mark
+        if len(self.visits) >= MOST_VISITS:
+            self.drop("X_LOOP", visits=MOST_VISITS)
+        if space.netfilter.on_devices and dev:
+            self.unknown(f"nft chains on the devices of {space.ns}")
+
+    @property
+    def previous(self) -> str:
+        """The namespace it was in before."""
+        return self.visits[-1].ns if self.visits else ""
+
+    def reopen(self) -> None:
+        """The packet is as it is now when its visit begins: its source has just been chosen."""
+        dev, _, mark = self._opened
+        self._opened = dev, self.packet.header, mark
+
+    def leave(self, dev: str) -> None:
+        """The visit ends: by a device, to the next namespace; or here (empty)."""
+        dev_in, arrived, mark = self._opened
+        packet = self.packet
+        visit = made(
+            Visit,
+            ns=self.space.ns,
+            dev_in=dev_in,
+            dev_out=dev,
+            arrived=arrived,
+            left=packet.header if dev else None,
+            mark_in=mark,
+            mark_out=packet.mark,
+            steps=tuple(self.passage.steps),
+        )
+        self.visits.append(visit)
+
+    def hook(self, hook: str) -> None:
+        """Take the packet through a hook: `ip prerouting`.  Raises Ended."""
+        stages = self._hooks.get(hook)
+        if stages is None:
+            return
+        try:
+            for stage in stages:
+                stage(self.passage)
+        except Filtered as filtered:
+            self.filtered(filtered)
+        except NotPredicted as what:
+            self.unknown(str(what))
+
+    def output(self, reroute: Callable[[], None]) -> None:
+        """Take an own packet through `ip output`; its route may have to be looked up again."""
+        try:
+            self.space.netfilter.pass_output(self.passage, reroute)
+        except Filtered as filtered:
+            self.filtered(filtered)
+        except NotPredicted as what:
+            self.unknown(str(what))
+
+    def filtered(self, filtered: Filtered) -> NoReturn:
+        """A rule ended it."""
+        end, name = filtered_end(self.space.ns, filtered, self.packet)
+        if name:
+            step = FabricStep(name=name, text=end.text, passed=False, why=filtered.step.why)
+            self.passage.steps.append(step)
+        raise Ended(end, filtered.reject)
+
+    def routed(self, decision: Decision) -> None:
+        """Note a routing decision."""
+        steps = self.passage.steps
+        self._routed_at = len(steps)
+        steps.append(decision.step)
+        if decision.fabric:
+            steps += decision.fabric
+
+    def asked(self, answered: RoutingStep) -> None:
+        """The last routing decision again, with what became of the question for the neighbour."""
+        self.passage.steps[self._routed_at] = answered
+
+    def drop(self, code: str, told: str = "", **words: object) -> NoReturn:
+        """It ends here, for a reason."""
+        packet = self.packet
+        known = {
+            "source": address(packet.source),
+            "destination": address(packet.destination),
+            **words,
+        }
+        raise Ended(dropped(code, self.space.ns, **known), told)
+
+    def unknown(self, what: str) -> NoReturn:
+        """Nobody knows what becomes of it."""
+        self.drop("X_UNKNOWN", what=f"{what} (in {self.space.ns})")

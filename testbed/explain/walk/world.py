@@ -1,0 +1,41 @@
+"""All facts of a lab, found by namespace."""
+
+from testbed.explain.walk.links import Links
+from testbed.explain.walk.space import Space
+from testbed.net.diff import implied
+from testbed.net.facts import Fact, State
+
+
+class World:
+    """The facts by namespace (state: that index, and what was derived so far).
+
+    One prediction asks for hundreds of routes, rules and links, and a matrix makes thousands of
+    predictions: each namespace is indexed when a packet first comes there, and never again.
+    """
+
+    def __init__(self, state: State) -> None:
+        """state: complete, as observed: with the default rules and the connected routes."""
+        self._facts: dict[str, list[Fact]] = {}
+        known = self._facts
+        for fact in state:
+            if (ns := fact.ns) in known:
+                known[ns].append(fact)
+            else:
+                known[ns] = [fact]
+        self._spaces: dict[str, Space] = {}
+        self.links = Links(self.space)
+
+    @classmethod
+    def planned(cls, plan: State) -> "World":
+        """The world as it will be: a plan, and what the kernel adds by itself."""
+        return cls(plan | implied(plan))
+
+    def __contains__(self, ns: str) -> bool:
+        return ns in self._facts
+
+    def space(self, ns: str) -> Space:
+        """What is known of a namespace; nothing of one that is not there."""
+        found = self._spaces.get(ns)
+        if found is None:
+            found = self._spaces[ns] = Space(ns, self._facts.get(ns, ()))
+        return found

@@ -1,0 +1,1 @@
+"""States that differ from the kernels' by edits."""
