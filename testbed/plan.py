@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from testbed.allocations import Allocations
-from testbed.eks import node as eks_node
-from testbed.eks import pod as eks_pod
 from testbed.eks.model import EksCluster
+from testbed.eks.wiring import node as eks_node
+from testbed.eks.wiring import pod as eks_pod
 from testbed.errors import TestbedError
 from testbed.kops import node as kops_node
 from testbed.kops import pod as kops_pod

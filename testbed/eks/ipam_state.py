@@ -9,8 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Ip, Whole, document, duplicates, mistakes, named
 from testbed.description.problem import Problem, Problems, found, quoted
+from testbed.eks.environment import CniSettings
 from testbed.eks.ipamd import DataStore, Decision, PoolEni, Settings, choose, decide, settings
-from testbed.eks.model import CniSettings, EksCluster, Profile
+from testbed.eks.model import EksCluster, Profile
 from testbed.errors import DescriptionError, Where
 from testbed.kubernetes.model import Node
 

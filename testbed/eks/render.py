@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.description import mistakes
 from testbed.description.problem import unknown
-from testbed.eks.model import CniSettings, EksCluster, Profile
-from testbed.eks.node import node_facts
-from testbed.eks.pod import pod_facts
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster, Profile
+from testbed.eks.wiring.node import node_facts
+from testbed.eks.wiring.pod import pod_facts
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress

@@ -6,9 +6,10 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from pydantic import TypeAdapter
 
-from testbed.eks.model import CniSettings, EksCluster, Profile
-from testbed.eks.node import node_facts
-from testbed.eks.pod import pod_facts
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster, Profile
+from testbed.eks.wiring.node import node_facts
+from testbed.eks.wiring.pod import pod_facts
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net.facts import Fact

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from testbed.allocations import Allocations, allocate
-from testbed.eks.model import CniSettings, EksCluster, Profile
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster, Profile
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.vpc.model import Subnet, Vpc

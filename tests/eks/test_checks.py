@@ -6,7 +6,8 @@ import pytest
 
 from testbed.description.problem import Problem
 from testbed.eks.checks import enis, problems
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import Node, Pod
 from testbed.vpc.model import Subnet, Vpc
 

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from pydantic import TypeAdapter
 
+from testbed.eks.environment import CniSettings
 from testbed.eks.ipamd import (
     AssignAddresses,
     AttachEni,
@@ -20,7 +21,7 @@ from testbed.eks.ipamd import (
     remove,
     settings,
 )
-from testbed.eks.model import CniSettings, EksCluster, Profile
+from testbed.eks.model import EksCluster, Profile
 from testbed.eks.profiles import ERAS
 from testbed.kubernetes.model import Node
 

@@ -9,8 +9,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 from pydantic import TypeAdapter
 
-from testbed.eks.model import CniSettings, EksCluster, Profile
-from testbed.eks.pod import pod_facts, veth_name
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster, Profile
+from testbed.eks.wiring.pod import pod_facts, veth_name
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net.facts import (

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from testbed.bed import Bed
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster
 from testbed.lab import Lab
 from testbed.net.facts import Chain, NftElement, Route, Rule
 from testbed.vpc.routing import LIFTED

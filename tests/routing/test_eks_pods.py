@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.bed import Bed
-from testbed.eks.node import FROM_ENI
+from testbed.eks.wiring.node import FROM_ENI
 from testbed.net.facts import Neighbour, NftElement, Route, Rule, Sysctl
 
 pytestmark = pytest.mark.kernel

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.eks.model import EksCluster
-from testbed.eks.node import JUMBO, eni_table
 from testbed.eks.profiles import ERAS
-from testbed.eks.snat import exempt_cidrs
+from testbed.eks.wiring.node import JUMBO, eni_table
+from testbed.eks.wiring.snat import exempt_cidrs
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net import names

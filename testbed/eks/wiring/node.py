@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
-from testbed.eks.snat import snat_facts
+from testbed.eks.wiring.snat import snat_facts
 from testbed.kubernetes.model import Node
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
 from testbed.vpc.ec2 import Eni

@@ -6,7 +6,8 @@ Texts are as `iptables-save` prints them: `-i` and `-d` come first, `--set-mark`
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.eks.model import CniSettings, EksCluster
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS, Era
 from testbed.net.facts import ANYWHERE, Chain, ChainPiece, ChainRule, Fact
 from testbed.vpc.model import Vpc
