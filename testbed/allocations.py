@@ -18,7 +18,7 @@ from testbed.vpc.addresses import reserved
 from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.instance_types import limits
-from testbed.vpc.model import Subnet
+from testbed.vpc.model import Subnet, Vpc
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _adapter() -> TypeAdapter[Allocations]:
 
 
 def _primaries(lab: Lab) -> Iterator[_Primary]:
-    """Every node's first ENI, and the only one of every NAT gateway and load balancer."""
+    """Every node's first ENI, and the only one of each instance, NAT gateway, load balancer."""
     subnets = _subnets(lab)
     for cluster in lab.clusters:
         for node in cluster.nodes:
@@ -118,6 +118,7 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             public = bool(subnet and subnet.map_public_ip_on_launch)
             yield _Primary(interface, node.instance_type, node.source_dest_check, public)
     for vpc in lab.vpcs:
+        yield from _bare(vpc)
         for gateway in vpc.nat_gateways:
             interface = InterfaceSpecification(
                 vpc=vpc.name,
@@ -137,6 +138,21 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             interface_type="load_balancer",
         )
         yield _Primary(interface, "", source_dest_check=True, public=True)
+
+
+def _bare(vpc: Vpc) -> Iterator[_Primary]:
+    """The ENIs of a VPC's instances that are no nodes."""
+    public = {subnet.name: subnet.map_public_ip_on_launch for subnet in vpc.subnets}
+    for one in vpc.instances:
+        interface = InterfaceSpecification(
+            vpc=vpc.name,
+            subnet=one.subnet,
+            instance=one.name,
+            device_index=0,
+            private_ip=one.private_ip,
+        )
+        wanted = public.get(one.subnet, False) if one.public_ip is None else one.public_ip
+        yield _Primary(interface, one.instance_type, one.source_dest_check, wanted)
 
 
 def _launch(ec2: Ec2, primaries: Iterable[_Primary]) -> None:

@@ -6,7 +6,6 @@ Nothing exists in the kernel while a Lab is built.
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag, TypeAdapter
@@ -25,18 +24,18 @@ from testbed.services import load_balancer
 from testbed.services.load_balancer import Balancer, balancers, dns_name
 from testbed.vpc import checks as vpc_checks
 from testbed.vpc.eni import nat_netns
+from testbed.vpc.instance import DOCKER
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.naming import INTERNET, internet_gateway, region, resolver, router
 
 Result = Literal["blocked", "delivered"]
 
 LONGEST_NAME = 32  # of a lab: it is part of file names and of names on the host
-DOCKER = IPv4Network("172.17.0.0/16")  # of docker0, unless told otherwise
 
 
 @dataclass(frozen=True, config=STRICT)
 class Expectation:
-    """What a probe between two pods shall find; names may hold `*`, empty protocol means all."""
+    """What a probe between two ends shall find; names may hold `*`, empty protocol means all."""
 
     source: str
     destination: str
@@ -81,7 +80,7 @@ class Lab:
     slides: Annotated[tuple[Slide, ...], named("title")] = ()
 
     def expected(self, source: str, destination: str, protocol: str) -> Result:
-        """What a probe between two pods shall find: the first expectation that fits decides."""
+        """What a probe between two ends shall find: the first expectation that fits decides."""
         for one in self.expect:
             if (
                 fnmatchcase(source, one.source)
@@ -146,6 +145,7 @@ def problems(lab: Lab) -> Problems:
     for vpc in lab.vpcs:
         inside = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
         enis = {node: most for one in inside for node, most in _enis(one).items()}
+        enis |= {instance.name: 1 for instance in vpc.instances}
         for problem in vpc_checks.problems(vpc, enis):
             yield problem.under("vpcs", vpc.name)
     for cluster in lab.clusters:
@@ -233,6 +233,8 @@ def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
         yield resolver(vpc.name), ("vpcs", vpc.name)
         for gateway in vpc.nat_gateways:
             yield nat_netns(gateway.name), ("vpcs", vpc.name, "natGateways", gateway.name)
+        for instance in vpc.instances:
+            yield instance.name, ("vpcs", vpc.name, "instances", instance.name)
     for cluster in lab.clusters:
         for node in cluster.nodes:
             yield node.name, ("clusters", cluster.name, "nodes", node.name)
@@ -262,11 +264,12 @@ def _internet(lab: Lab) -> Problems:
 
 def _expectations(lab: Lab) -> Problems:
     pods = [pod.netns for cluster in lab.clusters for pod in cluster.pods]
+    ends = [*pods, *(instance.name for vpc in lab.vpcs for instance in vpc.instances)]
     for i, expected in enumerate(lab.expect):
         for key in ("source", "destination"):
             pattern = getattr(expected, key)
-            if not any(fnmatchcase(pod, pattern) for pod in pods):
-                yield Problem(("expect", i, key), unknown("pod", pattern, pods))
+            if not any(fnmatchcase(end, pattern) for end in ends):
+                yield Problem(("expect", i, key), unknown("pod or instance", pattern, ends))
 
 
 def _slides(lab: Lab) -> Problems:

@@ -25,10 +25,12 @@ from testbed.services.load_balancer import (
     balancer_records,
 )
 from testbed.services.proxied import proxied_ports
-from testbed.vpc.endpoints import internet_listeners
+from testbed.vpc.endpoints import instance_endpoints, internet_listeners
+from testbed.vpc.endpoints import listeners as instance_listeners
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.fabric import fabric_facts
 from testbed.vpc.gateways import internet_gateway_facts, nat_gateway_facts
+from testbed.vpc.instance import bare_facts
 from testbed.vpc.internet import internet_facts
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import INTERNET, region, resolver
@@ -70,6 +72,9 @@ def _vpc_facts(vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
     for eni in enis:
         if eni.instance in gateways:
             yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni)
+    primary = {eni.instance: eni for eni in enis if eni.device_index == 0}
+    for instance in vpc.instances:
+        yield from bare_facts(instance, primary[instance.name], subnets[instance.subnet])
 
 
 def _cluster_facts(cluster: Cluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
@@ -131,10 +136,12 @@ def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
 
 
 def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
-    """Every port the lab serves: its pods' and the internet's."""
+    """Every port the lab serves: its pods', its instances' and the internet's."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
+    bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
     return (
         *kubernetes_endpoints.listeners(pods, allocations.pods),
+        *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *internet_listeners(lab.internet),
     )
 
@@ -150,10 +157,14 @@ def served(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
 
 
 def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
-    """Every running pod as a row and a column of the matrix."""
+    """Every running pod and every bare instance as a row and a column of the matrix."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
     nodes = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
-    return kubernetes_endpoints.endpoints(pods, allocations.pods, nodes)
+    bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
+    return (
+        *kubernetes_endpoints.endpoints(pods, allocations.pods, nodes),
+        *instance_endpoints(bare, allocations.enis),
+    )
 
 
 def programs(lab: Lab, allocations: Allocations) -> tuple[Program, ...]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.description.ports import Port
 from testbed.errors import AwsError, DescriptionError
-from testbed.kubernetes.model import Port
 from testbed.lab import Lab, from_json, to_json
 from testbed.load import load, parse, renamed
 

@@ -58,7 +58,7 @@ WRONG = {  # the script; the line, the key, the message
         "\nfrom testbed.vpc.model import Vpc\nVpc('a', cidr=[])",
         (3, "Vpc.cidr"),
         'unknown key "cidr"; did you mean "cidrs"? allowed: name, cidrs, subnets, route_tables,'
-        " nat_gateways, internet_gateway, router_answers_ping",
+        " nat_gateways, instances, internet_gateway, router_answers_ping",
     ),
     "a missing argument": (
         "from testbed.vpc.model import Subnet\nSubnet('a', cidr='10.0.0.0/24')",

@@ -29,8 +29,10 @@ def _pods(allocations: Allocations) -> Iterator[Place]:
 
 
 def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
-    """What has ENIs: nodes, NAT gateways, load balancers."""
+    """What has ENIs: nodes, bare instances, NAT gateways, load balancers."""
     types = {node.name: node.instance_type for one in lab.clusters for node in one.nodes}
+    bare = {one.name: one.instance_type for vpc in lab.vpcs for one in vpc.instances}
+    types |= bare
     zones = {
         (vpc.name, subnet.name): subnet.availability_zone
         for vpc in lab.vpcs
@@ -44,7 +46,7 @@ def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
         known = (types.get(name, first.subnet), zones.get((first.vpc, first.subnet), ""))
         yield Place(
             ns=name,
-            kind=KINDS.get(first.interface_type, "node"),
+            kind=KINDS.get(first.interface_type, "instance" if name in bare else "node"),
             inside=router(first.vpc),
             detail=" · ".join(filter(None, known)),
             addresses=tuple(eni.primary for eni in enis),

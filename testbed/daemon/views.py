@@ -236,6 +236,23 @@ def _subnets(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             }
 
 
+def _instances(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
+    for vpc in lab.vpcs:
+        for instance in vpc.instances:
+            eni = enis[instance.name]
+            yield {
+                "name": instance.name,
+                "vpc": vpc.name,
+                "subnet": instance.subnet,
+                "type": instance.instance_type,
+                "ip": str(eni.primary),
+                "publicIp": str(eni.public_ip or ""),
+                "sourceDestCheck": eni.source_dest_check,
+                "ports": ",".join(map(str, instance.ports)),
+            }
+
+
 def _vpcs(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     for vpc in lab.vpcs:
         yield {
@@ -267,6 +284,7 @@ KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
     "nodes": _nodes,
     "services": service_rows,
     "endpoints": endpoint_rows,
+    "instances": _instances,
     "enis": _enis,
     "subnets": _subnets,
     "vpcs": _vpcs,

@@ -3,8 +3,8 @@
 from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError
-from testbed.kubernetes import instances
 from testbed.kubernetes.model import Node, Pod
+from testbed.vpc import instance_checks
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Vpc
 
@@ -16,7 +16,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Everything wrong with a cluster in its VPC."""
     yield from names((), cluster.name)
     yield from _zones(vpc)
-    yield from instances.problems(cluster.nodes, vpc)
+    yield from instance_checks.problems("nodes", cluster.nodes, vpc)
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)

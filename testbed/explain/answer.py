@@ -8,7 +8,15 @@ from testbed.explain.journey import Header, RoundTrip
 from testbed.net.facts import IpAddress
 
 Kind = Literal[
-    "pod", "node", "vpc", "internet-gateway", "nat-gateway", "load-balancer", "internet", "other"
+    "pod",
+    "node",
+    "instance",
+    "vpc",
+    "internet-gateway",
+    "nat-gateway",
+    "load-balancer",
+    "internet",
+    "other",
 ]
 
 

@@ -8,7 +8,7 @@ from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.kops.model import KopsCluster, KopsNode
 from testbed.kops.ranges import MASK_SIZE, blocks
 from testbed.kops.routes import cluster_tables
-from testbed.kubernetes import instances
+from testbed.vpc import instance_checks
 from testbed.vpc.model import Vpc
 
 SMALLEST = 30  # prefix length of a range with an address for cbr0 and one for a pod
@@ -19,7 +19,7 @@ def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
     yield from names((), cluster.name)
     ranges = [*_ranges(cluster, vpc)]
     yield from ranges
-    yield from instances.problems(cluster.nodes, vpc)
+    yield from instance_checks.problems("nodes", cluster.nodes, vpc)
     if not ranges:
         yield from _node_ranges(cluster)
     yield from _route_table(cluster, vpc)

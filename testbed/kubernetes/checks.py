@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from testbed.description import duplicates
+from testbed.description.ports import Port
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
-from testbed.kubernetes.model import Node, Pod, Port
+from testbed.kubernetes.model import Node, Pod
 
 # Namespaces of the VPCs and of the outside, this lab's and those a later change may bring.
 RESERVED = ("vpc-", "igw-")

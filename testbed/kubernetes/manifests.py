@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.description import MOST_REPLICAS, mistakes
+from testbed.description import MOST_REPLICAS, mistakes, ports
 from testbed.description.document import Document, read_all
 from testbed.description.problem import Path, Problem, found, nearest, quoted
 from testbed.errors import DescriptionError, Where
@@ -200,9 +200,9 @@ def _node(manifest: _Manifest, spec: objects.PodSpec, path: Path) -> str:
 
 
 def _container(container: objects.Container) -> model.Container:
-    protocols: dict[str, model.Protocol] = {"TCP": "http", "UDP": "udp"}
-    ports = [model.Port(port.container_port, protocols[port.protocol]) for port in container.ports]
-    return model.Container(container.name, tuple(ports))
+    protocols: dict[str, ports.Protocol] = {"TCP": "http", "UDP": "udp"}
+    served = [ports.Port(one.container_port, protocols[one.protocol]) for one in container.ports]
+    return model.Container(container.name, tuple(served))
 
 
 def _named_ports(spec: objects.PodSpec) -> dict[tuple[str, str], int]:

@@ -15,8 +15,9 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Ip, Whole, refusal
+from testbed.description.ports import MOST_PORT
 from testbed.description.problem import found, quoted
-from testbed.kubernetes.model import MOST_PORT, ServiceType
+from testbed.kubernetes.model import ServiceType
 
 Ignored = Any
 Number = Annotated[Whole, Field(ge=1, le=MOST_PORT)]

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.net.names import device
-from testbed.vpc import ranges, route_checks
+from testbed.vpc import instance_checks, ranges, route_checks
 from testbed.vpc.model import INTERNET_GATEWAY, Subnet, Vpc
 from testbed.vpc.naming import bridge, route_tables
 
@@ -24,6 +24,7 @@ def problems(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
     yield from _devices(vpc, enis)
     yield from route_checks.problems(vpc, enis)
     yield from _nat_gateways(vpc)
+    yield from _instances(vpc)
     if len(vpc.route_tables) > MOST_ROUTE_TABLES:
         message = f"a VPC has at most {MOST_ROUTE_TABLES} route tables"
         yield Problem(("routeTables",), message, "RouteTableLimitExceeded")
@@ -104,3 +105,9 @@ def _nat_gateways(vpc: Vpc) -> Problems:
                 f" {quoted(gateway.subnet)} has no route to the {INTERNET_GATEWAY}"
             )
             yield Problem((*path, "subnet"), message)
+
+
+def _instances(vpc: Vpc) -> Problems:
+    for instance in vpc.instances:
+        yield from names(("instances", instance.name), instance.name)
+    yield from instance_checks.problems("instances", vpc.instances, vpc)

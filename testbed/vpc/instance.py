@@ -1,13 +1,20 @@
-"""What every EC2 instance starts with: eth0 as DHCP leaves it, and a kernel that may route."""
+"""EC2 instances: eth0 as DHCP leaves it, a kernel that may route, and docker0 where it runs."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 
-from testbed.net.facts import ANYWHERE, Address, Fact, Route, Sysctl
+from testbed.net import names
+from testbed.net.facts import ANYWHERE, Address, Bridge, Fact, Netns, Route, Sysctl
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import device, instance_side
-from testbed.vpc.model import Subnet
+from testbed.vpc.gateways import end_system
+from testbed.vpc.model import Instance, Subnet
 from testbed.vpc.naming import gateway_address
+
+JUMBO = 9001  # bytes: DHCP option 26 in a VPC
+DOCKER = IPv4Network("172.17.0.0/16")  # of docker0, unless dockerd is told another
+DOCKER_MTU = 1500  # bytes: dockerd's default
+LOOSE_FILTER = "2"  # rp_filter: an appliance may forward what comes back by another way
 
 
 def own_address(eni: Eni, subnet: Subnet) -> IPv4Interface:
@@ -51,3 +58,28 @@ def routing_sysctls(ns: str, rp_filter: str, distribution: str) -> Iterator[Sysc
         ("conf.default.rp_filter", rp_filter, distribution),
     ):
         yield Sysctl(ns=ns, name=f"net.ipv4.{name}", value=value, why=why)
+
+
+def bare_facts(instance: Instance, eni: Eni, subnet: Subnet) -> Iterator[Fact]:
+    """An instance that is no node of a cluster."""
+    ns = instance.name
+    yield Netns(ns=ns, why=f"an EC2 instance, {instance.instance_type}")
+    if instance.ip_forward:
+        yield from routing_sysctls(ns, LOOSE_FILTER, "an appliance")
+    else:
+        yield from end_system(ns)
+    yield from primary_facts(eni, subnet, JUMBO)
+    if instance.docker:
+        yield from docker_facts(ns)
+
+
+def docker_facts(ns: str) -> Iterator[Fact]:
+    """docker0, which dockerd makes when it starts, before there is any container.
+
+    172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1     (implied by the address)
+    """
+    why = "dockerd's bridge: its range is no other network's as long as it is there"
+    mac = names.mac(ns, "docker0")
+    yield Bridge(ns=ns, name="docker0", mac=mac, mtu=DOCKER_MTU, why=why)
+    interface = IPv4Interface((DOCKER[1], DOCKER.prefixlen))
+    yield Address(ns=ns, dev="docker0", ip=interface, why=why)

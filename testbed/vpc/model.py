@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Ip, named
+from testbed.description.ports import ECHO_PORTS, Ports
 
 INTERNET_GATEWAY = "internet-gateway"
 BLACKHOLE = "blackhole"
@@ -52,6 +53,25 @@ class NatGateway:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Instance:
+    """A bare EC2 instance: one ENI, and a server on each port that answers with what it saw.
+
+    public_ip: none leaves it to its subnet's mapPublicIpOnLaunch.  ip_forward: its kernel routes,
+    as an appliance's or a NAT instance's does.  docker: it has docker's bridge, docker0.
+    """
+
+    name: str
+    subnet: str
+    instance_type: str = "t3.micro"
+    private_ip: Ip | None = None
+    public_ip: bool | None = None
+    source_dest_check: bool = True
+    ip_forward: bool = False
+    docker: bool = False
+    ports: Ports = ECHO_PORTS
+
+
+@dataclass(frozen=True, config=STRICT)
 class Vpc:
     """A VPC.  A subnet that names no route table uses `main`, which is there unless described."""
 
@@ -60,6 +80,7 @@ class Vpc:
     subnets: Annotated[tuple[Subnet, ...], named()] = ()
     route_tables: Annotated[tuple[RouteTable, ...], named(short="routes")] = ()
     nat_gateways: Annotated[tuple[NatGateway, ...], named()] = ()
+    instances: Annotated[tuple[Instance, ...], named()] = ()
     internet_gateway: bool = True
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
 

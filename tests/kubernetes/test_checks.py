@@ -2,9 +2,10 @@
 
 import pytest
 
+from testbed.description.ports import Port
 from testbed.description.problem import Problem
 from testbed.kubernetes.checks import problems
-from testbed.kubernetes.model import Container, Node, Pod, Port
+from testbed.kubernetes.model import Container, Node, Pod
 
 NODES = (Node("node-1", "a", "t3.small"), Node("node-2", "a", "t3.small"))
 

@@ -4,9 +4,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from testbed.description.ports import Port
 from testbed.errors import DescriptionError
 from testbed.kubernetes.manifests import Objects, parse
-from testbed.kubernetes.model import Container, Pod, Port, Service, ServicePort
+from testbed.kubernetes.model import Container, Pod, Service, ServicePort
 
 APP = """\
 apiVersion: v1

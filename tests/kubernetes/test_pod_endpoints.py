@@ -2,8 +2,9 @@
 
 from ipaddress import IPv4Address
 
+from testbed.description.ports import Port
 from testbed.kubernetes.endpoints import endpoints, listeners
-from testbed.kubernetes.model import Container, Pod, Port
+from testbed.kubernetes.model import Container, Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net.endpoints import Endpoint, Listener
 

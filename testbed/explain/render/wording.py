@@ -45,6 +45,7 @@ def asked(answer: Answer) -> Header:
 KINDS: dict[Kind, str] = {
     "pod": "pod",
     "node": "node",
+    "instance": "instance",
     "vpc": "VPC router",
     "internet-gateway": "internet gateway",
     "nat-gateway": "NAT gateway",

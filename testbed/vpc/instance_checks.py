@@ -1,0 +1,79 @@
+"""What EC2 would refuse of instances, nodes and bare ones; paths start at their owner."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from testbed.description.problem import Problem, Problems, quoted, unknown
+from testbed.errors import DescriptionError
+from testbed.vpc.addresses import reserved
+from testbed.vpc.instance_types import limits
+from testbed.vpc.model import Subnet, Vpc
+
+
+class Instance(Protocol):
+    """What nodes and bare instances have in common."""
+
+    @property
+    def name(self) -> str:
+        """Its namespace in the lab."""
+
+    @property
+    def subnet(self) -> str:
+        """Where its first network interface is."""
+
+    @property
+    def instance_type(self) -> str:
+        """Its type, which limits its network interfaces."""
+
+    @property
+    def private_ip(self) -> IPv4Address | None:
+        """The address it asks for."""
+
+
+def problems(key: str, instances: Iterable[Instance], vpc: Vpc) -> Problems:
+    """Everything wrong with where instances are, their types and addresses.
+
+    key: of the owner, which has them: `nodes`, `instances`.
+    """
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    taken: dict[tuple[str, IPv4Address], str] = {}
+    for one in instances:
+        for problem in (*_instance(one, subnets), *_twice(one, taken)):
+            yield problem.under(key, one.name)
+
+
+def _instance(instance: Instance, subnets: dict[str, Subnet]) -> Problems:
+    if instance.subnet not in subnets:
+        yield Problem(("subnet",), unknown("subnet", instance.subnet, subnets))
+    elif instance.private_ip:
+        yield from _private_ip(instance.private_ip, subnets[instance.subnet])
+    try:
+        limits(instance.instance_type)
+    except DescriptionError as error:
+        yield Problem(("instanceType",), error.message)
+
+
+def _private_ip(address: IPv4Address, subnet: Subnet) -> Problems:
+    """EC2's own words: they end up in many a search box."""
+    if address not in subnet.cidr:
+        message = (
+            f"Address {address} does not fall within the subnet's address range:"
+            f" {quoted(subnet.name)} is {subnet.cidr}"
+        )
+        yield Problem(("privateIp",), message, "InvalidParameterValue")
+    elif address in reserved(subnet.cidr):
+        message = (
+            f"Address {address} is in subnet's reserved address range: of {subnet.cidr}"
+            " the first four and the last"
+        )
+        yield Problem(("privateIp",), message, "InvalidParameterValue")
+
+
+def _twice(instance: Instance, taken: dict[tuple[str, IPv4Address], str]) -> Problems:
+    """An address that an earlier one asked for; `taken` collects them."""
+    if instance.private_ip:
+        owner = taken.setdefault((instance.subnet, instance.private_ip), instance.name)
+        if owner != instance.name:
+            message = f"Address {instance.private_ip} is in use: {quoted(owner)} has it"
+            yield Problem(("privateIp",), message, "InvalidIPAddress.InUse")
