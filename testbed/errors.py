@@ -54,6 +54,10 @@ class AwsError(DescriptionError):
         super().__init__(f"{message} ({code})", where)
 
 
+class IgnoredSetting(UserWarning):
+    """A value of the topology that the real component logs and ignores."""
+
+
 class Inconclusive(TestbedError):
     """A probe was blind, so the check has no answer."""
 

@@ -2,11 +2,13 @@
 
 import os
 import sys
+import warnings
+from typing import Any
 
 import click
 
 from testbed import __version__
-from testbed.errors import TestbedError
+from testbed.errors import IgnoredSetting, TestbedError
 
 # verb: the module that has it.  A module is imported when its verb is used, so that all are quick.
 VERBS = {
@@ -88,7 +90,10 @@ def testbed() -> None:
 def main() -> None:
     """Run the command line; a TestbedError is one message and its exit code."""
     try:
-        testbed(standalone_mode=False, prog_name="testbed", color=_color())
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", IgnoredSetting)
+            warnings.showwarning = _show_warning
+            testbed(standalone_mode=False, prog_name="testbed", color=_color())
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -101,6 +106,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"{click.style('warning', fg='yellow')}: {message}", err=True, color=_color())
 
 
 def _color() -> bool | None:

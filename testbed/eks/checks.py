@@ -1,7 +1,9 @@
 """What EKS and EC2 would refuse of a cluster and its nodes; paths start at the cluster."""
 
+from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.eks.model import EksCluster
+from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError
 from testbed.kubernetes.model import Node, Pod
 from testbed.vpc import instance_checks
@@ -20,9 +22,21 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
-    if cluster.env.veth_prefix in OTHER_DEVICES:
-        message = f"{quoted(cluster.env.veth_prefix)} is how other devices of a node begin"
+    yield from of_environment(cluster)
+
+
+def of_environment(cluster: EksCluster) -> Problems:
+    """What keeps aws-node from starting."""
+    env, era = cluster.env, ERAS[cluster.profile]
+    if env.veth_prefix in OTHER_DEVICES:
+        message = f"{quoted(env.veth_prefix)} is how other devices of a node begin"
         yield Problem(("env", "AWS_VPC_K8S_CNI_VETHPREFIX"), message)
+    for cidr in duplicates(map(str, env.external_service_cidrs)):
+        message = f"{cidr} is there twice; ipamD fails at the second rule for it: it exists"
+        yield Problem(("env", "AWS_EXTERNAL_SERVICE_CIDRS"), message)
+    if cluster.connmark_backend == "nftables" and not era.marks_outbound:
+        message = f"amazon-vpc-cni-k8s {era.release} marks nothing in nat PREROUTING"
+        yield Problem(("connmarkBackend",), message)
 
 
 def enis(cluster: EksCluster) -> dict[str, int]:

@@ -1,33 +1,113 @@
-"""The environment of the container `aws-node`: the CNI's settings under their real names."""
+"""The environment of the container `aws-node`: the CNI's settings under their real names.
+
+What the real CNI does not understand it logs, and takes its default: so do we, with a warning.
+What keeps the real container from starting (an MTU, a prefix) is an error.
+"""
 
 import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
 
-from testbed.description import Cidr, Whole
+from testbed.description import Cidr, Whole, refusal
+from testbed.description.problem import found
+from testbed.errors import IgnoredSetting
 
 RandomizeSnat = Literal["", "prng", "hashrandom", "none"]  # empty: the profile's default
 Mtu = Annotated[Whole, Field(ge=576, le=9001)]
 
+# Go's strconv.ParseBool
+BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "FALSE", "false", "False"), False
+)
+# its strconv.ParseInt with base 0: 128, 0x80, 0o200, 0200, 0b1000_0000
+GO_INTEGER = r"0[xX]_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB]_?[01]+(_[01]+)*"
+GO_INTEGER += r"|0[oO]?_?[0-7]+(_[0-7]+)*|[1-9][0-9]*(_[0-9]+)*|0"
+LARGEST_MARK = 0xFFFFFFFF
+MARK = f"a number from 1 to {LARGEST_MARK:#x}"
 
-def _any_base(given: Any) -> Any:
-    """`0x80` as the number it is; a text that is no number is left to be refused."""
-    if isinstance(given, str) and re.fullmatch(r"0[xX][0-9a-fA-F]+", given):
-        return int(given, 16)
+
+def _or_default(read: Callable[[str], Any]) -> BeforeValidator:
+    """What `read` makes of a text; where it raises ValueError, the default and a warning."""
+
+    def validate(given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, bool) or not isinstance(given, str | int):
+            return given
+        field = _field(info)
+        try:
+            return read(str(given)) if given != "" else field.default
+        except ValueError as error:
+            _warn(field, error, given, "takes its default")
+            return field.default
+
+    return BeforeValidator(validate)
+
+
+def _field(info: ValidationInfo) -> FieldInfo:
+    fields: Mapping[str, FieldInfo] = getattr(CniSettings, "__pydantic_fields__", {})
+    return fields[str(info.field_name)]
+
+
+def _warn(field: FieldInfo, expected: object, given: object, instead: str) -> None:
+    message = f"{field.alias}: expected {expected}, found {found(given)}; the CNI {instead}"
+    warnings.warn(message, IgnoredSetting, stacklevel=2)
+
+
+def _boolean(text: str) -> bool:
+    if text not in BOOLEANS:
+        raise ValueError("true or false")
+    return BOOLEANS[text]
+
+
+def _mark(text: str) -> int:
+    if not re.fullmatch(GO_INTEGER, text):
+        raise ValueError(MARK)
+    mark = int(re.sub("^0(?=[0-7_])", "0o", text), 0)
+    if not 0 < mark <= LARGEST_MARK:
+        raise ValueError(MARK)
+    return mark
+
+
+def _randomness(text: str) -> str:
+    if text not in ("prng", "hashrandom", "none"):
+        raise ValueError('"prng", "hashrandom" or "none"')
+    return text
+
+
+def _cidrs(given: Any, info: ValidationInfo) -> Any:
+    """A comma separated list: what is no IPv4 range is skipped, bits of a host are cleared."""
+    if not isinstance(given, str):
+        return given
+    return tuple(_ranges(given, _field(info)))
+
+
+def _ranges(text: str, field: FieldInfo) -> Iterator[IPv4Network]:
+    for item in filter(None, text.split(",")):
+        cidr = item.strip()
+        try:
+            network = ip_network(cidr, strict=False) if re.search(r"/\d+$", cidr) else None
+        except ValueError:
+            network = None
+        if isinstance(network, IPv4Network):
+            yield network
+        else:
+            _warn(field, "an IPv4 range", cidr, "skips it")
+
+
+def _plugin_log(given: Any) -> Any:
+    if given == "stdout":
+        raise refusal("the plugin's standard output is its answer to the container runtime")
     return given
 
 
-def _list(given: Any) -> Any:
-    """A comma separated list, as environment variables hold them."""
-    if not isinstance(given, str):
-        return given
-    return [part.strip() for part in given.split(",") if part.strip()]
-
-
+Boolean = Annotated[bool, _or_default(_boolean)]
 Cidrs = Annotated[
-    tuple[Cidr, ...], BeforeValidator(_list, json_schema_input_type=str | tuple[Cidr, ...])
+    tuple[Cidr, ...], BeforeValidator(_cidrs, json_schema_input_type=str | tuple[Cidr, ...])
 ]
 
 
@@ -42,10 +122,23 @@ class CniSettings:
     warm_ip_target: Annotated[Whole, Field(alias="WARM_IP_TARGET", ge=0)] = 0
     minimum_ip_target: Annotated[Whole, Field(alias="MINIMUM_IP_TARGET", ge=0)] = 0
     max_eni: Annotated[Whole, Field(alias="MAX_ENI", ge=0)] = 0  # 0: what the instance type has
-    external_snat: Annotated[bool, Field(alias="AWS_VPC_K8S_CNI_EXTERNALSNAT")] = False
+
+    # what leaves by which ENI, with which address
+    external_snat: Annotated[Boolean, Field(alias="AWS_VPC_K8S_CNI_EXTERNALSNAT")] = False
     exclude_snat_cidrs: Annotated[Cidrs, Field(alias="AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS")] = ()
-    randomize_snat: Annotated[RandomizeSnat, Field(alias="AWS_VPC_K8S_CNI_RANDOMIZESNAT")] = ""
-    node_port_support: Annotated[bool, Field(alias="AWS_VPC_CNI_NODE_PORT_SUPPORT")] = True
+    external_service_cidrs: Annotated[Cidrs, Field(alias="AWS_EXTERNAL_SERVICE_CIDRS")] = ()
+    randomize_snat: Annotated[
+        RandomizeSnat, _or_default(_randomness), Field(alias="AWS_VPC_K8S_CNI_RANDOMIZESNAT")
+    ] = ""
+    node_port_support: Annotated[Boolean, Field(alias="AWS_VPC_CNI_NODE_PORT_SUPPORT")] = True
+    connmark: Annotated[
+        Whole,
+        Field(gt=0, le=LARGEST_MARK),
+        _or_default(_mark),
+        Field(alias="AWS_VPC_K8S_CNI_CONNMARK"),
+    ] = 0x80
+
+    # links and the node's kernel
     veth_prefix: Annotated[
         str,
         Field(
@@ -54,8 +147,14 @@ class CniSettings:
     ] = "eni"
     eni_mtu: Annotated[Mtu, Field(alias="AWS_VPC_ENI_MTU")] = 9001
     pod_mtu: Annotated[Mtu | None, Field(alias="POD_MTU")] = None
-    connmark: Annotated[
-        Whole,
-        BeforeValidator(_any_base),
-        Field(alias="AWS_VPC_K8S_CNI_CONNMARK", gt=0, le=0xFFFFFFFF),
-    ] = 0x80
+    disable_tcp_early_demux: Annotated[Boolean, Field(alias="DISABLE_TCP_EARLY_DEMUX")] = False
+
+    # logs: ipamD's own, and the plugin's, which are in the CNI's configuration file
+    log_file: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_LOG_FILE")] = (
+        "/host/var/log/aws-routed-eni/ipamd.log"
+    )
+    log_level: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_LOGLEVEL")] = "DEBUG"
+    plugin_log_file: Annotated[
+        str, BeforeValidator(_plugin_log), Field(alias="AWS_VPC_K8S_PLUGIN_LOG_FILE")
+    ] = "/var/log/aws-routed-eni/plugin.log"
+    plugin_log_level: Annotated[str, Field(alias="AWS_VPC_K8S_PLUGIN_LOG_LEVEL")] = "DEBUG"

@@ -10,11 +10,16 @@ from testbed.eks.environment import CniSettings
 from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
 
 Profile = Literal["current", "slides"]
+ConnmarkBackend = Literal["iptables", "nftables"]
 
 
 @dataclass(frozen=True, config=STRICT)
 class EksCluster:
-    """An EKS cluster in one VPC.  profile: the CNI's era, `slides` is v1.5, `current` v1.23."""
+    """An EKS cluster in one VPC.  profile: the CNI's era, `slides` is v1.5, `current` v1.23.
+
+    connmark_backend: who marks what nodes will translate; the real CNI takes nftables where its
+    iptables is not the legacy one.
+    """
 
     name: str
     vpc: str
@@ -22,6 +27,7 @@ class EksCluster:
     pods: Pods = ()
     kind: Literal["eks"] = "eks"
     profile: Profile = "current"
+    connmark_backend: ConnmarkBackend = "iptables"
     env: CniSettings = CniSettings()
     services: Services = ()
     service_cidr: Cidr = IPv4Network("172.20.0.0/16")  # EKS: 10.100.0.0/16 in such a VPC

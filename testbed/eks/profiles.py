@@ -19,6 +19,7 @@ class Era:
     # wiring
     from_pod_per_cidr: bool  # rule 1536 once per VPC range `to RANGE`, or once for everything
     marks_outbound: bool  # connmark in nat PREROUTING sends what will be SNATed out of eth0
+    external_service_cidrs: bool  # AWS_EXTERNAL_SERVICE_CIDRS is known: rule 1535
     rule_for_eni_address: bool  # rule 32765: the ENI's own address by the ENI's own table
     loose_filter_always: bool  # eth0's rp_filter=2 also without node-port support
     early_demux_written: bool  # the init container writes net.ipv4.tcp_early_demux
@@ -43,6 +44,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             release="v1.5.7",
             from_pod_per_cidr=True,
             marks_outbound=False,
+            external_service_cidrs=False,
             rule_for_eni_address=False,
             loose_filter_always=False,
             early_demux_written=False,
@@ -62,6 +64,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             release="v1.23.1",
             from_pod_per_cidr=False,
             marks_outbound=True,
+            external_service_cidrs=True,
             rule_for_eni_address=True,
             loose_filter_always=True,
             early_demux_written=True,

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.description import mistakes
 from testbed.description.problem import unknown
+from testbed.eks.checks import of_environment
 from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster, Profile
 from testbed.eks.wiring.node import node_facts
@@ -115,7 +116,10 @@ def with_settings(
         env = settings.validate_python(given, by_alias=True, by_name=False)
     except ValidationError as error:
         raise mistakes.in_file(error, CniSettings, given).error() from error
-    return replace(cluster, profile=profile or cluster.profile, env=env)
+    changed = replace(cluster, profile=profile or cluster.profile, env=env)
+    for problem in of_environment(changed):
+        raise problem.error()
+    return changed
 
 
 def render(wired: Wired, pod: str = "") -> Rendered:

@@ -27,6 +27,7 @@ from testbed.net.facts import (
     Veth,
 )
 
+ALL_BITS = 0xFFFFFFFF
 TABLE_NAMES = {MAIN: "main", LOCAL: "local", DEFAULT_TABLE: "default"}  # /etc/iproute2/rt_tables
 
 
@@ -103,7 +104,7 @@ def _(fact: Rule) -> str:
     """`512:\\tfrom all to 10.10.0.101 lookup main`, as `ip rule`."""
     words = ["from", "all" if fact.src == ANYWHERE else _network(fact.src)]
     words += ["to", _network(fact.dst)] if fact.dst != ANYWHERE else []
-    words += ["fwmark", f"{fact.fwmark:#x}/{fact.fwmask:#x}"] if fact.fwmark or fact.fwmask else []
+    words += ["fwmark", _mark(fact.fwmark, fact.fwmask)] if fact.fwmark or fact.fwmask else []
     words += ["iif", fact.iif] if fact.iif else []
     words += ["lookup", table_name(fact.table)]
     return f"{fact.priority}:\t{' '.join(words)}"
@@ -154,6 +155,11 @@ def _state(up: bool) -> str:
 def table_name(table: int) -> str:
     """`main`, or the number of a table without a name."""
     return TABLE_NAMES.get(table, str(table))
+
+
+def _mark(mark: int, mask: int) -> str:
+    """`0x80/0x80`; a mask of all bits is left out."""
+    return f"{mark:#x}" if mask == ALL_BITS else f"{mark:#x}/{mask:#x}"
 
 
 def _network(network: IpNetwork) -> str:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from testbed.eks.environment import CniSettings
-from testbed.eks.model import EksCluster, Profile
+from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
 from testbed.eks.wiring.node import node_facts
 from testbed.eks.wiring.pod import pod_facts
 from testbed.kubernetes.model import Node, Pod
@@ -37,13 +37,18 @@ def facts() -> Callable[..., frozenset[Fact]]:
     """
 
     def planned(
-        profile: Profile, cidrs: tuple[str, ...] = ("10.10.0.0/16",), **env: object
+        profile: Profile,
+        cidrs: tuple[str, ...] = ("10.10.0.0/16",),
+        backend: ConnmarkBackend = "iptables",
+        **env: object,
     ) -> frozenset[Fact]:
         subnet = Subnet("a", IPv4Network("10.10.0.0/19"), "z1")
         vpc = Vpc("main", tuple(map(IPv4Network, cidrs)), (subnet,))
         node = Node("node-1", "a", "t3.small")
         settings = TypeAdapter(CniSettings).validate_python(env)
-        cluster = EksCluster("eks", "main", (node,), profile=profile, env=settings)
+        cluster = EksCluster(
+            "eks", "main", (node,), profile=profile, connmark_backend=backend, env=settings
+        )
         enis = [eni(1, "10.10.0.20", "10.10.0.102"), eni(0, "10.10.0.10", "10.10.0.101")]
         pod_1 = PodAddress("pod-1", "eks", "node-1", 0, IPv4Address("10.10.0.101"))
         pod_2 = PodAddress("pod-2", "eks", "node-1", 1, IPv4Address("10.10.0.102"))

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from pydantic import TypeAdapter
 
 from testbed.description.problem import Problem
 from testbed.eks.checks import enis, problems
@@ -115,3 +116,35 @@ def test_pods_links_are_not_called_like_other_links(prefix: str) -> None:
     problem = only(NODE, env=CniSettings(veth_prefix=prefix))
 
     assert problem.key == "env.AWS_VPC_K8S_CNI_VETHPREFIX"
+
+
+@pytest.mark.parametrize(
+    ("profile", "backend", "env", "key", "message"),
+    [
+        (
+            "slides",
+            "nftables",
+            {},
+            "connmarkBackend",
+            "amazon-vpc-cni-k8s v1.5.7 marks nothing in nat PREROUTING",
+        ),
+        (
+            "current",
+            "iptables",
+            {"AWS_EXTERNAL_SERVICE_CIDRS": "10.1.0.0/16,10.1.2.0/16"},
+            "env.AWS_EXTERNAL_SERVICE_CIDRS",
+            "10.1.0.0/16 is there twice; ipamD fails at the second rule for it: it exists",
+        ),
+    ],
+)
+def test_settings_with_which_aws_node_does_not_come_up_are_refused(
+    profile, backend, env, key, message
+) -> None:
+    settings = TypeAdapter(CniSettings).validate_python(env)
+    cluster = EksCluster(
+        "eks", "main", (NODE,), profile=profile, connmark_backend=backend, env=settings
+    )
+
+    [problem] = problems(cluster, VPC)
+
+    assert (problem.key, problem.message) == (key, message)

@@ -175,7 +175,10 @@ def test_as_json_it_has_the_same_lines() -> None:
     [
         ({"WARM_ENI_TARGET": "x"}, 'WARM_ENI_TARGET: expected a whole number, found "x"'),
         ({"WARM_ENI": "1"}, 'unknown key "WARM_ENI"; did you mean "WARM_ENI_TARGET"?'),
-        ({"AWS_VPC_K8S_CNI_CONNMARK": "0"}, "expected a number above 0"),
+        (
+            {"AWS_VPC_ENI_MTU": "575"},
+            'AWS_VPC_ENI_MTU: expected a number from 576 on, found "575"',
+        ),
     ],
 )
 def test_a_variable_that_cannot_be_is_refused(env: dict[str, str], message: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.net.facts import Chain, ChainPiece, Fact
+from testbed.net.facts import Chain, ChainPiece, Fact, NftChain
 
 TWO_RANGES = ("10.10.0.0/16", "100.64.0.0/16")
 
@@ -171,3 +171,86 @@ def test_mark_and_prefix_are_settings_and_v1_5_forgets_the_prefix_in_mangle(fact
     assert today[1].endswith("--nfmask 0x100 --ctmask 0x100")
     assert then is not None
     assert then[1].startswith("-i eni+")
+
+
+def exempt(found: frozenset[Fact], name: str) -> list[str]:
+    """A chain of nat without its last rule."""
+    return (chain(found, "nat", name) or [])[:-1]
+
+
+def test_a_range_that_is_given_twice_is_exempt_once(facts):
+    """iptables -C finds the rule, so the second is not inserted; the comment tells two apart."""
+    found = facts(
+        "current", AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS="10.10.0.0/16,172.16.0.0/12,172.16.5.0/12"
+    )
+
+    assert exempt(found, "AWS-SNAT-CHAIN-0") == [
+        '-d 172.16.0.0/12 -m comment --comment "AWS SNAT CHAIN EXCLUSION" -j RETURN',
+        '-d 10.10.0.0/16 -m comment --comment "AWS SNAT CHAIN EXCLUSION" -j RETURN',
+        '-d 10.10.0.0/16 -m comment --comment "AWS SNAT CHAIN" -j RETURN',
+    ]
+    assert exempt(found, "AWS-CONNMARK-CHAIN-0") == [
+        '-d 172.16.0.0/12 -m comment --comment "AWS CONNMARK CHAIN" -j RETURN',
+        '-d 10.10.0.0/16 -m comment --comment "AWS CONNMARK CHAIN" -j RETURN',
+    ]
+
+
+def nft(found: frozenset[Fact]) -> dict[str, list[str]]:
+    chains = [fact for fact in found if isinstance(fact, NftChain)]
+    assert {(fact.family, fact.table) for fact in chains} <= {("ip", "aws-cni")}
+    return {fact.name: [fact.hook, *map(str, fact.rules)] for fact in chains}
+
+
+def test_the_nftables_backend_marks_in_a_table_of_its_own(facts):
+    """nftables_connmark.go: behind dstnat; SNAT and mangle stay iptables."""
+    found = facts(
+        "current",
+        TWO_RANGES,
+        backend="nftables",
+        AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS="192.168.7.7/32",
+    )
+
+    assert nft(found) == {
+        "nat-prerouting": [
+            "type nat hook prerouting priority dstnat + 10; policy accept;",
+            "fib daddr type local return",
+            'iifname "eni*" counter jump snat-mark',
+            "counter meta mark set ct mark & 0x00000080",
+        ],
+        "snat-mark": [
+            "",
+            "counter ip daddr 192.168.7.7 return",
+            "counter ip daddr 100.64.0.0/16 return",
+            "counter ip daddr 10.10.0.0/16 return",
+            "counter ct mark set ct mark | 0x00000080",
+        ],
+    }
+    assert chain(found, "nat", "PREROUTING") is None
+    assert chain(found, "nat", "AWS-CONNMARK-CHAIN-0") is None
+    assert chain(found, "nat", "AWS-SNAT-CHAIN-0") == chain(
+        facts("current", TWO_RANGES, AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS="192.168.7.7/32"),
+        "nat",
+        "AWS-SNAT-CHAIN-0",
+    )
+    assert chain(found, "mangle", "PREROUTING") == [ARRIVED, RESTORED, RESTORED_VLAN]
+
+
+def test_mark_and_prefix_are_settings_of_the_nftables_backend_too(facts):
+    found = nft(
+        facts(
+            "current",
+            backend="nftables",
+            AWS_VPC_K8S_CNI_CONNMARK="0x100",
+            AWS_VPC_K8S_CNI_VETHPREFIX="pod",
+        )
+    )
+
+    assert found["nat-prerouting"][2:] == [
+        'iifname "pod*" counter jump snat-mark',
+        "counter meta mark set ct mark & 0x00000100",
+    ]
+    assert found["snat-mark"][-1] == "counter ct mark set ct mark | 0x00000100"
+
+
+def test_external_snat_leaves_no_table_of_nftables(facts):
+    assert not nft(facts("current", backend="nftables", AWS_VPC_K8S_CNI_EXTERNALSNAT=True))

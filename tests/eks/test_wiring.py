@@ -285,6 +285,35 @@ def test_rule_1024_matches_the_mark_that_is_set(facts):
     assert "1024: from all fwmark 0x100/0x100 lookup main" in rules(found)
 
 
+def test_external_services_are_reached_by_main(facts):
+    """Rule 1535, since v1.12.6 and whatever the SNAT mode; v1.5 does not know the variable."""
+    env = {"AWS_EXTERNAL_SERVICE_CIDRS": "192.168.0.0/24,203.0.113.7/32"}
+    expected = [
+        "1535: from all to 192.168.0.0/24 lookup main",
+        "1535: from all to 203.0.113.7 lookup main",
+    ]
+
+    for external in (False, True):
+        found = rules(facts("current", AWS_VPC_K8S_CNI_EXTERNALSNAT=external, **env))
+        assert [rule for rule in found if rule.startswith("1535")] == expected
+    assert rules(facts("slides", **env)) == rules(facts("slides"))
+
+
+def test_early_demux_is_a_setting_of_today(facts):
+    """Its init container writes it; v1.5 has none."""
+    off = {"DISABLE_TCP_EARLY_DEMUX": True}
+
+    assert sysctls(facts("current"))["net.ipv4.tcp_early_demux"] == "1"
+    assert sysctls(facts("current", **off))["net.ipv4.tcp_early_demux"] == "0"
+    assert "net.ipv4.tcp_early_demux" not in sysctls(facts("slides", **off))
+
+
+def test_logs_change_nothing_of_the_wiring(facts):
+    env = {"AWS_VPC_K8S_CNI_LOG_FILE": "stdout", "AWS_VPC_K8S_CNI_LOGLEVEL": "INFO"}
+
+    assert facts("current", **env) == facts("current")
+
+
 @BOTH
 def test_every_fact_says_why(facts, profile):
     for fact in facts(profile):

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
+from testbed.eks.wiring.reply_marks import marks_outbound
 from testbed.eks.wiring.snat import snat_facts
 from testbed.kubernetes.model import Node
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
@@ -15,6 +16,7 @@ from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import gateway_address
 
 FROM_EXTERNAL = 1024  # amazon-vpc-cni-k8s: hostRulePriority, for marked packets
+TO_EXTERNAL_SERVICE = 1535  # amazon-vpc-cni-k8s v1.12.6: externalServiceIpRulePriority
 FROM_ENI = 32765  # amazon-vpc-cni-k8s v1.20: one before the kernel's rule for main
 JUMBO = 9001  # bytes: DHCP option 26 in a VPC, and the CNI's default
 INSTANCE_METADATA = IPv4Network("169.254.169.254/32")
@@ -43,6 +45,7 @@ def node_facts(cluster: EksCluster, vpc: Vpc, node: Node, enis: Iterable[Eni]) -
     for eni in others:
         yield from _secondary_facts(cluster, eni, subnets[eni.subnet])
     yield from _mark_rule(cluster, node.name)
+    yield from _external_service_rules(cluster, node.name)
     yield from snat_facts(cluster, vpc, node.name, primary.primary)
 
 
@@ -95,8 +98,7 @@ def _secondary_facts(cluster: EksCluster, eni: Eni, subnet: Subnet) -> Iterator[
 def _mark_rule(cluster: EksCluster, node: str) -> Iterator[Fact]:
     """`1024: from all fwmark 0x80/0x80 lookup main`."""
     env = cluster.env
-    marks_outbound = ERAS[cluster.profile].marks_outbound and not env.external_snat
-    if env.node_port_support or marks_outbound:
+    if env.node_port_support or marks_outbound(env, ERAS[cluster.profile]):
         yield Rule(
             ns=node,
             priority=FROM_EXTERNAL,
@@ -107,11 +109,25 @@ def _mark_rule(cluster: EksCluster, node: str) -> Iterator[Fact]:
         )
 
 
+def _external_service_rules(cluster: EksCluster, node: str) -> Iterator[Rule]:
+    """`1535: from all to 192.168.0.0/24 lookup main`: before rule 1536 picks the pod's own ENI.
+
+    For a Service whose endpoints are outside the VPC: kube-proxy's DNAT ends nat PREROUTING, so
+    its packets get no mark; translated to eth0's address, they must not leave by eth1.
+    """
+    if not ERAS[cluster.profile].external_service_cidrs:
+        return
+    why = "external services answer eth0's address only: by main (AWS_EXTERNAL_SERVICE_CIDRS)"
+    for cidr in cluster.env.external_service_cidrs:
+        yield Rule(ns=node, priority=TO_EXTERNAL_SERVICE, dst=cidr, table=MAIN, why=why)
+
+
 def _sysctls(cluster: EksCluster, node: str) -> Iterator[Fact]:
     yield from routing_sysctls(node, STRICT, DISTRIBUTION)
     if ERAS[cluster.profile].early_demux_written:
-        why = "amazon-vpc-cni-k8s: init container"
-        yield Sysctl(ns=node, name="net.ipv4.tcp_early_demux", value="1", why=why)
+        value = "0" if cluster.env.disable_tcp_early_demux else "1"
+        why = "amazon-vpc-cni-k8s: init container (DISABLE_TCP_EARLY_DEMUX)"
+        yield Sysctl(ns=node, name="net.ipv4.tcp_early_demux", value=value, why=why)
 
 
 def _eth0_filter(cluster: EksCluster, node: str) -> Sysctl:

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
+from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.eks.wiring.node import JUMBO, eni_table
-from testbed.eks.wiring.snat import exempt_cidrs
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net import names
@@ -130,7 +130,7 @@ def _from_pod_rules(cluster: EksCluster, vpc: Vpc, placed: PodAddress) -> Iterat
     rest finds no rule and leaves by main, where it is translated to eth0's address.
     """
     per_cidr = ERAS[cluster.profile].from_pod_per_cidr and not cluster.env.external_snat
-    for destination in exempt_cidrs(cluster, vpc) if per_cidr else (ANYWHERE,):
+    for destination in exempt_cidrs(cluster.env, vpc) if per_cidr else (ANYWHERE,):
         yield Rule(
             ns=placed.node,
             priority=FROM_POD,

@@ -1,0 +1,101 @@
+"""The CNI's environment as the real one reads it: Go's booleans and numbers, forgiving lists."""
+
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from testbed.eks.environment import CniSettings
+from testbed.errors import IgnoredSetting
+
+SNAT = "AWS_VPC_K8S_CNI_EXTERNALSNAT"
+MARK = "AWS_VPC_K8S_CNI_CONNMARK"
+RANDOM = "AWS_VPC_K8S_CNI_RANDOMIZESNAT"
+EXCLUDED = "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"
+SERVICES = "AWS_EXTERNAL_SERVICE_CIDRS"
+
+
+def env(**given: Any) -> CniSettings:
+    return TypeAdapter(CniSettings).validate_python(given)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (True, True),
+        ("T", True),
+        ("1", True),
+        ("False", False),
+        ("0", False),
+        ("", False),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_boolean_is_what_go_parses(written: Any, meant: bool) -> None:
+    assert env(**{SNAT: written}).external_snat is meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("0x80", 0x80), ("128", 128), (64, 64), ("0200", 0x80), ("0o200", 0x80), ("0b1_0", 2)],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_mark_is_written_in_any_base(written: Any, meant: int) -> None:
+    assert env(**{MARK: written}).connmark == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "message"),
+    [
+        (SNAT, "yes", 'EXTERNALSNAT: expected true or false, found "yes"; the CNI takes its defa'),
+        (RANDOM, "fully", 'expected "prng", "hashrandom" or "none", found "fully"'),
+        (MARK, "0", 'expected a number from 1 to 0xffffffff, found "0"; the CNI takes its defau'),
+        (MARK, 1 << 32, "found the number 4294967296"),
+        (MARK, "0x", 'found "0x"'),
+        (MARK, " 5", 'found " 5"'),
+        (EXCLUDED, "all", 'EXCLUDE_SNAT_CIDRS: expected an IPv4 range, found "all"; the CNI skip'),
+    ],
+)
+def test_what_the_cni_does_not_understand_is_its_default_and_a_warning(
+    name: str, written: Any, message: str
+) -> None:
+    with pytest.warns(IgnoredSetting) as warned:
+        settings = env(**{name: written})
+
+    assert settings == CniSettings()
+    assert message in str(warned[0].message)
+
+
+@pytest.mark.parametrize("name", [EXCLUDED, SERVICES])
+def test_a_list_of_ranges_is_trimmed_and_what_is_no_ipv4_range_skipped(name: str) -> None:
+    """parseCIDRString: bits of a host are cleared, IPv6 and bare addresses logged and skipped."""
+    written = " 10.1.2.3/16, fd00::/8,10.9.9.9,172.16.0.0/255.240.0.0,,192.168.0.0/24 "
+
+    with pytest.warns(IgnoredSetting) as warned:
+        settings = env(**{name: written})
+
+    given = settings.exclude_snat_cidrs if name == EXCLUDED else settings.external_service_cidrs
+    assert given == (IPv4Network("10.1.0.0/16"), IPv4Network("192.168.0.0/24"))
+    assert [str(one.message).split("found ")[1].split(";")[0] for one in warned] == [
+        '"fd00::/8"',
+        '"10.9.9.9"',
+        '"172.16.0.0/255.240.0.0"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("AWS_VPC_ENI_MTU", "575"),
+        ("POD_MTU", "9002"),
+        ("AWS_VPC_ENI_MTU", "jumbo"),
+        ("AWS_VPC_K8S_CNI_VETHPREFIX", "longer"),
+        ("AWS_VPC_K8S_PLUGIN_LOG_FILE", "stdout"),
+        (SNAT, []),
+        (EXCLUDED, ["10.0.0.1/16"]),  # a list is ours, not the environment's: it may be exact
+    ],
+)
+def test_what_keeps_aws_node_from_starting_is_an_error(name: str, written: Any) -> None:
+    with pytest.raises(ValidationError):
+        env(**{name: written})
