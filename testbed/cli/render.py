@@ -1,7 +1,8 @@
 """render: what a component would write, without any lab."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from testbed.cli.options import option
 from testbed.errors import UsageError
 
 if TYPE_CHECKING:
-    from testbed.eks.model import Profile
+    from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
     from testbed.eks.render import Wired
 
 
@@ -27,6 +28,7 @@ def render_() -> None:
 @option("--node", default="", help="The node; without it, the first.")
 @option("--pod", default="", help="The pod of that node; without it, the first.")
 @option("--profile", type=click.Choice(["slides", "current"]), help="The CNI's era.")
+@option("--connmark-backend", type=click.Choice(["iptables", "nftables"]), help="Who marks.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 def vpc_cni_(
@@ -35,6 +37,7 @@ def vpc_cni_(
     node: str,
     pod: str,
     profile: "Profile | None",
+    connmark_backend: "ConnmarkBackend | None",
     output: str,
     settings: tuple[str, ...],
 ) -> None:
@@ -44,9 +47,15 @@ def vpc_cni_(
     they take the place of the topology's.  Without a topology it is the workshop's node: eth0 with
     Pod1's address, eth1 with Pod2's.
     """
-    from testbed.eks.render import render, to_json, to_text
+    from testbed.eks.render import render, to_json, to_text, with_settings
 
-    rendered = render(_wired(file, node, profile, _overrides(settings)), pod)
+    changed = partial(
+        with_settings,
+        profile=profile,
+        overrides=_overrides(settings),
+        connmark_backend=connmark_backend,
+    )
+    rendered = render(_of_topology(file, node, changed) if file else _example(node, changed), pod)
     if output == "json":
         click.echo(json.dumps(to_json(rendered), indent=2))
     else:
@@ -60,31 +69,25 @@ def _overrides(settings: Sequence[str]) -> dict[str, str]:
     return {key: value for key, _, value in (one.partition("=") for one in settings)}
 
 
-def _wired(
-    file: Path | None, node: str, profile: "Profile | None", overrides: dict[str, str]
-) -> "Wired":
+def _example(node: str, changed: "Callable[[EksCluster], EksCluster]") -> "Wired":
     from dataclasses import replace
 
-    from testbed.eks.render import example, with_settings
+    from testbed.eks.render import example
 
-    if file:
-        return _of_topology(file, node, profile, overrides)
     wired = example()
     if node not in ("", wired.node.name):
         raise UsageError(f"the example has one node, {wired.node.name}; give a topology with -f")
-    return replace(wired, cluster=with_settings(wired.cluster, profile, overrides))
+    return replace(wired, cluster=changed(wired.cluster))
 
 
-def _of_topology(
-    file: Path, node: str, profile: "Profile | None", overrides: dict[str, str]
-) -> "Wired":
+def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksCluster]") -> "Wired":
     """The node of the topology whose cluster runs with other settings."""
     from dataclasses import replace
 
     from testbed.allocations import allocate
     from testbed.description.problem import unknown
     from testbed.eks.model import EksCluster
-    from testbed.eks.render import Wired, with_settings
+    from testbed.eks.render import Wired
     from testbed.lab import check
     from testbed.load import load
 
@@ -98,7 +101,7 @@ def _of_topology(
     name = node or next(iter(owners), "")
     if name not in owners:
         raise UsageError(f"{file}: {unknown('EKS node', name, owners) if name else 'no EKS node'}")
-    cluster = with_settings(owners[name], profile, overrides)
+    cluster = changed(owners[name])
     others = [cluster if one.name == cluster.name else one for one in lab.clusters]
     lab = check(replace(lab, clusters=tuple(others)))
     allocations = allocate(lab)

@@ -24,6 +24,7 @@ class Era:
     loose_filter_always: bool  # eth0's rp_filter=2 also without node-port support
     early_demux_written: bool  # the init container writes net.ipv4.tcp_early_demux
     mtu_settings: bool  # AWS_VPC_ENI_MTU and POD_MTU are known
+    plugin_settings: bool  # the configuration file tells the plugin its MTU, logs and more
     one_snat_chain: bool  # exempt ranges RETURN from one chain, or each has a chain of its own
     branch_enis: bool  # rules mention `vlan+`, the links of pods with an ENI of their own
     veth_prefix_in_mangle: bool  # restore-mark matches the veth prefix, or always `eni+`
@@ -49,6 +50,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             loose_filter_always=False,
             early_demux_written=False,
             mtu_settings=False,
+            plugin_settings=False,
             one_snat_chain=False,
             branch_enis=False,
             veth_prefix_in_mangle=False,
@@ -69,6 +71,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             loose_filter_always=True,
             early_demux_written=True,
             mtu_settings=True,
+            plugin_settings=True,
             one_snat_chain=True,
             branch_enis=True,
             veth_prefix_in_mangle=True,

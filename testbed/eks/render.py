@@ -3,9 +3,11 @@
 The stable surface for comparing with a real node: the CNI's part, without kube-proxy's.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from testbed.description import mistakes
 from testbed.description.problem import unknown
 from testbed.eks.checks import of_environment
+from testbed.eks.conflist import PATH, conflist
 from testbed.eks.environment import CniSettings
-from testbed.eks.model import EksCluster, Profile
+from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
 from testbed.eks.wiring.node import node_facts
 from testbed.eks.wiring.pod import pod_facts
 from testbed.errors import UsageError
@@ -29,12 +32,14 @@ from testbed.net.facts import (
     ChainPiece,
     Fact,
     Neighbour,
+    NftChain,
     Route,
     Rule,
     Sysctl,
     Veth,
 )
 from testbed.net.iptables import merge, restore_text
+from testbed.net.nft_listing import listing
 from testbed.net.order import writing_order
 from testbed.net.show import show, table_name
 from testbed.vpc.ec2 import Eni
@@ -67,17 +72,22 @@ class RenderedPod:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What `ip rule`, `ip route show table T`, `sysctl` and `iptables-save` print in a node.
+    """What `ip`, `sysctl`, `iptables-save` and `nft list ruleset` print in a node.
 
-    tables: by their names.  iptables: as `iptables-restore` reads it.  pod: None on an empty node.
+    tables: by their names.  iptables: as `iptables-restore` reads it.  nftables: empty where
+    iptables does it all.  conflist: the CNI's configuration file.  pod: None on an empty node.
     """
 
     node: str
     profile: Profile
     rules: tuple[str, ...]
     tables: Mapping[str, tuple[str, ...]]
+    links: tuple[str, ...]
+    addresses: tuple[str, ...]
     sysctls: Mapping[str, str]
     iptables: str
+    nftables: str
+    conflist: Mapping[str, Any]
     pod: RenderedPod | None
 
 
@@ -104,7 +114,10 @@ def example(profile: Profile = "current") -> Wired:
 
 
 def with_settings(
-    cluster: EksCluster, profile: Profile | None, overrides: Mapping[str, str]
+    cluster: EksCluster,
+    profile: Profile | None = None,
+    overrides: Mapping[str, str] = MappingProxyType({}),
+    connmark_backend: ConnmarkBackend | None = None,
 ) -> EksCluster:
     """The cluster in another era, and with some of the CNI's variables set otherwise.
 
@@ -116,7 +129,12 @@ def with_settings(
         env = settings.validate_python(given, by_alias=True, by_name=False)
     except ValidationError as error:
         raise mistakes.in_file(error, CniSettings, given).error() from error
-    changed = replace(cluster, profile=profile or cluster.profile, env=env)
+    changed = replace(
+        cluster,
+        profile=profile or cluster.profile,
+        connmark_backend=connmark_backend or cluster.connmark_backend,
+        env=env,
+    )
     for problem in of_environment(changed):
         raise problem.error()
     return changed
@@ -139,8 +157,12 @@ def render(wired: Wired, pod: str = "") -> Rendered:
         profile=wired.cluster.profile,
         rules=tuple(map(show, rules)),
         tables=_tables(own),
+        links=_lines(own, Veth),
+        addresses=_lines(own, Address),
         sysctls={fact.name: fact.value for fact in _of(own, Sysctl)},
         iptables=restore_text([*merge(pieces), *chains]),
+        nftables=listing(fact for fact in own if isinstance(fact, NftChain)),
+        conflist=conflist(wired.cluster),
         pod=_pod(chosen, [fact for fact in found if fact.ns == chosen]) if chosen else None,
     )
 
@@ -218,8 +240,13 @@ def _sections(rendered: Rendered) -> Iterator[tuple[str, str, Sequence[str]]]:
     yield node, "ip rule", rendered.rules
     for table, routes in rendered.tables.items():
         yield node, f"ip route show table {table}", routes
+    yield node, "ip link", rendered.links
+    yield node, "ip address", rendered.addresses
     yield node, "sysctl -a", [f"{name} = {value}" for name, value in rendered.sysctls.items()]
     yield node, "iptables-save", rendered.iptables.splitlines()
+    if rendered.nftables:
+        yield node, "nft -s list ruleset", rendered.nftables.splitlines()
+    yield node, f"cat {PATH}", json.dumps(rendered.conflist, indent=2).splitlines()
     if pod := rendered.pod:
         yield pod.name, "ip link", pod.links
         yield pod.name, "ip address", pod.addresses

@@ -165,9 +165,85 @@ def test_sections_are_headed_by_the_command_that_prints_them() -> None:
 def test_as_json_it_has_the_same_lines() -> None:
     value = to_json(rendered("current"))
 
-    assert list(value) == ["node", "profile", "rules", "tables", "sysctls", "iptables", "pod"]
+    assert list(value) == [
+        "node",
+        "profile",
+        "rules",
+        "tables",
+        "links",
+        "addresses",
+        "sysctls",
+        "iptables",
+        "nftables",
+        "conflist",
+        "pod",
+    ]
     assert value["tables"]["2"][0] == "default via 10.10.0.1 dev eth1"
     assert value["pod"]["name"] == "pod-1"
+
+
+def test_a_node_s_links_and_addresses() -> None:
+    """The veths of pods have no address."""
+    found = rendered("current", AWS_VPC_ENI_MTU="8000", POD_MTU="1400")
+
+    assert [(link.split("@")[0], link.split("mtu ")[1].split(" ")[0]) for link in found.links] == [
+        ("eni83dbd022cd5", "1400"),
+        ("enifbd243bfedd", "1400"),
+        ("eth0", "8000"),
+        ("eth1", "8000"),
+    ]
+    assert found.addresses == ("inet 10.10.0.10/19 dev eth0", "inet 10.10.0.20/19 dev eth1")
+
+
+def test_with_the_nftables_backend_the_marks_are_in_its_own_table() -> None:
+    wired = example("current")
+    by_nft = with_settings(wired.cluster, connmark_backend="nftables")
+    found = render(replace(wired, cluster=by_nft))
+
+    assert "CONNMARK-CHAIN" not in found.iptables
+    assert "-j AWS-SNAT-CHAIN-0" in found.iptables
+    assert found.nftables.splitlines() == [
+        "table ip aws-cni {",
+        "\tchain nat-prerouting {",
+        "\t\ttype nat hook prerouting priority dstnat + 10; policy accept;",
+        "\t\tfib daddr type local return",
+        '\t\tiifname "eni*" counter jump snat-mark',
+        "\t\tcounter meta mark set ct mark & 0x00000080",
+        "\t}",
+        "",
+        "\tchain snat-mark {",
+        "\t\tcounter ip daddr 10.10.0.0/16 return",
+        "\t\tcounter ct mark set ct mark | 0x00000080",
+        "\t}",
+        "}",
+    ]
+    assert "# node-1: nft -s list ruleset\ntable ip aws-cni {" in to_text(found)
+    assert not rendered("current").nftables
+
+
+def test_the_configuration_file_has_the_plugin_s_settings() -> None:
+    today = rendered(
+        "current",
+        AWS_VPC_K8S_CNI_VETHPREFIX="pod",
+        AWS_VPC_ENI_MTU="1500",
+        AWS_VPC_K8S_PLUGIN_LOG_LEVEL="ERROR",
+        AWS_VPC_K8S_CNI_RANDOMIZESNAT="none",
+    ).conflist
+    then = rendered("slides", AWS_VPC_K8S_CNI_VETHPREFIX="pod", AWS_VPC_ENI_MTU="1500").conflist
+
+    assert (today["cniVersion"], today["disableCheck"]) == ("0.4.0", True)
+    plugin, egress, portmap = today["plugins"]
+    assert (plugin["vethPrefix"], plugin["mtu"], plugin["pluginLogLevel"]) == (
+        "pod",
+        "1500",
+        "ERROR",
+    )
+    assert (egress["enabled"], egress["randomizeSNAT"]) == ("false", "none")
+    assert then == {
+        "cniVersion": "0.3.1",
+        "name": "aws-cni",
+        "plugins": [{"name": "aws-cni", "type": "aws-cni", "vethPrefix": "pod"}, portmap],
+    }
 
 
 @pytest.mark.parametrize(

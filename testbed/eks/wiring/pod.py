@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from testbed.eks.conflist import pod_mtu
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.eks.wiring.exempt import exempt_cidrs
@@ -142,6 +143,5 @@ def _from_pod_rules(cluster: EksCluster, vpc: Vpc, placed: PodAddress) -> Iterat
 
 
 def _pod_mtu(cluster: EksCluster) -> int:
-    """POD_MTU, else AWS_VPC_ENI_MTU; v1.5 knows neither and says 9001."""
-    env = cluster.env
-    return (env.pod_mtu or env.eni_mtu) if ERAS[cluster.profile].mtu_settings else JUMBO
+    """The configuration file's; v1.5 knows no setting and says 9001."""
+    return pod_mtu(cluster.env) if ERAS[cluster.profile].mtu_settings else JUMBO

@@ -1,0 +1,66 @@
+"""The CNI's configuration file `/etc/cni/net.d/10-aws.conflist`, as aws-node writes it."""
+
+from typing import Any
+
+from testbed.eks.environment import CniSettings
+from testbed.eks.model import EksCluster
+from testbed.eks.profiles import ERAS
+
+PATH = "/etc/cni/net.d/10-aws.conflist"
+
+PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
+
+
+def conflist(cluster: EksCluster) -> dict[str, Any]:
+    """What the container runtime reads.  The real file ends the wait of a node for its CNI.
+
+    Source: amazon-vpc-cni-k8s, misc/10-aws.conflist, scripts/install-aws.sh (v1.5),
+    cmd/aws-vpc-cni/main.go (v1.23); IPv4, without the bandwidth and tuning plugins.
+    """
+    if not ERAS[cluster.profile].plugin_settings:
+        plugin = {"name": "aws-cni", "type": "aws-cni", "vethPrefix": cluster.env.veth_prefix}
+        return {"cniVersion": "0.3.1", "name": "aws-cni", "plugins": [plugin, PORTMAP]}
+    return {
+        "cniVersion": "0.4.0",
+        "name": "aws-cni",
+        "disableCheck": True,
+        "plugins": [_aws_cni(cluster.env), _egress_cni(cluster.env), PORTMAP],
+    }
+
+
+def pod_mtu(env: CniSettings) -> int:
+    """POD_MTU, else AWS_VPC_ENI_MTU; in bytes."""
+    return env.pod_mtu or env.eni_mtu
+
+
+def _aws_cni(env: CniSettings) -> dict[str, Any]:
+    return {
+        "name": "aws-cni",
+        "type": "aws-cni",
+        "vethPrefix": env.veth_prefix,
+        "mtu": str(pod_mtu(env)),
+        "podSGEnforcingMode": "strict",
+        "pluginLogFile": env.plugin_log_file,
+        "pluginLogLevel": env.plugin_log_level,
+        "capabilities": {"io.kubernetes.cri.pod-annotations": True},
+    }
+
+
+def _egress_cni(env: CniSettings) -> dict[str, Any]:
+    """IPv6 for pods of an IPv4 cluster: not enabled, so it does nothing."""
+    return {
+        "name": "egress-cni",
+        "type": "egress-cni",
+        "mtu": str(pod_mtu(env)),
+        "enabled": "false",
+        "randomizeSNAT": env.randomize_snat or "prng",
+        "nodeIP": "",
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": "fd00::ac:00/118"}]],
+            "routes": [{"dst": "::/0"}],
+            "dataDir": "/run/cni/v4pd/egress-v6-ipam",
+        },
+        "pluginLogFile": "/var/log/aws-routed-eni/egress-v6-plugin.log",
+        "pluginLogLevel": env.plugin_log_level,
+    }
