@@ -1,5 +1,6 @@
 """The topologies that come with the testbed load and are what they say."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from testbed.allocations import allocate
 from testbed.lab import warnings
 from testbed.load import load
+from testbed.net.facts import Chain
+from testbed.plan import plan
 
 TOPOLOGIES = Path(__file__).parent.parent / "topologies"
 
@@ -85,3 +88,19 @@ def test_the_kops_slides_lab_has_the_slides_addresses() -> None:
     }
     [service] = allocations.services
     assert (str(service.cluster_ip), service.node_ports) == ("100.64.31.116", (31787,))
+
+
+def test_the_large_lab_has_three_enis_and_two_hundred_rules_on_every_node() -> None:
+    """What `make bench` promises to measure."""
+    lab = load(TOPOLOGIES / "eks-100x30.py")
+    allocations = allocate(lab)
+    state = plan(lab, allocations)
+
+    assert len(allocations.pods) == 3000
+    enis = Counter(eni.instance for eni in allocations.enis)
+    assert {enis[f"node-{i}"] for i in range(100)} == {3}
+    rules: Counter[str] = Counter()
+    for fact in state:
+        if isinstance(fact, Chain):
+            rules[fact.ns] += len(fact.rules)
+    assert all(rules[f"node-{i}"] > 200 for i in range(100))
