@@ -14,7 +14,8 @@ DEMO = $(SUDO) .venv/bin/testbed demo
 
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help setup eks-topology kops-topology test check lint golden vagrant-check clean
+.PHONY: help setup eks-topology kops-topology test check lint golden bench bench-quick \
+	bench-ready vagrant-check clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS='	' read -r name text; \
@@ -46,6 +47,16 @@ lint: setup
 golden: setup  ## rewrite the golden files; read the diff before committing
 	$(PYTEST) tests/golden --golden-update $(ARGS)
 
+bench: bench-ready  ## measure against the kernel's floor and peers (ARGS='wiring up' for some)
+	$(SUDO) $(PYTHON) -m bench $(ARGS)
+
+bench-quick: bench-ready  ## the same with small sizes, in under 3 minutes
+	$(SUDO) $(PYTHON) -m bench --size quick $(ARGS)
+
+bench-ready: setup
+	@sh setup.sh bench
+	@$(PYTHON) -m bench.prepare
+
 vagrant-check:  ## check the Vagrantfile, where vagrant is installed
 	@if ! command -v vagrant >/dev/null; then \
 		echo "vagrant-check: skipped: vagrant is not installed"; \
@@ -57,5 +68,5 @@ vagrant-check:  ## check the Vagrantfile, where vagrant is installed
 	fi
 
 clean:  ## remove what the other targets made
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist bench/out *.egg-info .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a bare Debian 12 or Ubuntu 24.04 ready: installs the packages that are missing, then
 # fills .venv.  Safe to run again and to interrupt; loads no kernel module.
+# `sh setup.sh bench` adds the C compiler that `make bench` needs, and leaves .venv alone.
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/sbin
@@ -26,6 +27,8 @@ for pair in ip:iproute2 iptables-nft:iptables nft:nftables ping:iputils-ping cur
     command -v "${pair%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 find_python || missing="$missing python3 python3-venv"
+[ "${1-}" != bench ] || { command -v cc && [ -e /usr/include/stdio.h ]; } >/dev/null ||
+    missing="$missing gcc libc6-dev"
 
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null || fail "no apt-get here; please install:$missing"
@@ -46,6 +49,7 @@ if [ -n "$missing" ]; then
         fail "apt-get could not install$missing; its own words are above"
     }
 fi
+[ "${1-}" != bench ] || exit 0
 find_python || fail "needs Python 3.11 or newer with the modules venv and ensurepip"
 
 # .unfinished tells a .venv whose making was interrupted from a whole one.

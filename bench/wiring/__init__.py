@@ -1,0 +1,1 @@
+"""The same pods wired in different ways; each module has one `build`."""

@@ -1,0 +1,26 @@
+"""The testbed's way: facts, applied."""
+
+from collections.abc import Callable
+
+from bench.wiring.pods import facts
+from testbed.kernel.apply import apply
+from testbed.kernel.namespaces import LocalStore
+from testbed.kernel.observe import observe
+from testbed.net.diff import compare
+
+
+def build(count: int) -> Callable[[], None]:
+    """Wire them; what takes them down."""
+    store = LocalStore()
+    apply(store, frozenset(facts(count)))
+    return lambda: store.drop(store.names())
+
+
+def check(count: int) -> None:
+    """Raise AssertionError unless the kernel has just what was wanted."""
+    with LocalStore() as store:
+        wanted = frozenset(facts(count))
+        apply(store, wanted)
+        drift = compare(wanted, observe(store).state)
+    if drift:
+        raise AssertionError(f"the testbed did not build what was measured: {drift}")
