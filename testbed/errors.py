@@ -1,5 +1,6 @@
 """The exception tree; each class carries the exit code the command line ends with."""
 
+import errno
 from dataclasses import dataclass
 
 
@@ -74,3 +75,44 @@ class KernelError(TestbedError):
     """The kernel refused: which namespace, which fact, which errno."""
 
     exit_code = 5
+
+
+NO_THREAD = "can't start new thread"  # CPython's words for EAGAIN of clone(2)
+REMEDIES = {  # what a limit is called, and who can move it; errno(3)
+    errno.ENOSPC: "no space is left: free some, or make the file system larger",
+    errno.EDQUOT: "a quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EMFILE: "too many open descriptors: raise `ulimit -Hn`, or LimitNOFILE= of the service",
+    errno.ENFILE: "the machine has too many open files: raise the sysctl fs.file-max",
+    errno.ENOMEM: "the memory does not suffice",
+    errno.EAGAIN: "no process or thread more is allowed: raise `ulimit -Hu`, or the memory",
+}
+
+
+def told(error: Exception, what: str = "") -> TestbedError:
+    """Any exception as an error of ours; one that nobody has thought of says where it arose.
+
+    what: that was to be done, in words.  MissingFeature where a limit is in the way.
+    """
+    match error:
+        case TestbedError():
+            return error
+        case MemoryError():
+            return MissingFeature(_sentence(what, REMEDIES[errno.ENOMEM]))
+        case RuntimeError() if str(error) == NO_THREAD:
+            return MissingFeature(_sentence(what, REMEDIES[errno.EAGAIN]))
+        case OSError():
+            about = _sentence(what, str(error.filename or ""))
+            if reason := REMEDIES.get(error.errno or 0):
+                return MissingFeature(_sentence(about, reason))
+            return KernelError(_sentence(about, error.strerror or str(error)))
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
+    words = " ".join(str(error).split())
+    return TestbedError(_sentence(what, f"{type(error).__name__}: {words}{where} (a bug)"))
+
+
+def _sentence(about: str, reason: str) -> str:
+    return ": ".join(part for part in (about, reason) if part)

@@ -3,12 +3,12 @@
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from testbed import __version__
-from testbed.errors import IgnoredSetting, TestbedError
+from testbed.errors import IgnoredSetting, TestbedError, told
 
 # verb: the module that has it.  A module is imported when its verb is used, so that all are quick.
 VERBS = {
@@ -101,11 +101,20 @@ def main() -> None:
         click.echo("testbed: interrupted", err=True)
         sys.exit(130)
     except TestbedError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_color())
-        sys.exit(error.exit_code)
+        _report(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        if os.environ.get("TESTBED_TRACEBACK"):
+            raise
+        _report(told(error))
+
+
+def _report(error: TestbedError) -> NoReturn:
+    """One message, and the exit code of its class."""
+    click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_color())
+    sys.exit(error.exit_code)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

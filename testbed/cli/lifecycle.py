@@ -9,6 +9,7 @@ from testbed.cli.options import be_root, chosen, option, output_option, publish_
 from testbed.cli.output import emit, note, table
 from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
+from testbed.daemon.home import Home
 from testbed.daemon.protocol import Json, answers, call
 from testbed.errors import UsageError
 from testbed.lab import Lab
@@ -127,7 +128,7 @@ def ls_(output: str) -> None:
     rows = [
         {
             "name": home.lab,
-            "status": "running" if answers(home) else "daemon dead: `testbed up` starts a new one",
+            "status": _status(home),
             "pid": holder.pid,
         }
         for home in homes.homes()
@@ -137,6 +138,14 @@ def ls_(output: str) -> None:
         emit(rows, output)
     else:
         note("no lab is running; `testbed up FILE` starts one")
+
+
+def _status(home: Home) -> str:
+    if not answers(home):
+        return "coming up" if home.owner() else "daemon dead: `testbed up` starts a new one"
+    if owner := home.owner():
+        return f"running until process {owner.pid} ends" if home.applied.exists() else "coming up"
+    return "running"
 
 
 @click.command("clean")

@@ -6,11 +6,13 @@ process 1 of the lab's own pid namespace: when it ends, the kernel takes the who
 A name is a symlink `/run/netns/NAME -> /proc/1/fd/N`.  Messages on `DIRECTORY/holder.sock`
 (SOCK_SEQPACKET) are one line of JSON and, for `keep`, the descriptors in the order of the names:
     {"keep": [NAME, ...]}    {"drop": [NAME, ...]}
-Each is answered with `ok`.  LIFELINE is a socket to the `up` that started us: until it has said
-`commit`, its end is our end, so that a killed `up` leaves nothing.
+Each is answered with `ok`, or with what was in the way.  LIFELINE is a socket to the `up` that
+started us: until it has said `commit`, its end is our end, so that a killed `up` leaves nothing.
+`commit` is answered with `ok` when `owner.json` is gone: by it others know whose end is ours.
 """
 
 import array
+import errno
 import json
 import os
 import resource
@@ -18,19 +20,22 @@ import selectors
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 NAMES = "/run/netns"
+OWNER = "owner.json"
 MESSAGE = 65536  # bytes; a `keep` of 200 long names fits well
 
 
 class Holder:
     """The descriptors by name; the only state is what the kernel must keep open."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
         self.held: dict[str, int] = {}
         self.selector = selectors.DefaultSelector()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(path)
+        self.listener.bind(f"{directory}/holder.sock")
         self.listener.listen(8)
         self.selector.register(self.listener, selectors.EVENT_READ, self.accept)
 
@@ -54,31 +59,47 @@ class Holder:
 
     def answer(self, client: socket.socket) -> bool:
         """Do what one message says; False at the end of the conversation."""
-        data, ancillary, _, _ = client.recvmsg(MESSAGE, socket.CMSG_SPACE(253 * 4))
+        data, ancillary, flags, _ = client.recvmsg(MESSAGE, socket.CMSG_SPACE(253 * 4))
         if not data:
             return False
         descriptors = array.array("i")
         for level, kind, payload in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 descriptors.frombytes(payload[: len(payload) - len(payload) % 4])
-        message = json.loads(data)
+        try:
+            if flags & socket.MSG_CTRUNC:  # we have as many as our limit allows; unix(7)
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            self.obey(json.loads(data), descriptors)
+            said = b"ok"
+        except OSError as refused:
+            said = str(refused).encode()
+        finally:
+            for descriptor in set(descriptors) - set(self.held.values()):
+                os.close(descriptor)
+        client.send(said, socket.MSG_NOSIGNAL)
+        return True
+
+    def obey(self, message: dict[str, list[str]], descriptors: "array.array[int]") -> None:
+        """Keep and drop what a message names."""
         for name, descriptor in zip(message.get("keep", ()), descriptors, strict=True):
             self.keep(name, descriptor)
         for name in message.get("drop", ()):
             self.drop(name)
-        client.send(b"ok", socket.MSG_NOSIGNAL)
-        return True
 
     def keep(self, name: str, descriptor: int) -> None:
-        """Hold a namespace under a name, instead of the one that had it."""
+        """Hold a namespace under a name, instead of the one that had it.
+
+        Raises OSError: the name is the file of somebody in the lab, who used `ip netns add`.
+        """
         self.drop(name)
-        self.held[name] = descriptor
         os.symlink(f"/proc/1/fd/{descriptor}", f"{NAMES}/{name}")  # noqa: PTH211 - as small as it gets
+        self.held[name] = descriptor
 
     def drop(self, name: str) -> None:
         """Let a namespace go; the kernel removes it when nothing else is in it."""
         if name in self.held:
-            os.unlink(f"{NAMES}/{name}")  # noqa: PTH108
+            with suppress(FileNotFoundError):  # somebody in the lab used `ip netns del`
+                os.unlink(f"{NAMES}/{name}")  # noqa: PTH108
             os.close(self.held.pop(name))
 
     def lifeline(self, starter: socket.socket) -> None:
@@ -86,6 +107,8 @@ class Holder:
         if starter.recv(16) != b"commit":
             sys.exit(1)
         self.selector.unregister(starter)
+        os.unlink(f"{self.directory}/{OWNER}")  # noqa: PTH108
+        starter.send(b"ok", socket.MSG_NOSIGNAL)
         starter.close()
 
     def run(self) -> None:
@@ -111,8 +134,13 @@ def main(directory: str, lifeline: str) -> None:
     signal.signal(signal.SIGCHLD, reap)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    holder = Holder(f"{directory}/holder.sock")
     starter = socket.socket(fileno=int(lifeline))
+    try:
+        holder = Holder(directory)
+    except OSError as refused:
+        said = f"{directory}/holder.sock: {refused.strerror}"
+        starter.send(json.dumps({"kind": "KernelError", "error": said}).encode())
+        sys.exit(1)
     holder.selector.register(starter, selectors.EVENT_READ, holder.lifeline)
     starter.send(b"ready")
     holder.run()

@@ -1,61 +1,21 @@
 """Where a running lab keeps its files, and whether its processes are still the ones we started."""
 
-import fcntl
-import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.daemon.lock import locked
 from testbed.errors import UsageError
+from testbed.kernel.processes import Process, record, recorded
 
 ROOT_DIRECTORY = Path("/run/testbed")
+HOLDER_RECORD, OWNER_RECORD = "holder.json", "owner.json"  # in a lab's directory
+LOCK = ".lock"  # of a lab: `.LAB.lock`, beside its directory
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123: a DNS label
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process by id and start time, so that an id used again by another is noticed."""
-
-    pid: int
-    started: int  # clock ticks since boot: proc(5), /proc/PID/stat field 22
-    pids: int  # the pid namespace, by its number, in which the id counts
-
-    @classmethod
-    def of(cls, pid: int) -> "Process":
-        """The process that has this id now.  Raises ProcessLookupError."""
-        return cls(pid, _start_time(pid), _pid_namespace())
-
-    def alive(self) -> bool:
-        """Whether this very process still runs (a zombie does not).
-
-        Raises UsageError in another pid namespace, where nobody can tell: inside a lab.
-        """
-        if self.pids != _pid_namespace():
-            raise UsageError("inside a lab one cannot see other labs' processes: leave it first")
-        try:
-            return _start_time(self.pid) == self.started
-        except ProcessLookupError:
-            return False
-
-
-def _pid_namespace() -> int:
-    """The number of the pid namespace that /proc shows."""
-    return Path("/proc/self/ns/pid").stat().st_ino
-
-
-def _start_time(pid: int) -> int:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        raise ProcessLookupError(pid) from None
-    fields = stat[stat.rindex(")") + 2 :].split()
-    if fields[0] in "ZX":
-        raise ProcessLookupError(pid)
-    return int(fields[19])
 
 
 def directory() -> Path:
@@ -75,7 +35,7 @@ class Home:
     lab: str
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.lab):
+        if not _is_name(self.lab):
             raise UsageError(f"'{self.lab}' is no name of a lab: lower case letters, digits and -")
 
     @property
@@ -115,30 +75,45 @@ class Home:
 
     def record_holder(self, process: Process) -> None:
         """Remember who holds the lab."""
-        self.write("holder.json", json.dumps(asdict(process)))
+        self.write(HOLDER_RECORD, record(process))
 
     def recorded_holder(self) -> Process | None:
         """Who held the lab when it was started, alive or not."""
-        try:
-            return Process(**json.loads((self.path / "holder.json").read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+        return recorded(self.path / HOLDER_RECORD)
+
+    def owner(self) -> Process | None:
+        """The process whose end is the lab's: the `up` that makes it, a script; None: nobody's.
+
+        The holder forgets it when it is told `commit`.
+        """
+        return recorded(self.path / OWNER_RECORD)
 
     def holder(self) -> Process | None:
-        """The holder, if it is alive."""
-        process = self.recorded_holder()
-        return process if process and process.alive() else None
+        """The holder, if it is alive and not about to follow its dead owner."""
+        process, owner = self.recorded_holder(), self.owner()
+        if process is None or (owner and not owner.alive()):
+            return None
+        return process if process.alive() else None
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the lab so that a reader sees the old text or the new one, whole."""
+        """Write a file of the lab so that a reader sees the old text or the new one, whole.
+
+        Raises OSError: the file system is full; then the old one is as it was.
+        """
         new = self.path / f".{name}.new"
-        new.write_text(text)
-        new.replace(self.path / name)
+        try:
+            new.write_text(text)
+            new.replace(self.path / name)
+        except OSError as refused:
+            new.unlink(missing_ok=True)
+            refused.filename = refused.filename or str(self.path / name)
+            raise
 
     def make(self) -> None:
-        """Make the lab's empty directory, sweeping what a dead lab of that name left."""
+        """Make the lab's directory, sweeping what a dead lab of that name left; we own it."""
         self.remove()
         self.path.mkdir(mode=0o700, parents=True)
+        self.write(OWNER_RECORD, record(Process.of(os.getpid())))
 
     def remove(self) -> None:
         """Remove the lab's files; none is fine."""
@@ -148,39 +123,34 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Keep other `up` and `down` of this lab out.  Raises UsageError when one is at work."""
         directory().mkdir(mode=0o755, parents=True, exist_ok=True)
-        file = directory() / f".{self.lab}.lock"
-        lock = self._lock(file)
-        try:
+        with locked(directory() / f".{self.lab}{LOCK}", self.lab, self.path):
             yield
-        finally:
-            if not self.path.exists():
-                file.unlink(missing_ok=True)
-            os.close(lock)
-
-    def _lock(self, file: Path) -> int:
-        """A descriptor that locks the file of this name, which may have been removed and made."""
-        while True:
-            lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                raise UsageError(
-                    f"another `testbed up` or `down` is at work on lab '{self.lab}'; wait for it"
-                ) from None
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(lock), file.stat()):
-                    return lock
-            os.close(lock)
 
 
 def homes() -> list[Home]:
     """All labs that have files, alive or not, by name."""
+    return [Home(entry.name) for entry in _entries() if entry.is_dir() and _is_name(entry.name)]
+
+
+def locks() -> list[Home]:
+    """All labs that have a lock: it may be all that a killed `up` or `down` has left."""
+    names = [
+        entry.name.removeprefix(".").removesuffix(LOCK)
+        for entry in _entries()
+        if entry.name.startswith(".") and entry.name.endswith(LOCK)
+    ]
+    return [Home(name) for name in names if _is_name(name)]
+
+
+def _is_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None
+
+
+def _entries() -> list[Path]:
     try:
-        entries = sorted(entry.name for entry in directory().iterdir() if entry.is_dir())
+        return sorted(directory().iterdir())
     except FileNotFoundError:
         return []
-    return [Home(name) for name in entries if NAME.fullmatch(name)]
 
 
 def running() -> list[Home]:

@@ -4,6 +4,7 @@ program, so ^C, ^Z, job control and window size are the terminal's own.  Needs r
 import fnmatch
 import json
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from testbed.daemon.tree import NAMES, enter
 from testbed.errors import KernelError, UsageError
 from testbed.kernel import mounts, resolv
 from testbed.kernel.namespaces import CLONE_NEWNET, setns
+from testbed.kernel.processes import end_with_parent
 
 INSIDE = "TESTBED_INSIDE"  # in the environment: the lab whose namespaces a process is in
 
@@ -65,14 +67,19 @@ def run(argv: list[str], netns: str = "", env: dict[str, str] | None = None) -> 
     Without a namespace it runs in the lab's own network, which has nothing but a loopback.
     A program that a signal ended gives 128 plus the signal's number, as in a shell.
     """
+    ended, open_until_we_end = os.pipe()
     child = os.fork()
     if child == 0:
-        _become(argv, netns, {**os.environ, **(env or {})})
+        os.close(open_until_we_end)
+        end_with_parent()
+        _become(argv, netns, {**os.environ, **(env or {})}, ended)
+    os.close(ended)
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child itself
     try:
         status = os.waitpid(child, 0)[1]
     finally:
         signal.signal(signal.SIGINT, interrupt)
+        os.close(open_until_we_end)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -93,11 +100,16 @@ def enter_place(netns: str) -> None:
     mounts.mount("sysfs", "/sys", "sysfs", mounts.MS_NOSUID | mounts.MS_NODEV)
 
 
-def _become(argv: list[str], netns: str, env: dict[str, str]) -> None:
-    """In the child: enter the namespace and exec; 127 when there is no program."""
+def _become(argv: list[str], netns: str, env: dict[str, str], ended: int) -> None:
+    """In the child: enter the namespace and exec; 127 when there is no program.
+
+    ended: readable when the parent has ended before it could take us with it.
+    """
     code = 126
     try:
         enter_place(netns)
+        if select.select([ended], [], [], 0)[0]:
+            os._exit(code)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it; programs expect it
         os.execvpe(argv[0], argv, env)
     except FileNotFoundError:

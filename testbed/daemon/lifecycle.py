@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from testbed.daemon import publish, tree
-from testbed.daemon.home import Home, homes
+from testbed.daemon import ending, publish, tree
+from testbed.daemon.home import Home, homes, locks
 from testbed.daemon.protocol import Json, answers, call
 from testbed.errors import MissingFeature, UsageError
 from testbed.kernel.modules import load
@@ -38,18 +38,15 @@ def up(lab: Lab, progress: Progress | None = None, *, published: bool | None = N
 
 
 def _start(home: Home, lab: Lab, progress: Progress | None, *, published: bool) -> Json:
-    publish.withdraw(home)  # what a dead lab of that name has left
-    home.make()
+    _stop(home)  # what a dead lab of that name has left
     try:
-        lifeline = tree.start_holder(home)
-        try:
+        home.make()
+        with tree.start_holder(home) as lifeline:
             _start_daemon(home)
             report = call(home, "up", progress=progress, lab=to_json(lab))
             if published:
                 publish.publish(home)
-            lifeline.send(b"commit")
-        finally:
-            lifeline.close()
+            tree.commit(lifeline)
     except BaseException:
         _stop(home)
         raise
@@ -70,10 +67,11 @@ def lasting(lab: Lab, progress: Progress | None = None) -> Iterator[Home]:
             if home.holder() is not None:
                 raise UsageError(f"lab '{home.lab}' is running; `testbed down {home.lab}` ends it")
             _load_modules(lab, progress)
+            _stop(home)
             home.make()
             undo.callback(_forget, home, home.path.stat().st_ino)
             lifeline = undo.enter_context(tree.start_holder(home))
-            undo.callback(tree.hang_up, lifeline, tree.watch(home))
+            undo.callback(ending.hang_up, lifeline, ending.watch(home))
             _start_daemon(home)
             call(home, "up", progress=progress, lab=to_json(lab))
         yield home
@@ -109,18 +107,18 @@ def down(name: str) -> bool:
 
 def _stop(home: Home) -> None:
     publish.withdraw(home)  # first: ours are known by the record of the first process
-    tree.stop(home)
+    ending.stop(home)
 
 
 def sweep() -> list[str]:
     """Remove the files of labs whose processes are gone; the names of these labs."""
     swept = []
-    for home in homes():
+    for home in dict.fromkeys((*homes(), *locks())):
         try:
             with home.locked():
                 publish.sweep(home)
-                if home.holder() is None:
-                    home.remove()
+                if home.holder() is None and home.path.exists():
+                    _stop(home)
                     swept.append(home.lab)
         except UsageError:
             continue  # an `up` is making it right now

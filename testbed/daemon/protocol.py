@@ -6,8 +6,9 @@ and one `{"result": ...}` or `{"error": ..., "exit_code": ...}`.
 
 import json
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from testbed import errors
 from testbed.daemon.home import Home
@@ -20,13 +21,14 @@ def line(message: Json) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def failure(error: errors.TestbedError) -> Json:
+def failure(error: Exception) -> Json:
     """An error as a message."""
-    return {"error": str(error), "kind": type(error).__name__}
+    known = errors.told(error)
+    return {"error": str(known), "kind": type(known).__name__}
 
 
-def _raise(message: Json) -> None:
-    """Raise the daemon's error here, as the class it was there."""
+def raise_failure(message: Json) -> NoReturn:
+    """Raise another process' error here, as the class it was there."""
     kind = getattr(errors, message["kind"], errors.TestbedError)
     error = errors.TestbedError.__new__(kind)
     error.args = (message["error"],)
@@ -54,15 +56,32 @@ def call(
                 f"the daemon of lab '{home.lab}' is not running (packets still flow): "
                 "`testbed up` starts a new one"
             ) from None
-        connection.sendall(line({"verb": verb, "args": args}))
-        with connection.makefile("rb") as answers:
-            for answer in map(json.loads, answers):
-                if "progress" in answer and progress:
-                    progress(answer["progress"])
-                elif "error" in answer:
-                    _raise(answer)
-                elif "result" in answer:
-                    return answer["result"]
+        for answer in _answers(connection, {"verb": verb, "args": args}):
+            if "progress" in answer and progress:
+                progress(answer["progress"])
+            elif "error" in answer:
+                raise_failure(answer)
+            elif "result" in answer:
+                return answer["result"]
     raise errors.KernelError(
-        f"the daemon of lab '{home.lab}' ended before it answered; see {home.log}"
+        f"the daemon of lab '{home.lab}' ended before it answered{last_words(home)}"
     )
+
+
+def last_words(home: Home) -> str:
+    """The end of the daemon's log, to be added to a message; a killed one says nothing."""
+    try:
+        lines = home.log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return f": {lines[-1]}" if lines else ""
+
+
+def _answers(connection: socket.socket, request: Json) -> Iterator[Json]:
+    """What the daemon says, until it has said all or ends; then the last line may be a piece."""
+    with suppress(ConnectionError):
+        connection.sendall(line(request))
+        with connection.makefile("rb") as answers:
+            for answer in answers:
+                if answer.endswith(b"\n"):
+                    yield json.loads(answer)

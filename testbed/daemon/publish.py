@@ -8,9 +8,10 @@ All others are somebody else's and stay as they are.  Needs root.
 import re
 from pathlib import Path
 
-from testbed.daemon.home import Home, Process
+from testbed.daemon.home import Home
 from testbed.daemon.tree import NAMES
 from testbed.errors import KernelError, UsageError
+from testbed.kernel.processes import Process
 
 DESCRIPTOR = re.compile(r"/proc/(\d+)/fd/\d+")
 

@@ -88,23 +88,33 @@ class RunningLab:
         allocations = allocate(lab, self.allocations)
         wanted = plan(lab, allocations)
         serving = listeners(lab, allocations)
-        self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
-        self.supervisor.retain(programs(lab, allocations))
+        record = {"lab": to_json(lab), "allocations": allocations_to_json(allocations)}
         try:
+            self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
+            self.supervisor.retain(programs(lab, allocations))
             self._write(wanted)
             self._serve(lab, allocations)
-        except TestbedError:
-            self._put_back()
+            self.home.write(self.home.applied.name, json.dumps(record))
+        except Exception as error:
+            self._put_back(error)
             raise
         self.lab, self.allocations, self.state = lab, allocations, wanted
-        record = {"lab": to_json(lab), "allocations": allocations_to_json(allocations)}
-        self.home.write(self.home.applied.name, json.dumps(record))
 
-    def _put_back(self) -> None:
-        """The last applied lab once more, if there is one; a new one is ended by its starter."""
-        if self.lab is not None:
+    def _put_back(self, error: Exception) -> None:
+        """The last applied lab once more, if there is one; a new one is ended by its starter.
+
+        Raises KernelError that tells of both, when this fails too.
+        """
+        if self.lab is None:
+            return
+        try:
             self._write(self.state)
             self._serve(self.lab, self.allocations)
+        except (OSError, MemoryError, TestbedError) as again:
+            raise KernelError(
+                f"{error}; and the lab could not be put back as it was: {again}; `testbed verify`"
+                " shows what differs, `testbed up` heals it"
+            ) from error
 
     def _serve(self, lab: Lab, allocations: Allocations) -> None:
         """What is not the kernel's: the pods' servers, DNS servers and load balancers, files."""

@@ -98,8 +98,6 @@ async def _result(
         return {"result": await loop.run_in_executor(kernel, verb)}
     except TestbedError as error:
         return failure(error)
-    except Exception as bug:
-        log.exception("verb %s", request.get("verb"))
-        return failure(
-            TestbedError(f"{type(bug).__name__}: {bug} (a bug; see {running.home.log})")
-        )
+    except Exception as error:
+        log.exception("request %.200s", request)
+        return failure(error)

@@ -51,8 +51,10 @@ class HolderStore:
 
     def _say(self, message: object, ancillary: list[tuple[int, int, "array.array[int]"]]) -> None:
         self._connection.sendmsg([json.dumps(message).encode()], ancillary)
-        if self._connection.recv(16) != b"ok":
-            raise KernelError("the lab's first process does not answer")
+        answer = self._connection.recv(512)
+        if answer != b"ok":
+            said = answer.decode() or "no answer: it is gone"
+            raise KernelError(f"the lab's first process, which holds the namespaces: {said}")
 
 
 def _messages(names: Iterable[str]) -> Iterator[list[str]]:

@@ -4,22 +4,28 @@ Needs root.  A lab has a mount, pid and network namespace of its own; everything
 lives below its first process, so that ending that one ends all of it.
 """
 
+import json
 import os
-import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from testbed.daemon.home import Home, Process
+from testbed.daemon.home import Home
+from testbed.daemon.protocol import failure, last_words, line, raise_failure
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import mounts
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare
+from testbed.kernel.processes import Process
 
 NAMES = "/run/netns"  # where iproute2 looks names up
 MOST_DESCRIPTORS = 1 << 20
+READY = b"ready\n"
+
+Main = Callable[[Home, Callable[[], None]], None]
+MESSAGE = 1 << 16  # bytes
 HOLDER = Path(__file__).with_name("holder.py")
 
 
@@ -33,38 +39,48 @@ def start_holder(home: Home) -> socket.socket:
     if starter == 0:
         _exit_after(lambda: _make_namespaces(home, theirs))
     theirs.close()
-    word = ours.recv(512)
-    os.waitpid(starter, 0)
+    word = b""
+    try:
+        word = ours.recv(MESSAGE)
+    finally:
+        if word != b"ready":
+            ours.close()
+        os.waitpid(starter, 0)  # it writes into the lab's directory
     if word == b"ready":
         return ours
-    ours.close()
-    refusal = word.decode() or "its first process ended at once"
-    if word.startswith(b"unshare"):
-        raise MissingFeature(f"cannot make the lab's namespaces: {refusal}; see `testbed doctor`")
-    raise KernelError(f"cannot start lab '{home.lab}': {refusal}")
+    if word:
+        raise_failure(json.loads(word))
+    raise KernelError(f"cannot start lab '{home.lab}': its first process ended at once")
 
 
 def _make_namespaces(home: Home, lifeline: socket.socket) -> None:
     """In a child: move into new namespaces, and let a child of that be their first process."""
     os.setsid()
     _detach_from_terminal(os.devnull)
-    try:
-        unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
-    except OSError as refused:
-        lifeline.send(f"unshare: {refused.strerror}".encode())
-        return
-    recorded, record = os.pipe()
-    first = os.fork()
-    if first == 0:
-        os.close(record)
-        os.read(recorded, 1)  # end of file: our id is on record, whatever happens to us now
+    with _failing_to(lifeline.send):
         try:
+            unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
+        except PermissionError as refused:
+            what = f"cannot make the lab's namespaces: {refused.strerror}; see `testbed doctor`"
+            raise MissingFeature(what) from refused
+        recorded, record = os.pipe()
+        first = os.fork()
+        if first == 0:
+            os.close(record)
+            os.read(recorded, 1)  # end of file: our id is on record, whatever happens to us now
             _become_holder(home, lifeline)
-        except OSError as failed:
-            lifeline.send(str(failed).encode())
-            os._exit(1)
-    home.record_holder(Process.of(first))
-    os.close(record)
+        home.record_holder(Process.of(first))
+
+
+@contextmanager
+def _failing_to(say: Callable[[bytes], object]) -> Iterator[None]:
+    """What goes wrong in the block is told to who has started this process, which then ends."""
+    try:
+        yield
+    except Exception as error:
+        with suppress(OSError, ValueError):  # nobody listens any more; we have closed it ourselves
+            say(line(failure(error)))
+        raise
 
 
 def _become_holder(home: Home, lifeline: socket.socket) -> None:
@@ -79,107 +95,72 @@ def _become_holder(home: Home, lifeline: socket.socket) -> None:
     os.execv(sys.executable, argv)
 
 
+def commit(lifeline: socket.socket) -> None:
+    """Let the lab last without us.  Raises KernelError when it ended meanwhile."""
+    try:
+        lifeline.send(b"commit")
+        done = lifeline.recv(16) == b"ok"
+    except OSError:
+        done = False
+    if not done:
+        raise KernelError("the lab's first process ended")
+
+
 def enter(holder: Process, *, pid: bool = True) -> None:
     """Move this process (its future children, for the pid namespace) into the lab's namespaces."""
-    kinds = ["pid"] * pid + ["net", "mnt"]  # mnt last: it changes what /proc/PID is
-    files = [
-        os.open(f"/proc/{holder.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds
-    ]
     try:
-        for file in files:
-            setns(file)
-    finally:
-        for file in files:
-            os.close(file)
+        with holder.held() as handle:  # setns(2) takes a pidfd since Linux 5.8
+            setns(handle, CLONE_NEWNET | CLONE_NEWNS | (CLONE_NEWPID if pid else 0))
+    except ProcessLookupError:
+        raise KernelError("the lab's first process is gone, and the lab with it") from None
 
 
-def start_daemon(home: Home, main: Callable[[Home, Callable[[], None]], None]) -> None:
+def start_daemon(home: Home, main: Main) -> None:
     """Run `main(home, ready)` in a process of its own below the lab's first one.
 
-    Returns when `main` has called `ready`.  Raises KernelError when it ended instead.
+    Returns when `main` has called `ready`.  What it raises before is raised here, KernelError when
+    it is ended.
     """
-    holder = home.holder()
-    if holder is None:
-        raise KernelError(f"lab '{home.lab}' has no first process any more")
-    ours, theirs = os.pipe()
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        _exit_after(lambda: _make_daemon(home, theirs, main))
+    theirs.close()
+    os.waitpid(child, 0)
+    with ours, ours.makefile("rb") as said:
+        word = said.readline()
+    if word.startswith(b"{"):
+        raise_failure(json.loads(word))
+    if word != READY:
+        raise KernelError(f"the daemon of lab '{home.lab}' did not start{last_words(home)}")
 
-    def daemon() -> None:
-        os.setsid()
+
+def _make_daemon(home: Home, starter: socket.socket, main: Main) -> None:
+    """In a child: enter the lab, and let a grandchild be the daemon."""
+    os.setsid()
+    _detach_from_terminal(os.devnull)
+    with _failing_to(starter.sendall):
+        holder = home.holder()
+        if holder is None:
+            raise KernelError(f"lab '{home.lab}' has no first process any more")
         enter(holder)
         inner = os.fork()
         if inner:
             os.waitpid(inner, 0)
         elif os.fork() == 0:  # its parent ends: now it is the holder's child, and reaped by it
-            _close_all_but(theirs)  # not ours: the lock of `up`, its sockets, its terminal
+            _close_all_but(starter.fileno())  # not ours: the lock of `up`, its sockets
             _detach_from_terminal(str(home.log))
-            main(home, lambda: os.close(theirs) if os.write(theirs, b"!") else None)
+            main(home, lambda: _say_ready(starter))
 
-    child = os.fork()
-    if child == 0:
-        _exit_after(daemon)
-    os.close(theirs)
-    os.waitpid(child, 0)
-    ready = os.read(ours, 1)
-    os.close(ours)
-    if not ready:
-        last_words = home.log.read_text().strip().rpartition("\n")[2] if home.log.exists() else ""
-        raise KernelError(
-            f"the daemon of lab '{home.lab}' did not start: {last_words or 'no log'}"
-        )
+
+def _say_ready(starter: socket.socket) -> None:
+    starter.sendall(READY)
+    starter.close()
 
 
 def _close_all_but(keep: int) -> None:
     os.closerange(3, keep)
     os.closerange(keep + 1, MOST_DESCRIPTORS)
-
-
-def stop(home: Home) -> None:
-    """End the lab's first process and with it everything else, then remove the lab's files."""
-    holder = home.holder()
-    if holder is not None:
-        handle = os.pidfd_open(holder.pid)
-        try:
-            if holder.alive():
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                _wait_for_end(handle)
-        finally:
-            os.close(handle)
-    home.remove()
-
-
-def watch(home: Home) -> int:
-    """A pidfd of the lab's first process, to be closed; of use inside the lab, too."""
-    holder = home.holder()
-    if holder is None:
-        raise KernelError(f"lab '{home.lab}' has no first process any more")
-    return os.pidfd_open(holder.pid)
-
-
-def hang_up(lifeline: socket.socket, handle: int) -> None:
-    """End a lab that never was told `commit`, and wait until nothing of it runs.
-
-    A pid namespace ends when all its dead are buried, so those of our children that are in it are.
-    """
-    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries who ends now
-    try:
-        lifeline.close()
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        _wait_for_end(handle)
-    finally:
-        signal.signal(signal.SIGCHLD, before)
-        os.close(handle)
-
-
-def _wait_for_end(handle: int) -> None:
-    """Wait until the process behind a pidfd is gone: by then all of its pid namespace is."""
-    import select
-
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    if not poll.poll(10_000):
-        raise KernelError("the lab's first process does not end")
 
 
 def _detach_from_terminal(output: str) -> None:

@@ -5,27 +5,34 @@
 """
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
-from testbed.errors import KernelError
+from testbed.errors import KernelError, MissingFeature, told
 
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+LIMIT = "no namespace more is allowed: raise the sysctls user.max_{net,mnt,pid}_namespaces"
 OWN_NETNS = "/proc/thread-self/ns/net"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags: int) -> None:
-    """Move the calling thread into new namespaces (CLONE_NEW*).  Raises OSError."""
+    """Move the calling thread into new namespaces (CLONE_NEW*).
+
+    Raises OSError; MissingFeature where a limit allows no more of them: namespaces(7).
+    """
     if _libc.unshare(flags):
+        if ctypes.get_errno() == errno.ENOSPC:
+            raise MissingFeature(LIMIT)
         _raise_errno("unshare")
 
 
@@ -154,7 +161,7 @@ class Descriptors:
             try:
                 created[name] = self._fds[name] = new_netns()
             except OSError as refused:
-                raise KernelError(f"cannot make namespace '{name}': {refused}") from refused
+                raise told(refused, f"cannot make the namespace '{name}'") from refused
         self._store.keep(created)
 
 

@@ -43,8 +43,15 @@ def shown(directory: Path, netns: str) -> dict[str, Path]:
 
 
 def _write(file: Path, text: str) -> None:
+    """Raises OSError on a full file system; not for a text that is there already."""
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return
     new = file.with_name(NEW)
-    new.write_text(text, encoding="utf-8")
+    try:
+        new.write_text(text, encoding="utf-8")
+    except OSError as refused:
+        refused.filename = refused.filename or str(file)
+        raise
     new.replace(file)
 
 

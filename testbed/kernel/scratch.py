@@ -3,7 +3,6 @@
 Only for a process that may fork: one thread, or a child that does nothing but the work.
 """
 
-import ctypes
 import os
 import pickle
 import select
@@ -19,9 +18,9 @@ from typing import TypeVar
 from testbed.errors import KernelError
 from testbed.kernel import mounts
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
+from testbed.kernel.processes import end_with_parent
 
 NAMES = "/run/netns"  # where iproute2 looks names up
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 T = TypeVar("T")
 
@@ -80,7 +79,7 @@ def in_scratch(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
 
 def _answer(work: Callable[[], object], answer: int) -> None:
     """In the child: work, hand over the result or the error, end without the parent's clean-up."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     try:
         pickled = pickle.dumps((work(), None))
     except BaseException as error:  # noqa: BLE001 - all of them are the parent's to see

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home, Process
+from testbed.daemon.home import Home
 from testbed.errors import UsageError
+from testbed.kernel.processes import Process
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel

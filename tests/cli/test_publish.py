@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home, Process
+from testbed.daemon.home import Home
 from testbed.kernel import mounts
+from testbed.kernel.processes import Process
 from testbed.kernel.scratch import in_scratch
 from tests.cli.conftest import Commands
 

@@ -1,0 +1,114 @@
+"""Processes that are known for sure: an id alone is soon another's.  Needs root for others'."""
+
+import ctypes
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from testbed.errors import UsageError
+
+PROC = Path("/proc")
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by id and start time, so that an id used again by another is noticed."""
+
+    pid: int
+    started: int  # clock ticks since boot: proc(5), /proc/PID/stat field 22
+    pids: int  # the pid namespace, by its number, in which the id counts
+
+    @classmethod
+    def of(cls, pid: int) -> "Process":
+        """The process that has this id now.  Raises ProcessLookupError."""
+        return cls(pid, _start_time(pid), pid_namespace())
+
+    def alive(self) -> bool:
+        """Whether this very process still runs (a zombie does not).
+
+        Raises UsageError in another pid namespace, where nobody can tell: inside a lab.
+        """
+        if self.pids != pid_namespace():
+            raise UsageError("inside a lab one cannot see other labs' processes: leave it first")
+        try:
+            return _start_time(self.pid) == self.started
+        except ProcessLookupError:
+            return False
+
+    @contextmanager
+    def held(self) -> Iterator[int]:
+        """A pidfd of this very process: what is done through it reaches no other.
+
+        Raises ProcessLookupError when it is gone.
+        """
+        handle = os.pidfd_open(self.pid)
+        try:
+            if not self.alive():
+                raise ProcessLookupError(self.pid)
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def end_with_parent() -> None:
+    """Let this process, and the program it becomes, be killed when the thread that forked it ends.
+
+    A parent that has ended already is not noticed: see to that before, or afterwards.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def record(process: Process) -> str:
+    """A process as `recorded` reads it."""
+    return json.dumps(asdict(process))
+
+
+def recorded(file: Path) -> Process | None:
+    """The process a file tells of; None where it is not there, or not written whole."""
+    try:
+        return Process(**json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def pid_namespace(pid: int | str = "self") -> int:
+    """The number of a process' pid namespace.  Raises FileNotFoundError."""
+    return (PROC / str(pid) / "ns/pid").stat().st_ino
+
+
+def parents_outside(namespace: int) -> Iterator[Process]:
+    """The processes outside a pid namespace whose children are in it: `testbed exec` is one.
+
+    Its first process cannot end before they have buried those.
+    """
+    for entry in PROC.iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with suppress(OSError):  # it has ended, or is not ours to look at
+            children = (entry / "ns/pid_for_children").stat().st_ino
+            if children == namespace != pid_namespace(entry.name):
+                yield Process.of(int(entry.name))
+
+
+def command(pid: int) -> str:
+    """The command line of a process, as one text; empty when it is gone."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def _start_time(pid: int) -> int:
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessLookupError(pid) from None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    if fields[0] in "ZX":
+        raise ProcessLookupError(pid)
+    return int(fields[19])

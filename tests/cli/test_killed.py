@@ -1,0 +1,92 @@
+"""Whatever is killed or stopped: the next command is right, and nothing survives wrongly."""
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from testbed.daemon.home import OWNER_RECORD, Home, directory
+from testbed.kernel.processes import Process, record
+from tests.cli.conftest import Commands
+
+pytestmark = pytest.mark.kernel
+
+
+def holder_of(commands: Commands) -> Process:
+    """The lab's first process."""
+    holder = Home(commands.name).holder()
+    assert holder is not None
+    return holder
+
+
+@contextmanager
+def sleeping(commands: Commands) -> Iterator[tuple[int, int]]:
+    """An `exec` that lasts: its process, and a pidfd of the program it has started."""
+    process = commands.start(
+        "exec", "-l", commands.name, "web-0", "--", "sh", "-c", "echo started; exec sleep 600"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    handle = os.pidfd_open(int(child))
+    try:
+        yield process.pid, handle
+    finally:
+        os.close(handle)
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def ends(handle: int) -> bool:
+    """Whether the process of a pidfd ends within ten seconds."""
+    return bool(select.select([handle], [], [], 10.0)[0])
+
+
+def test_a_killed_exec_takes_its_program_along(commands: Commands) -> None:
+    """As with `ip netns exec`, which becomes the program."""
+    commands.up()
+    with sleeping(commands) as (command, program):
+        os.kill(command, signal.SIGKILL)
+
+        assert ends(program)
+
+
+def test_a_stopped_exec_does_not_keep_a_lab_from_ending(commands: Commands) -> None:
+    """^Z in another terminal: the kernel waits until that `exec` has buried its child."""
+    commands.up()
+    with sleeping(commands) as (command, program):
+        os.kill(command, signal.SIGSTOP)
+
+        assert "down" in commands.down()
+        assert ends(program)
+    assert not Home(commands.name).path.exists()
+
+
+def test_a_lab_whose_owner_died_is_not_trusted(commands: Commands) -> None:
+    """Between the kill of an `up` and the end of its lab the lab may still seem to run."""
+    commands.up()
+    first = holder_of(commands)
+    dead = replace(Process.of(os.getpid()), started=1)
+    (Home(commands.name).path / OWNER_RECORD).write_text(record(dead))
+
+    assert not commands.running()
+    commands.up()
+
+    assert holder_of(commands) != first
+    assert not first.alive()
+    commands.on("verify")
+
+
+def test_a_lock_that_its_owner_has_left_is_swept(commands: Commands) -> None:
+    """Killed before it had made anything."""
+    lock = directory() / f".{commands.name}.lock"
+    lock.touch()
+
+    commands.run("clean")
+
+    assert not lock.exists()

@@ -1,0 +1,177 @@
+"""A full disk, no descriptor, namespace or memory left: one clear error, and nothing half-made."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from testbed.daemon.home import ROOT_DIRECTORY, Home
+from testbed.kernel import mounts
+from testbed.kernel.scratch import in_scratch
+from tests.cli.conftest import Commands
+
+pytestmark = pytest.mark.kernel
+
+OnAHost = Callable[[Callable[[Commands], None]], None]
+
+
+@pytest.fixture
+def on_a_host(tmp_path: Path) -> OnAHost:
+    """Runs a test on a host of its own: an empty /run, nobody else's processes or namespaces."""
+
+    def run(test: Callable[[Commands], None]) -> None:
+        def work() -> None:
+            mounts.mount("tmpfs", "/run", "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+            ROOT_DIRECTORY.mkdir()
+            test(Commands(tmp_path))
+
+        in_scratch(work)
+
+    return run
+
+
+def space(limit: str) -> None:
+    """The labs' directory on a file system of its own, so large: `size=8k`, `nr_inodes=4`."""
+    mounts.mount("tmpfs", str(ROOT_DIRECTORY), "tmpfs", 0, limit)
+
+
+def processes() -> set[str]:
+    """All processes of this host; those that are ending do not count."""
+    return {
+        entry.name
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdecimal() and (entry / "cmdline").read_text(errors="replace")
+    }
+
+
+def assert_refused(commands: Commands, done: subprocess.CompletedProcess[str], word: str) -> None:
+    """One line that names the limit; exit code 4; no file, no process."""
+    assert done.returncode == 4, done.stderr
+    assert re.fullmatch(rf"error: .*{word}.*\n", done.stderr), done.stderr
+    assert list(ROOT_DIRECTORY.iterdir()) == []
+    assert not commands.running()
+
+
+def up_within(commands: Commands, *limits: str) -> subprocess.CompletedProcess[str]:
+    """`up` with prlimit's limits."""
+    argv = ["prlimit", *limits, sys.executable, "-m", "testbed", "up", str(commands.file)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("limit", ["size=8k", "nr_inodes=4", "nr_inodes=6", "nr_inodes=8"])
+def test_a_full_disk_is_named_and_nothing_stays(on_a_host: OnAHost, limit: str) -> None:
+    """Wherever it fills: records, the log, the lab's own files."""
+
+    def test(commands: Commands) -> None:
+        space(limit)
+
+        assert_refused(commands, up_within(commands), "no space is left")
+
+    on_a_host(test)
+
+
+def test_a_disk_that_fills_later_keeps_the_lab_as_it_was(on_a_host: OnAHost) -> None:
+    """A change that cannot be written down is no change; and `down` needs no space."""
+
+    def test(commands: Commands) -> None:
+        space("size=256k")
+        commands.up()
+        before = Home(commands.name).applied.read_text()
+        filler = ROOT_DIRECTORY / "filler"
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(bytes(1 << 20))
+        text = commands.file.read_text()
+        commands.file.write_text(text.replace("replicas: 2", "replicas: 4"))
+
+        done = up_within(commands)
+
+        assert done.returncode == 4
+        assert "applied.json: no space is left" in done.stderr
+        assert Home(commands.name).applied.read_text() == before
+        commands.on("verify")
+        commands.on("matrix", "-p", "http")
+        pods = json.loads(commands.on("get", "pods", "-o", "json"))
+        assert [pod["name"] for pod in pods] == ["web-0", "web-1", "client"]
+        commands.down()
+        assert list(ROOT_DIRECTORY.iterdir()) == [filler]
+
+    on_a_host(test)
+
+
+def test_too_few_descriptors_are_named(on_a_host: OnAHost) -> None:
+    def test(commands: Commands) -> None:
+        done = up_within(commands, "--nofile=24:24")
+
+        assert_refused(commands, done, "ulimit -Hn")
+
+    on_a_host(test)
+
+
+@pytest.mark.parametrize("mib", [40, 52, 58])
+def test_too_little_memory_ends_no_worse(on_a_host: OnAHost, mib: int) -> None:
+    """Where it runs out is chance; what is left, and that one line says so, is not."""
+
+    def test(commands: Commands) -> None:
+        before = processes()
+
+        done = up_within(commands, f"--as={mib << 20}")
+
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        commands.down()  # it may have been enough; or not even for sweeping
+        assert list(ROOT_DIRECTORY.iterdir()) == []
+        assert processes() <= before
+
+    on_a_host(test)
+
+
+def test_too_few_namespaces_are_named(on_a_host: OnAHost) -> None:
+    """The limit of a user namespace of our own: the machine's stays as it is."""
+
+    def test(commands: Commands) -> None:
+        argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FEW_NAMESPACES]
+        try:
+            done = subprocess.run(
+                [*argv, sys.executable, str(commands.file)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+        except subprocess.CalledProcessError as refused:
+            if "unshare:" in refused.stderr:
+                pytest.skip(f"no user namespaces here: {refused.stderr.strip()}")
+            raise
+
+        assert re.fullmatch(r"error: .*user\.max_\{net,mnt,pid\}_namespaces\n4\n\n", done.stdout)
+
+    on_a_host(test)
+
+
+FEW_NAMESPACES = """\
+mount -t tmpfs tmpfs /run && mkdir /run/testbed
+echo 5 >/proc/sys/user/max_net_namespaces
+$0 -m testbed up $1 2>&1; echo $?; ls /run/testbed; echo
+"""
+
+
+def test_names_that_are_taken_inside_are_named(on_a_host: OnAHost) -> None:
+    """`ip netns add` and `del` in the lab's shell: told, put back, healed."""
+
+    def test(commands: Commands) -> None:
+        commands.up()
+        text = commands.file.read_text()
+        commands.on("shell", stdin="ip netns add web-2; ip netns del web-0\n")
+        commands.file.write_text(text.replace("replicas: 2", "replicas: 3"))
+
+        assert "web-2" in commands.run("up", str(commands.file), code=5)
+        commands.on("verify")
+        commands.on("shell", stdin="ip netns del web-2\n")
+        commands.up()
+        commands.on("verify")
+        commands.on("matrix")
+
+    on_a_host(test)
