@@ -52,15 +52,23 @@ class Bed:
         supervisor: Supervisor,
         resolv_directory: pathlib.Path,
     ) -> None:
-        self.lab = lab
         self.store = store
         self.supervisor = supervisor
+        self._servers = servers
         self._resolv = resolv_directory
-        self.allocations: Allocations = allocate(lab)
+        self.allocations = Allocations()
+        self.up(lab)
+
+    def up(self, lab: Lab) -> None:
+        """Become this lab, as `testbed up` of a changed file does: what was given is kept."""
+        self.lab = lab
+        self.allocations = allocate(lab, self.allocations)
         self.state: State = plan(lab, self.allocations)
-        apply(store, self.state)
-        servers.serve(listeners(lab, self.allocations))
-        supervisor.serve(programs(lab, self.allocations))
+        serving = listeners(lab, self.allocations)
+        self._servers.close({one.netns for one in self._servers.listening - frozenset(serving)})
+        self.change(self.state)
+        self._servers.serve(serving)
+        self.supervisor.serve(programs(lab, self.allocations))
         resolv.write(self._resolv, resolvers(lab, self.allocations))
 
     def pod(self, name: str) -> PodAddress:
@@ -96,7 +104,8 @@ class Bed:
     def change(self, wanted: State) -> None:
         """Bring the kernel from what it is to other facts."""
         sysctls = [fact for fact in wanted if isinstance(fact, Sysctl)]
-        apply(self.store, wanted, observe(self.store, sysctls=sysctls))
+        found = observe(self.store, sysctls=sysctls) if self.store.names() else None
+        apply(self.store, wanted, found)
 
     def drift(self) -> Drift:
         """What differs between plan and kernel; false when nothing does."""

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.allocations import allocate
 from testbed.bed import Bed
 from testbed.eks.model import EksCluster
 from testbed.lab import Lab
 from testbed.load import load
-from testbed.plan import plan
 
 pytestmark = pytest.mark.kernel
 
@@ -28,11 +26,8 @@ def test_a_node_that_changes_its_subnet_is_reached_there(
         replace(node, subnet="private-b") if node.name == "node-3" else node
         for node in cluster.nodes
     )
-    moved = replace(lab, clusters=(replace(cluster, nodes=nodes),))
 
-    bed.lab, bed.allocations = moved, allocate(moved, bed.allocations)
-    bed.state = plan(moved, bed.allocations)
-    bed.change(bed.state)
+    bed.up(replace(lab, clusters=(replace(cluster, nodes=nodes),)))
 
     assert not bed.drift()
     assert str(bed.pod("api").ip).startswith("10.0.2.")
