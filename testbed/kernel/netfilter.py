@@ -15,6 +15,10 @@ from testbed.net.facts import Fact, State
 
 TIMEOUT_S = 30.0  # 20,000 rules take iptables-nft-restore half a second
 LACKING = "missing kernel module?"  # iptables' own words
+# A transaction is one message; only root of the machine may send one above net.core.wmem_default.
+TOO_LONG = "Message too long"
+
+NFT = ("nft", "-f", "-")
 
 Refusal = Callable[[str, str], str]
 
@@ -31,7 +35,7 @@ def write(ns: str, found: State, wanted: State) -> None:
         _feed(ns, ["iptables-nft-restore"], restore, iptables_text.refusal)
     script = nft_text.script(before, after)
     if script:
-        _feed(ns, ["nft", "-f", "-"], script, nft_text.refusal)
+        _feed_nft(ns, script)
 
 
 def read(ns: str, *, iptables: bool, nft: bool) -> State:
@@ -49,6 +53,17 @@ def read(ns: str, *, iptables: bool, nft: bool) -> State:
 
 def _of(ns: str, state: State) -> list[Fact]:
     return [fact for fact in state if fact.ns == ns]
+
+
+def _feed_nft(ns: str, script: str) -> None:
+    """In one transaction if the kernel takes it, else in several."""
+    try:
+        _feed(ns, NFT, script, nft_text.refusal)
+    except KernelError as refused:
+        if TOO_LONG not in str(refused):
+            raise
+        for part in nft_text.parts(script):
+            _feed(ns, NFT, part, nft_text.refusal)
 
 
 def _feed(ns: str, argv: Sequence[str], text: str, refusal: Refusal) -> None:

@@ -35,6 +35,8 @@ _ERROR = re.compile(r":(\d+):\d+-\d+: Error: (.*)")
 
 NftFact = NftSet | NftChain | NftElement
 
+LINES_A_PART = 1000  # with long elements 120 kB of netlink, of 212,992 that a socket sends at once
+
 
 @dataclass(frozen=True)
 class _Content:
@@ -56,6 +58,18 @@ def script(found: Iterable[Fact], wanted: Iterable[Fact]) -> str:
     for table in sorted(before.keys() | after.keys()):
         lines += _table_lines(table, before.get(table), after.get(table))
     return "".join(f"{line}\n" for line in lines)
+
+
+def parts(script: str) -> Iterator[str]:
+    """The same as several transactions, in order, where one is too long for the kernel."""
+    part: list[str] = []
+    for line in script.splitlines(keepends=True):
+        begins = line[0] not in "\t}"  # a command; an element list goes on
+        if begins and len(part) >= LINES_A_PART:
+            yield "".join(part)
+            part = []
+        part.append(line)
+    yield "".join(part)
 
 
 def _tables(facts: Iterable[Fact]) -> dict[Table, _Content]:
@@ -140,9 +154,11 @@ def _element_lines(verb: str, table: str, elements: Iterable[NftElement]) -> Ite
         text = f"{element.element} : {element.value}" if element.value else element.element
         by_set.setdefault(element.set, []).append(text)
     for name, texts in sorted(by_set.items()):
-        yield f"{verb} element {table} {name} {{"
-        yield from (f"\t{text}," for text in sorted(texts))
-        yield "}"
+        texts.sort()
+        for start in range(0, len(texts), LINES_A_PART):
+            yield f"{verb} element {table} {name} {{"
+            yield from (f"\t{text}," for text in texts[start : start + LINES_A_PART])
+            yield "}"
 
 
 def parse_list(ns: str, text: str) -> frozenset[Fact]:

@@ -1,6 +1,7 @@
 """Rule sets of the CNI, of kube-proxy and of the fabric, written to the kernel and read back."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -245,3 +246,26 @@ def test_a_refused_nft_rule_is_named(rule: str, said: str) -> None:
     assert said in message
     assert message.endswith(f"refused: add rule ip t c {rule}")
     assert read("vpc-main", iptables=False, nft=True) == NOTHING
+
+
+LONG_SET = """
+from testbed.kernel import netfilter
+from testbed.net.facts import NftElement, NftSet
+place = {"ns": "v", "family": "ip", "table": "t"}
+known = NftSet(**place, name="known", key_type="ipv4_addr")
+elements = [
+    NftElement(**place, set="known", element=f"10.0.{i // 256}.{i % 256}") for i in range(9000)
+]
+wanted = frozenset([known, *elements])
+netfilter.write("v", frozenset(), wanted)
+assert netfilter.read("v", iptables=False, nft=True) == wanted
+"""
+
+
+def test_a_user_namespace_takes_long_sets_in_parts() -> None:
+    """Its root may not send a message above what every socket holds: `Message too long`."""
+    ended = run(["unshare", "-Urn", sys.executable, "-c", LONG_SET], timeout_s=60)
+
+    if "unshare failed" in ended.stderr:
+        pytest.skip("this user may not make user namespaces")
+    assert ended.returncode == 0, ended.stderr
