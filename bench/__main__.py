@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from bench import report
-from bench.contests import FULL, QUICK, TINY, Contest, Reading, wiring
+from bench.contests import FULL, QUICK, TINY, Contest, Reading, cluster, wiring
 from bench.rounds import RunFailed
 from testbed.errors import MissingFeature
 
@@ -13,6 +13,8 @@ CONTESTS: dict[str, Contest] = {
     "wiring": wiring.against_floor,
     "growth": wiring.growth,
     "peers": wiring.against_peers,
+    "cluster": cluster.against_floor,
+    "memory": cluster.memory,
 }
 SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
 

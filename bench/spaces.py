@@ -16,7 +16,7 @@ from testbed.kernel.namespaces import (
 LIMIT = Path("/proc/sys/user/max_net_namespaces")
 UNLIMITED = "1000000"
 PATIENCE_S = 600.0
-OWN_DIRECTORIES = ("/run", "/tmp")  # labs' files, `ip netns` names, what Mininet leaves
+ALL_USERS = 65536
 
 
 def isolate() -> None:
@@ -24,19 +24,40 @@ def isolate() -> None:
 
     It is root there, whoever runs it; nothing it names or mounts is seen outside.
     """
-    user, group = os.getuid(), os.getgid()
-    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    _own_user_namespace()
     LIMIT.write_text(UNLIMITED)
     mounts.mount("", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
-    for directory in OWN_DIRECTORIES:
-        mounts.mount("tmpfs", directory, "tmpfs")
+    mounts.mount("tmpfs", "/run", "tmpfs")  # labs' files, names of `ip netns`
     Path("/run/netns").mkdir()
     mounts.mount("sysfs", "/sys", "sysfs")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _own_user_namespace() -> None:
+    """Unshare; a child that stays behind says which users there are: only it has the right to."""
+    inside = Path(f"/proc/{os.getpid()}")
+    unshared, unshare_is_done = os.pipe()
+    mapper = os.fork()
+    if mapper == 0:
+        os.close(unshare_is_done)
+        os.read(unshared, 1)
+        _map_users(inside)
+        os._exit(0)
+    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
+    os.close(unshare_is_done)
+    os.waitpid(mapper, 0)
+
+
+def _map_users(inside: Path) -> None:
+    """All users for root, so that programs may leave root's rights; else the user alone."""
+    users, groups = f"0 {os.geteuid()} 1", f"0 {os.getegid()} 1"
+    if os.geteuid() == 0:
+        users = groups = f"0 0 {ALL_USERS}"
+    else:
+        (inside / "setgroups").write_text("deny")
+    (inside / "uid_map").write_text(users)
+    (inside / "gid_map").write_text(groups)
 
 
 def wait_for_at_most(namespaces: int) -> None:

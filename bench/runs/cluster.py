@@ -1,0 +1,34 @@
+"""`python -m bench.runs.cluster NODES PODS`: up, answered, verified, down, really gone."""
+
+import json
+import sys
+
+from bench.meter import Numbers, kernel_kib, process_kib, tree, used
+from bench.runs.lab import first_process, testbed, timed, topology
+from bench.spaces import isolate, wait_for_at_most
+
+
+def measure(nodes: int, pods: int) -> Numbers:
+    """Seconds of each step; memory of the kernel and of the lab's processes."""
+    file = topology(nodes, pods)
+    kernel = kernel_kib()
+    with used() as coming:
+        testbed("up", str(file))
+        testbed("ping", "pod-0-0", f"pod-{nodes - 1}-{pods - 1}")
+    kernel, user = kernel_kib() - kernel, process_kib(tree(first_process()))
+    verify_s = timed("verify")
+    with used() as going:
+        testbed("down")
+        wait_for_at_most(1)
+    return {
+        "up_s": coming.seconds,
+        "verify_s": verify_s,
+        "gone_s": going.seconds,
+        "kernel_kib": kernel,
+        "user_kib": user,
+    }
+
+
+if __name__ == "__main__":
+    isolate()
+    json.dump(measure(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)

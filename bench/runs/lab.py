@@ -1,0 +1,54 @@
+"""A whole lab through the command line, as a user has it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.meter import used
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+LARGE = TOPOLOGIES / "eks-100x30.py"
+FULL_SIZE = (100, 30)
+
+
+def testbed(*arguments: str) -> str:
+    """What the command prints.  Raises CalledProcessError when it fails."""
+    argv = [sys.executable, "-m", "testbed", *arguments]
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def timed(*arguments: str) -> float:
+    """How many seconds the command takes."""
+    with used() as spent:
+        testbed(*arguments)
+    return spent.seconds
+
+
+def topology(nodes: int, pods: int) -> Path:
+    """The large topology's file, or one with the same lab in another size."""
+    if (nodes, pods) == FULL_SIZE:
+        return LARGE
+    file = Path(f"/run/eks-{nodes}x{pods}.py")  # of this run's own: see `spaces`
+    file.write_text(
+        f"import runpy\n\nlab = runpy.run_path({str(LARGE)!r})['cluster']({nodes}, {pods})\n"
+    )
+    return file
+
+
+@contextmanager
+def up(file: Path) -> Iterator[float]:
+    """The lab for the block; how many seconds it took to come up."""
+    seconds = timed("up", str(file))
+    try:
+        yield seconds
+    finally:
+        testbed("down", "--all")
+
+
+def first_process() -> int:
+    """The id of the lab's holder: the daemon and all programs are below it."""
+    [lab] = json.loads(testbed("ls", "-o", "json"))
+    return int(lab["pid"])
