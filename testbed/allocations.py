@@ -1,6 +1,6 @@
 """Who was given which address: the state of a lab, kept from one `up` to the next."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -57,7 +57,8 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     kept = _kept(lab, primaries, before.enis)
     ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types)
     _launch(ec2, primaries.values())
-    placed = [_placed(cluster, ec2, before) for cluster in lab.clusters]
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before) for cluster in lab.clusters]
     given = [_given(cluster, before) for cluster in lab.clusters]
     return Allocations(
         enis=ec2.enis(),
@@ -68,10 +69,10 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     )
 
 
-def _placed(cluster: Cluster, ec2: Ec2, before: Allocations) -> Placed:
+def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations) -> Placed:
     match cluster:
         case EksCluster():
-            return Placed(*eks.allocate_pods(cluster, ec2, before.pods, before.pending))
+            return Placed(*eks.allocate_pods(cluster, vpc, ec2, before.pods, before.pending))
         case KopsCluster():
             earlier = Placed(before.pods, before.pending, before.ranges)
             return kops.allocate_pods(cluster, ec2, earlier)
@@ -177,7 +178,7 @@ def _kept(lab: Lab, primaries: dict[str, _Primary], enis: Iterable[Eni]) -> Iter
     for eni in sorted(enis, key=lambda eni: eni.device_index):
         wanted = primaries.get(eni.instance)
         subnet = subnets.get((eni.vpc, eni.subnet))
-        if wanted is None or subnet is None or not _fits(eni, wanted, subnet):
+        if wanted is None or subnet is None or not _fits(eni, wanted, subnets):
             continue
         if eni.device_index == 0:
             kept_instances.add(eni.instance)
@@ -186,23 +187,29 @@ def _kept(lab: Lab, primaries: dict[str, _Primary], enis: Iterable[Eni]) -> Iter
             yield eni if paired else replace(eni, public_ip=None)
 
 
-def _fits(eni: Eni, wanted: _Primary, subnet: Subnet) -> bool:
-    """Whether the topology still allows this ENI of an instance, with all its addresses."""
-    interface = wanted.interface
-    if (eni.vpc, eni.subnet) != (interface.vpc, interface.subnet):
+def _fits(eni: Eni, wanted: _Primary, subnets: Mapping[tuple[str, str], Subnet]) -> bool:
+    """Whether the topology still allows this ENI of an instance, with all its addresses.
+
+    ipamD may have attached ENIs in other subnets of the instance's zone.
+    """
+    interface, subnet = wanted.interface, subnets[eni.vpc, eni.subnet]
+    home = subnets[interface.vpc, interface.subnet]
+    if eni.vpc != interface.vpc or eni.interface_type != interface.interface_type:
         return False
-    if eni.interface_type != interface.interface_type:
+    if eni.device_index == 0 and (
+        subnet != home or interface.private_ip not in (None, eni.primary)
+    ):
         return False
-    if eni.device_index == 0 and interface.private_ip not in (None, eni.primary):
+    if subnet.availability_zone != home.availability_zone:
         return False
-    if any(ip not in subnet.cidr or ip in reserved(subnet.cidr) for ip in eni.addresses):
+    if any(ip not in subnet.cidr or ip in reserved(subnet.cidr) for ip in eni.delivered):
         return False
     return not wanted.instance_type or _within_limits(eni, wanted.instance_type)
 
 
 def _within_limits(eni: Eni, instance_type: str) -> bool:
     allowed = limits(instance_type)
-    return eni.device_index < allowed.enis and len(eni.addresses) <= allowed.ipv4_per_eni
+    return eni.device_index < allowed.enis and eni.slots <= allowed.ipv4_per_eni
 
 
 def _subnets(lab: Lab) -> dict[tuple[str, str], Subnet]:

@@ -122,8 +122,8 @@ WRONG = {  # what is replaced, by what; the line and the key; words of the messa
         ["expected a map", 'found "a"'],
     ),
     "text for a number": (
-        ("TARGET: 1", "TARGET: many"),
-        (28, "clusters.eks.env.WARM_ENI_TARGET"),
+        ("WARM_ENI_TARGET: 1", "AWS_VPC_ENI_MTU: many"),
+        (28, "clusters.eks.env.AWS_VPC_ENI_MTU"),
         ["expected a whole number", 'found "many"'],
     ),
     "true for a number": (

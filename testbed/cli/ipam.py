@@ -24,13 +24,14 @@ def ipam_() -> None:
     help="The data store and the settings; - is standard input.",
 )
 def decide_(file: Path) -> None:
-    """Print as JSON what ipamD does next about its pool, and which address the next pod gets.
+    """Print as JSON what ipamD's next pass asks of EC2, and which address the next pod gets.
 
     docs/ipam.md describes what goes in and what comes out.
     """
-    from testbed.eks.ipam_state import answer, parse
+    from testbed.eks.ipamd.answer import answer
+    from testbed.eks.ipamd.description import parse
 
-    click.echo(json.dumps(answer(*parse(_text(file), str(file))), indent=2))
+    click.echo(json.dumps(answer(parse(_text(file), str(file))), indent=2))
 
 
 def _text(file: Path) -> str:

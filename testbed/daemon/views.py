@@ -7,11 +7,11 @@ from typing import Any
 from testbed.allocations import Allocations
 from testbed.daemon.services import endpoint_rows, service_rows
 from testbed.eks import limits as eks_limits
+from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
 from testbed.kops import limits as kops_limits
-from testbed.kops.model import KopsNode
 from testbed.kubernetes.model import Node, Pod
-from testbed.lab import Lab
+from testbed.lab import Cluster, Lab
 from testbed.net.diff import Drift
 from testbed.net.facts import (
     Address,
@@ -192,17 +192,15 @@ def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
                 "publicIp": str(enis[0].public_ip or ""),
                 "enis": len(enis),
                 "podCidr": ranges.get(node.name, ""),
-                "pods": f"{len(pods)}/{_max_pods(node)}",
+                "pods": f"{len(pods)}/{_max_pods(cluster, node)}",
                 "cluster": cluster.name,
             }
 
 
-def _max_pods(node: Node) -> int:
-    match node:
-        case KopsNode():
-            return kops_limits.kubelet_max_pods(node)
-        case _:
-            return eks_limits.kubelet_max_pods(node)
+def _max_pods(cluster: Cluster, node: Node) -> int:
+    if isinstance(cluster, EksCluster):
+        return eks_limits.kubelet_max_pods(cluster, node)
+    return kops_limits.kubelet_max_pods(node)
 
 
 def _enis(lab: Lab, allocations: Allocations) -> Iterator[Row]:
@@ -214,6 +212,7 @@ def _enis(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             "subnet": eni.subnet,
             "primary": str(eni.primary),
             "secondary": [str(address) for address in eni.secondary],
+            "prefixes": [str(prefix) for prefix in eni.prefixes],
             "publicIp": str(eni.public_ip or ""),
             "sourceDestCheck": eni.source_dest_check,
             "mac": eni.mac,
@@ -232,7 +231,7 @@ def _subnets(lab: Lab, allocations: Allocations) -> Iterator[Row]:
                 "zone": subnet.availability_zone,
                 "routeTable": subnet.route_table,
                 "freeAddresses": free_addresses(subnet.cidr)
-                - sum(len(eni.addresses) for eni in enis),
+                - sum(len(eni.delivered) for eni in enis),
             }
 
 

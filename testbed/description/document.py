@@ -25,7 +25,7 @@ SCALARS = {
     "str": re.compile(r""),
 }
 READ_AS = {"null": "nothing", "bool": "a boolean", "int": "a number"}
-NAMING_KEYS = ("name", "title")  # of things that are written as a list
+NAMING_KEYS = ("name", "title", "id", "cidr")  # of things that are written as a list
 
 HINTS = {  # what PyYAML says, and what to look for
     "cannot start any token": "indent with spaces; quote text that begins with @, ` or %",

@@ -2,47 +2,52 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 
-from testbed.eks.ipamd import settings
+from testbed.eks.ipamd.node import NodeEc2
+from testbed.eks.ipamd.settings import settings
+from testbed.eks.ipamd.settling import Settling
 from testbed.eks.limits import room
 from testbed.eks.model import EksCluster
-from testbed.eks.pool import Ipamd
 from testbed.kubernetes.keep import still_bound, still_placed
-from testbed.kubernetes.model import Pod
+from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import Pending, PodAddress
 from testbed.kubernetes.schedule import schedule
 from testbed.vpc.ec2 import Ec2, Eni
+from testbed.vpc.model import Vpc
 
 # kubelet's words, in the pod's event FailedCreatePodSandBox
 NO_ADDRESS = "failed to assign an IP address to container"
 
-Bound = tuple[Pod, Ipamd]  # a pod, and the ipamD of the node it is bound to
+Bound = tuple[Pod, Settling]  # a pod, and the ipamD of the node it is bound to
 
 
 def allocate_pods(
     cluster: EksCluster,
+    vpc: Vpc,
     ec2: Ec2,
     before: Iterable[PodAddress] = (),
     waiting: Iterable[Pending] = (),
 ) -> tuple[tuple[PodAddress, ...], tuple[Pending, ...]]:
     """The cluster's pods that run and those that wait, each in the topology's order.
 
-    The nodes' primary ENIs exist.  before, waiting: what the last run said; a pod keeps its node
-    and address as long as both are there and fit what the topology says of the pod.
+    The nodes' primary ENIs exist.  vpc: the cluster's.  before, waiting: what the last run said;
+    a pod keeps its node and address as long as both are there and fit what the topology says of
+    the pod.
     """
     kept = {placed.pod: placed for placed in _kept(cluster, ec2, before)}
     in_use = frozenset(placed.ip for placed in kept.values() if not placed.host_network)
-    ipamds = {
-        node.name: Ipamd(node.name, settings(cluster, node), ec2, in_use) for node in cluster.nodes
-    }
+    ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, in_use) for node in cluster.nodes}
     bound = dict(still_bound(cluster, waiting)) | {pod: at.node for pod, at in kept.items()}
-    plan = schedule({node.name: room(node) for node in cluster.nodes}, cluster.pods, bound)
+    plan = schedule(
+        {node.name: room(cluster, node) for node in cluster.nodes}, cluster.pods, bound
+    )
     new = [
         (pod, ipamds[plan.bound[pod.netns]])
         for pod in cluster.pods
         if pod.netns in plan.bound and pod.netns not in kept
     ]
-    given, left = _give_addresses(cluster.name, new, tuple(ipamds.values()))
+    given, left = _give_addresses(cluster.name, ec2, new, tuple(ipamds.values()))
     running = kept | {placed.pod: placed for placed in given}
     pending = {pod: Pending(pod, cluster.name, why) for pod, why in plan.unschedulable.items()}
     pending |= {pod.netns: _without_address(cluster.name, pod, ipamd) for pod, ipamd in left}
@@ -53,8 +58,15 @@ def allocate_pods(
     )
 
 
+def _ipamd(
+    cluster: EksCluster, vpc: Vpc, node: Node, ec2: Ec2, in_use: frozenset[IPv4Address]
+) -> Settling:
+    rules = settings(cluster, node)
+    return Settling(node.name, rules, NodeEc2(ec2, vpc, cluster, node, rules), in_use)
+
+
 def _give_addresses(
-    cluster: str, waiting: Sequence[Bound], ipamds: Sequence[Ipamd]
+    cluster: str, ec2: Ec2, waiting: Sequence[Bound], ipamds: Sequence[Settling]
 ) -> tuple[list[PodAddress], Sequence[Bound]]:
     """Addresses for pods in their order, and the pods that are left without.
 
@@ -67,7 +79,7 @@ def _give_addresses(
         changed = _settle(ipamds)
         left: list[Bound] = []
         for pod, ipamd in waiting:
-            placed = _give_address(cluster, pod, ipamd)
+            placed = _give_address(cluster, ec2, pod, ipamd)
             if placed:
                 given.append(placed)
             else:
@@ -77,7 +89,7 @@ def _give_addresses(
     return given, waiting
 
 
-def _settle(ipamds: Iterable[Ipamd]) -> bool:
+def _settle(ipamds: Iterable[Settling]) -> bool:
     """Run every node's pool loop; whether any of them did anything."""
     acted = False
     for ipamd in ipamds:
@@ -85,17 +97,17 @@ def _settle(ipamds: Iterable[Ipamd]) -> bool:
     return acted
 
 
-def _give_address(cluster: str, pod: Pod, ipamd: Ipamd) -> PodAddress | None:
+def _give_address(cluster: str, ec2: Ec2, pod: Pod, ipamd: Settling) -> PodAddress | None:
     """What a pod gets on its node; the node's pool loop runs before the next pod comes."""
     if pod.host_network:
-        node_ip = ipamd.node_address
+        node_ip = ec2.attached(ipamd.instance)[0].primary
         return PodAddress(pod.netns, cluster, ipamd.instance, 0, node_ip, host_network=True)
     found = ipamd.assign(pod.eni)
     ipamd.settle()
     return PodAddress(pod.netns, cluster, ipamd.instance, *found) if found else None
 
 
-def _without_address(cluster: str, pod: Pod, ipamd: Ipamd) -> Pending:
+def _without_address(cluster: str, pod: Pod, ipamd: Settling) -> Pending:
     reason = f"{NO_ADDRESS}: {ipamd.shortage(pod.eni)}"
     return Pending(pod.netns, cluster, reason, node=ipamd.instance)
 
@@ -112,4 +124,6 @@ def _kept(cluster: EksCluster, ec2: Ec2, before: Iterable[PodAddress]) -> Iterat
 
 def _has_address(enis: Mapping[tuple[str, int], Eni], placed: PodAddress) -> bool:
     eni = enis.get((placed.node, placed.device_index))
-    return eni is not None and placed.ip in eni.secondary
+    if eni is None:
+        return False
+    return placed.ip in eni.secondary or any(placed.ip in prefix for prefix in eni.prefixes)

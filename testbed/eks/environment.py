@@ -28,22 +28,27 @@ BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.f
 # its strconv.ParseInt with base 0: 128, 0x80, 0o200, 0200, 0b1000_0000
 GO_INTEGER = r"0[xX]_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB]_?[01]+(_[01]+)*"
 GO_INTEGER += r"|0[oO]?_?[0-7]+(_[0-7]+)*|[1-9][0-9]*(_[0-9]+)*|0"
+LARGEST_INTEGER = 2**63
 LARGEST_MARK = 0xFFFFFFFF
 MARK = f"a number from 1 to {LARGEST_MARK:#x}"
 
 
-def _or_default(read: Callable[[str], Any]) -> BeforeValidator:
-    """What `read` makes of a text; where it raises ValueError, the default and a warning."""
+def _or_default(read: Callable[[str], Any], code_default: Any = None) -> BeforeValidator:
+    """What `read` makes of a text; where it raises ValueError, the default and a warning.
+
+    code_default: what the program takes then, where its manifest sets something else.
+    """
 
     def validate(given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, bool) or not isinstance(given, str | int):
             return given
         field = _field(info)
+        default = field.default if code_default is None else code_default
         try:
-            return read(str(given)) if given != "" else field.default
+            return read(str(given)) if given != "" else default
         except ValueError as error:
-            _warn(field, error, given, "takes its default")
-            return field.default
+            _warn(field, error, given, f"takes its default, {default!r}")
+            return default
 
     return BeforeValidator(validate)
 
@@ -71,6 +76,20 @@ def _mark(text: str) -> int:
     if not 0 < mark <= LARGEST_MARK:
         raise ValueError(MARK)
     return mark
+
+
+def _number(text: str) -> int:
+    """Go's strconv.Atoi."""
+    if not re.fullmatch(r"[+-]?[0-9]+", text) or not abs(int(text)) < LARGEST_INTEGER:
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _target(text: str) -> int:
+    number = _number(text)
+    if number < 0:
+        raise ValueError("a number from 0")
+    return number
 
 
 def _randomness(text: str) -> str:
@@ -106,6 +125,7 @@ def _plugin_log(given: Any) -> Any:
 
 
 Boolean = Annotated[bool, _or_default(_boolean)]
+Target = Annotated[Whole, Field(ge=0), _or_default(_target)]
 Cidrs = Annotated[
     tuple[Cidr, ...], BeforeValidator(_cidrs, json_schema_input_type=str | tuple[Cidr, ...])
 ]
@@ -118,10 +138,26 @@ class CniSettings:
     mtu in bytes.  Source: amazon-vpc-cni-k8s v1.23, README, "CNI Configuration Variables".
     """
 
-    warm_eni_target: Annotated[Whole, Field(alias="WARM_ENI_TARGET", ge=0)] = 1
-    warm_ip_target: Annotated[Whole, Field(alias="WARM_IP_TARGET", ge=0)] = 0
-    minimum_ip_target: Annotated[Whole, Field(alias="MINIMUM_IP_TARGET", ge=0)] = 0
-    max_eni: Annotated[Whole, Field(alias="MAX_ENI", ge=0)] = 0  # 0: what the instance type has
+    # how many addresses ipamD keeps for pods, and where from
+    warm_eni_target: Annotated[Target, Field(alias="WARM_ENI_TARGET")] = 1
+    warm_ip_target: Annotated[Target, Field(alias="WARM_IP_TARGET")] = 0
+    minimum_ip_target: Annotated[Target, Field(alias="MINIMUM_IP_TARGET")] = 0
+    warm_prefix_target: Annotated[
+        Whole, Field(ge=0), _or_default(_target, 0), Field(alias="WARM_PREFIX_TARGET")
+    ] = 1
+    max_eni: Annotated[Target, Field(alias="MAX_ENI")] = 0  # 0: what the instance type has
+    ip_cooldown_period: Annotated[
+        Whole, _or_default(_number), Field(alias="IP_COOLDOWN_PERIOD")
+    ] = 30  # seconds
+    prefix_delegation: Annotated[Boolean, Field(alias="ENABLE_PREFIX_DELEGATION")] = False
+    subnet_discovery: Annotated[Boolean, Field(alias="ENABLE_SUBNET_DISCOVERY")] = True
+    manage_cordoned: Annotated[Boolean, Field(alias="AWS_MANAGE_ENIS_NON_SCHEDULABLE")] = False
+    custom_networking: Annotated[Boolean, Field(alias="AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG")] = (
+        False
+    )
+    eni_config_annotation: Annotated[str, Field(alias="ENI_CONFIG_ANNOTATION_DEF")] = ""
+    eni_config_label: Annotated[str, Field(alias="ENI_CONFIG_LABEL_DEF")] = ""
+    cluster_name: Annotated[str, Field(alias="CLUSTER_NAME")] = ""
 
     # what leaves by which ENI, with which address
     external_snat: Annotated[Boolean, Field(alias="AWS_VPC_K8S_CNI_EXTERNALSNAT")] = False

@@ -1,16 +1,27 @@
 """What a topology says of an EKS cluster."""
 
 from ipaddress import IPv4Network
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr
+from testbed.description import STRICT, Cidr, named
 from testbed.eks.environment import CniSettings
 from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
 
 Profile = Literal["current", "slides"]
 ConnmarkBackend = Literal["iptables", "nftables"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class EniConfig:
+    """Where the ENIs for pods are, where it is not their node's subnet (custom networking).
+
+    Source: amazon-vpc-cni-k8s, the custom resource eniconfigs.crd.k8s.amazonaws.com.
+    """
+
+    name: str
+    subnet: str
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -29,6 +40,7 @@ class EksCluster:
     profile: Profile = "current"
     connmark_backend: ConnmarkBackend = "iptables"
     env: CniSettings = CniSettings()
+    eni_configs: Annotated[tuple[EniConfig, ...], named()] = ()
     services: Services = ()
     service_cidr: Cidr = IPv4Network("172.20.0.0/16")  # EKS: 10.100.0.0/16 in such a VPC
     manifests: Manifests = ()

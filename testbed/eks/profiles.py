@@ -37,6 +37,14 @@ class Era:
     refills_empty_pool: bool  # WARM_ENI_TARGET=0 still means one address for the next pod
     fills_enis: bool  # tops an ENI up to its limit whatever is missing, and trims afterwards
     creates_with_addresses: bool  # CreateNetworkInterface asks for the secondary ones too
+    counts_again: bool  # a pass goes by fresh numbers when it looks for an ENI to free
+    backs_off: bool  # asks for nothing for two minutes after a subnet was full
+    enis_cool_down: bool  # an ENI is not freed for a minute after a pod left it
+    cooldown_setting: bool  # IP_COOLDOWN_PERIOD is known
+    delegates_prefixes: bool  # ENABLE_PREFIX_DELEGATION and WARM_PREFIX_TARGET are known
+    discovers_subnets: bool  # ENABLE_SUBNET_DISCOVERY is known
+    external_eni_config: bool  # a label of its own says a node's ENIConfig before all others
+    stands_still: bool  # changes no ENI while it ends or its node is cordoned
 
 
 ERAS: Mapping[Profile, Era] = MappingProxyType(
@@ -61,6 +69,14 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             refills_empty_pool=False,
             fills_enis=True,
             creates_with_addresses=False,
+            counts_again=True,
+            backs_off=False,
+            enis_cool_down=True,
+            cooldown_setting=False,
+            delegates_prefixes=False,
+            discovers_subnets=False,
+            external_eni_config=False,
+            stands_still=False,
         ),
         "current": Era(
             release="v1.23.1",
@@ -84,6 +100,14 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             refills_empty_pool=True,
             fills_enis=False,
             creates_with_addresses=True,
+            counts_again=False,
+            backs_off=True,
+            enis_cool_down=False,
+            cooldown_setting=True,
+            delegates_prefixes=True,
+            discovers_subnets=True,
+            external_eni_config=True,
+            stands_still=True,
         ),
     }
 )

@@ -57,6 +57,7 @@ class Node:
     """An EC2 instance that is a worker node.
 
     max_pods: kubelet's --max-pods; none takes what the instance type's addresses allow.
+    labels: besides the ones every node has.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Node:
     private_ip: Ip | None = None
     source_dest_check: bool = True
     max_pods: Annotated[Whole, Field(ge=0)] | None = None
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
 
 
 Pods = Annotated[tuple[Pod, ...], named(replicated=True)]

@@ -56,6 +56,22 @@ class AddressPool:
         self._lowest = number
         return tuple(IPv4Address(number) for number in found)
 
+    def take_lowest_blocks(self, count: int, length: int) -> tuple[IPv4Network, ...]:
+        """Hand out the `count` lowest aligned blocks of /`length` that are free; none if fewer."""
+        kept, size = reserved(self.cidr), 2 ** (32 - length)
+        found: list[IPv4Network] = []
+        number = self._lowest - self._lowest % size
+        while len(found) < count and number + size - 1 <= self._last + 1:
+            block = range(number, number + size)
+            if self._taken.isdisjoint(block) and kept.isdisjoint(map(IPv4Address, block)):
+                found.append(IPv4Network((number, length)))
+            number += size
+        if len(found) < count:
+            return ()
+        for given in found:
+            self._taken.update(map(int, given))
+        return tuple(found)
+
     def release(self, address: IPv4Address) -> None:
         """Take the address back; it is the next one handed out if none below it is free."""
         self._taken.discard(int(address))

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from testbed.errors import AwsError
 from testbed.net import names
-from testbed.vpc.addresses import AddressPool, reserved
-from testbed.vpc.instance_types import InstanceLimits, limits
-from testbed.vpc.model import Internet, Subnet, Vpc
+from testbed.vpc import refusals
+from testbed.vpc.addresses import AddressPool
+from testbed.vpc.model import Internet, Vpc
+from testbed.vpc.prefixes import addresses_of
 
 InterfaceType = Literal["interface", "nat_gateway", "load_balancer"]
 
@@ -18,7 +19,8 @@ InterfaceType = Literal["interface", "nat_gateway", "load_balancer"]
 class Eni:
     """An elastic network interface and what it was given.
 
-    addresses: the primary first.  public_ip: paired with the primary at the internet gateway.
+    addresses: the primary first.  prefixes: all their addresses are the ENI's too.
+    public_ip: paired with the primary at the internet gateway.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Eni:
     source_dest_check: bool = True
     public_ip: IPv4Address | None = None
     interface_type: InterfaceType = "interface"
+    prefixes: tuple[IPv4Network, ...] = ()
 
     @property
     def primary(self) -> IPv4Address:
@@ -41,6 +44,16 @@ class Eni:
     def secondary(self) -> tuple[IPv4Address, ...]:
         """The addresses that come and go; pods have these."""
         return self.addresses[1:]
+
+    @property
+    def slots(self) -> int:
+        """How many of the type's addresses per ENI are in use; a prefix counts as one."""
+        return len(self.addresses) + len(self.prefixes)
+
+    @property
+    def delivered(self) -> tuple[IPv4Address, ...]:
+        """Every address whose packets the VPC brings to the ENI, and takes from it."""
+        return (*self.addresses, *addresses_of(self.prefixes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +69,7 @@ class InterfaceSpecification:
     device_index: int
     private_ip: IPv4Address | None = None
     secondary_count: int = 0
+    prefix_count: int = 0
     interface_type: InterfaceType = "interface"
 
 
@@ -100,25 +114,22 @@ class Ec2:
         return self._pool(vpc, subnet).free
 
     def create_network_interface(self, wanted: InterfaceSpecification) -> Eni:
-        """A new ENI, attached, with its primary address and `secondary_count` more."""
-        pool = self._pool(wanted.vpc, wanted.subnet)
+        """A new ENI, attached, with its primary address and what more was asked for."""
+        pool, instance = self._pool(wanted.vpc, wanted.subnet), wanted.instance
         self._check_attachment(wanted)
-        self._check_address_count(wanted.instance, 1 + wanted.secondary_count)
-        if wanted.private_ip:
-            self._check_creatable(wanted.vpc, wanted.subnet, wanted.private_ip)
-        self._check_room(pool, 1 + wanted.secondary_count)
-        if wanted.private_ip:
-            pool.take(wanted.private_ip)
-        primary = (wanted.private_ip,) if wanted.private_ip else pool.take_lowest(1)
+        slots = 1 + wanted.secondary_count + wanted.prefix_count
+        refusals.check_slots(self._instance_types.get(instance, ""), slots)
+        addresses, prefixes = _taken(pool, wanted)
         eni = Eni(
-            id=_eni_id(wanted.instance, wanted.device_index),
-            mac=names.mac(wanted.instance, f"eth{wanted.device_index}"),
+            id=_eni_id(instance, wanted.device_index),
+            mac=names.mac(instance, f"eth{wanted.device_index}"),
             vpc=wanted.vpc,
             subnet=wanted.subnet,
-            addresses=(*primary, *pool.take_lowest(wanted.secondary_count)),
-            instance=wanted.instance,
+            addresses=addresses,
+            instance=instance,
             device_index=wanted.device_index,
             interface_type=wanted.interface_type,
+            prefixes=prefixes,
         )
         self._enis[eni.id] = eni
         return eni
@@ -129,9 +140,7 @@ class Ec2:
         if eni.device_index == 0 or eni.interface_type != "interface":
             # AWS's own words for it are not known to us
             raise AwsError("OperationNotPermitted", f"{eni_id} cannot be detached or deleted")
-        pool = self._pool(eni.vpc, eni.subnet)
-        for address in eni.addresses:
-            pool.release(address)
+        self._release(eni, eni.delivered)
         self.disassociate_address(eni_id)
         del self._enis[eni_id]
 
@@ -143,30 +152,39 @@ class Ec2:
         pool = self._pool(eni.vpc, eni.subnet)
         explicit = () if isinstance(wanted, int) else tuple(dict.fromkeys(wanted))
         count = wanted if isinstance(wanted, int) else len(explicit)
-        self._check_address_count(eni.instance, len(eni.addresses) + count)
+        refusals.check_slots(self._instance_types.get(eni.instance, ""), eni.slots + count)
         for address in explicit:
-            self._check_assignable(eni, address)
-        self._check_room(pool, count)
+            refusals.check_assignable(pool, address)
+        refusals.check_room(pool, count)
         for address in explicit:
             pool.take(address)
         given = explicit or pool.take_lowest(count)
         self._enis[eni_id] = replace(eni, addresses=eni.addresses + given)
         return given
 
+    def assign_ipv4_prefixes(self, eni_id: str, count: int) -> tuple[IPv4Network, ...]:
+        """AssignPrivateIpAddresses with Ipv4PrefixCount: so many prefixes for an ENI."""
+        eni = self._eni(eni_id)
+        refusals.check_slots(self._instance_types.get(eni.instance, ""), eni.slots + count)
+        given = refusals.take_prefixes(self._pool(eni.vpc, eni.subnet), count)
+        self._enis[eni_id] = replace(eni, prefixes=eni.prefixes + given)
+        return given
+
     def unassign_private_ip_addresses(self, eni_id: str, addresses: Iterable[IPv4Address]) -> None:
         """Secondary addresses given back to the subnet."""
-        eni = self._eni(eni_id)
-        given_back = frozenset(addresses)
-        if not given_back <= frozenset(eni.secondary):
-            raise AwsError(
-                "InvalidParameterValue",
-                f"Some of the specified addresses are not assigned to interface {eni_id}",
-            )
-        pool = self._pool(eni.vpc, eni.subnet)
-        for address in given_back:
-            pool.release(address)
-        kept = tuple(address for address in eni.addresses if address not in given_back)
+        eni, gone = self._eni(eni_id), frozenset(addresses)
+        refusals.check_given(eni_id, gone, frozenset(eni.secondary))
+        self._release(eni, gone)
+        kept = tuple(address for address in eni.addresses if address not in gone)
         self._enis[eni_id] = replace(eni, addresses=kept)
+
+    def unassign_ipv4_prefixes(self, eni_id: str, prefixes: Iterable[IPv4Network]) -> None:
+        """UnassignPrivateIpAddresses with Ipv4Prefixes: prefixes given back to the subnet."""
+        eni, gone = self._eni(eni_id), frozenset(prefixes)
+        refusals.check_given(eni_id, gone, frozenset(eni.prefixes))
+        self._release(eni, addresses_of(gone))
+        kept = tuple(prefix for prefix in eni.prefixes if prefix not in gone)
+        self._enis[eni_id] = replace(eni, prefixes=kept)
 
     def modify_source_dest_check(self, eni_id: str, *, enabled: bool) -> None:
         """ModifyNetworkInterfaceAttribute: may the ENI carry packets of other addresses?"""
@@ -194,7 +212,7 @@ class Ec2:
 
     def _restore(self, eni: Eni) -> None:
         pool = self._pool(eni.vpc, eni.subnet)
-        for address in eni.addresses:
+        for address in eni.delivered:
             pool.take(address)
         if eni.public_ip:
             self._public.take(eni.public_ip)
@@ -215,64 +233,43 @@ class Ec2:
             )
         return self._pools[vpc, subnet]
 
-    def _limits(self, instance: str) -> InstanceLimits | None:
-        instance_type = self._instance_types.get(instance)
-        return limits(instance_type) if instance_type else None
+    def _release(self, eni: Eni, addresses: Iterable[IPv4Address]) -> None:
+        pool = self._pool(eni.vpc, eni.subnet)
+        for address in addresses:
+            pool.release(address)
 
     def _check_attachment(self, wanted: InterfaceSpecification) -> None:
         attached = self.attached(wanted.instance)
-        if any(eni.device_index == wanted.device_index for eni in attached):
-            raise AwsError(
-                "InvalidParameterValue",
-                f"Instance '{wanted.instance}' already has an interface attached at device index "
-                f"'{wanted.device_index}'.",
-            )
-        allowed = self._limits(wanted.instance)
-        if allowed and len(attached) >= allowed.enis:
-            raise AwsError(
-                "AttachmentLimitExceeded",
-                f"Interface count {len(attached) + 1} exceeds the limit for "
-                f"{self._instance_types[wanted.instance]}",
-            )
+        instance_type = self._instance_types.get(wanted.instance, "")
+        indexes = [eni.device_index for eni in attached]
+        refusals.check_attachment(wanted.instance, wanted.device_index, indexes, instance_type)
+        for eni in attached[:1]:
+            zones = (self._zone(eni.vpc, eni.subnet), self._zone(wanted.vpc, wanted.subnet))
+            refusals.check_zone(wanted.instance, *zones)
 
-    def _check_address_count(self, instance: str, count: int) -> None:
-        allowed = self._limits(instance)
-        if allowed and count > allowed.ipv4_per_eni:
-            raise AwsError(
-                "PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit."
-            )
-
-    def _check_creatable(self, vpc: str, subnet: str, address: IPv4Address) -> None:
-        _check_inside(self._subnets[vpc, subnet], address)
-        if self._pools[vpc, subnet].holds(address):
-            # RunInstances' text; CreateNetworkInterface says only "The specified address is …"
-            raise AwsError("InvalidIPAddress.InUse", f"Address {address} is in use.")
-
-    def _check_assignable(self, eni: Eni, address: IPv4Address) -> None:
-        _check_inside(self._subnets[eni.vpc, eni.subnet], address)
-        if self._pools[eni.vpc, eni.subnet].holds(address):
-            raise AwsError(
-                "InvalidParameterValue", f"[{address}] assigned, but move is not allowed."
-            )
-
-    def _check_room(self, pool: AddressPool, count: int) -> None:
-        if count > pool.free:
-            raise AwsError(
-                "InsufficientFreeAddressesInSubnet",
-                "The specified subnet does not have enough free addresses to satisfy the request.",
-            )
+    def _zone(self, vpc: str, subnet: str) -> str:
+        return self._subnets[vpc, subnet].availability_zone
 
 
-def _check_inside(subnet: Subnet, address: IPv4Address) -> None:
-    if address not in subnet.cidr:
-        raise AwsError(
-            "InvalidParameterValue",
-            f"Address {address} does not fall within the subnet's address range",
-        )
-    if address in reserved(subnet.cidr):
-        raise AwsError(
-            "InvalidParameterValue", f"Address {address} is in subnet's reserved address range"
-        )
+def _taken(
+    pool: AddressPool, wanted: InterfaceSpecification
+) -> tuple[tuple[IPv4Address, ...], tuple[IPv4Network, ...]]:
+    """All addresses and prefixes of a new ENI, or none."""
+    if wanted.private_ip:
+        refusals.check_creatable(pool, wanted.private_ip)
+        pool.take(wanted.private_ip)
+    own = (wanted.private_ip,) if wanted.private_ip else ()
+    singles = 1 - len(own) + wanted.secondary_count
+    prefixes: tuple[IPv4Network, ...] = ()
+    try:
+        refusals.check_room(pool, singles)
+        prefixes = refusals.take_prefixes(pool, wanted.prefix_count)
+        refusals.check_room(pool, singles)
+    except AwsError:
+        for address in (*own, *addresses_of(prefixes)):
+            pool.release(address)
+        raise
+    return (*own, *pool.take_lowest(singles)), prefixes
 
 
 def _eni_id(instance: str, device_index: int) -> str:

@@ -230,7 +230,7 @@ def eni_facts(ns: str, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
         unchecked = f"{why}: source/destination check off"
         yield _element(ns, "unchecked", f'"{port}" . {eni.mac}', why=unchecked)
         yield _element(ns, "unchecked-macs", eni.mac, why=unchecked)
-    for address in eni.addresses:
+    for address in eni.delivered:
         why = f"{address} is assigned to {eni.id} of {eni.instance}"
         yield Neighbour(ns=ns, dev=bridge(subnet), ip=address, mac=eni.mac, why=why)
         yield address_route(ns, subnet, address, why)

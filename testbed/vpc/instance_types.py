@@ -20,6 +20,11 @@ class InstanceLimits:
     hypervisor: str  # nitro, xen, unknown
     bare_metal: bool
 
+    @property
+    def takes_prefixes(self) -> bool:
+        """Whether its ENIs can have prefixes: nitro and bare metal (EC2 User Guide)."""
+        return self.hypervisor == "nitro" or self.bare_metal
+
 
 def limits(instance_type: str) -> InstanceLimits:
     """The limits of an instance type.

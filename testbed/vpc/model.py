@@ -1,5 +1,6 @@
 """What a topology says of a VPC, in AWS's words (VPC User Guide)."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
@@ -21,6 +22,7 @@ class Subnet:
     availability_zone: str
     route_table: str = "main"
     map_public_ip_on_launch: bool = False
+    tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

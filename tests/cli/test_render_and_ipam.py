@@ -45,7 +45,7 @@ def test_a_topology_is_rendered_with_other_settings(topologies: Path) -> None:
     ("words", "message"),
     [
         (["WARM"], "expected KEY=VALUE, found 'WARM'"),
-        (["WARM_ENI_TARGET=x"], 'WARM_ENI_TARGET: expected a whole number, found "x"'),
+        (["AWS_VPC_ENI_MTU=x"], 'AWS_VPC_ENI_MTU: expected a whole number, found "x"'),
         (["--node", "node-9"], "the example has one node, node-1; give a topology with -f"),
         (["--pod", "pod-9"], 'there is no pod "pod-9"'),
     ],
@@ -71,7 +71,7 @@ def test_ipamd_decides_by_a_file_or_by_standard_input(tmp_path: Path) -> None:
 
     found = json.loads(run("ipam", "decide", "-f", str(file)))
 
-    assert found["decision"] == {"action": "AssignAddresses", "eni": "eni-1", "count": 9}
+    assert found["decisions"] == [{"action": "AssignAddresses", "eni": "eni-1", "count": 9}]
     assert json.loads(run("ipam", "decide", "-f", "-", stdin=STATE)) == found
 
 

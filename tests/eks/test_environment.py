@@ -54,6 +54,12 @@ def test_a_mark_is_written_in_any_base(written: Any, meant: int) -> None:
         (MARK, 1 << 32, "found the number 4294967296"),
         (MARK, "0x", 'found "0x"'),
         (MARK, " 5", 'found " 5"'),
+        ("WARM_ENI_TARGET", "many", 'found "many"; the CNI takes its default, 1'),
+        ("WARM_IP_TARGET", -1, "expected a number from 0, found the number -1"),
+        ("MINIMUM_IP_TARGET", "1_0", 'expected a whole number, found "1_0"'),
+        ("MAX_ENI", str(1 << 63), "expected a whole number"),
+        ("IP_COOLDOWN_PERIOD", "30s", "the CNI takes its default, 30"),
+        ("ENABLE_PREFIX_DELEGATION", "on", "expected true or false"),
         (EXCLUDED, "all", 'EXCLUDE_SNAT_CIDRS: expected an IPv4 range, found "all"; the CNI skip'),
     ],
 )
@@ -65,6 +71,14 @@ def test_what_the_cni_does_not_understand_is_its_default_and_a_warning(
 
     assert settings == CniSettings()
     assert message in str(warned[0].message)
+
+
+def test_the_manifest_s_warm_prefix_is_not_the_default_of_the_program() -> None:
+    """aws-node's manifest sets 1; ipamD takes 0 for what is no number."""
+    with pytest.warns(IgnoredSetting):
+        settings = env(WARM_PREFIX_TARGET="one")
+
+    assert (CniSettings().warm_prefix_target, settings.warm_prefix_target) == (1, 0)
 
 
 @pytest.mark.parametrize("name", [EXCLUDED, SERVICES])

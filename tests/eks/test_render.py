@@ -249,7 +249,7 @@ def test_the_configuration_file_has_the_plugin_s_settings() -> None:
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        ({"WARM_ENI_TARGET": "x"}, 'WARM_ENI_TARGET: expected a whole number, found "x"'),
+        ({"AWS_VPC_ENI_MTU": "x"}, 'AWS_VPC_ENI_MTU: expected a whole number, found "x"'),
         ({"WARM_ENI": "1"}, 'unknown key "WARM_ENI"; did you mean "WARM_ENI_TARGET"?'),
         (
             {"AWS_VPC_ENI_MTU": "575"},

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from testbed.eks.ipam_state import answer, parse
+from testbed.eks.ipamd.answer import answer
+from testbed.eks.ipamd.description import parse
 from testbed.errors import DescriptionError
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
@@ -15,7 +16,7 @@ State = dict[str, Any]
 
 
 def asked(state: State) -> State:
-    return answer(*parse(json.dumps(state), "state.json"))
+    return answer(parse(json.dumps(state), "state.json"))
 
 
 def addresses(eni: int, first: int, count: int) -> list[str]:
@@ -36,7 +37,7 @@ def carry_out(state: State, decision: State) -> None:
             chosen["free"] += addresses(chosen["deviceIndex"], taken, decision["count"])
         case "AttachEni":
             index = len(state["enis"])
-            given = addresses(index, 0, decision["count"])
+            given = addresses(index, 0, decision["addresses"])
             attach(state, index, given)
         case "FreeEni":
             state["enis"].remove(eni(state, decision["eni"]))
@@ -50,9 +51,9 @@ def attach(state: State, index: int, free: list[str]) -> None:
 def settle(state: State) -> list[str]:
     """Carry decisions out until there is none; what they were."""
     actions = []
-    while decision := asked(state)["decision"]:
-        actions.append(decision["action"])
-        carry_out(state, decision)
+    while decisions := asked(state)["decisions"]:
+        actions.append(decisions[0]["action"])
+        carry_out(state, decisions[0])
     return actions
 
 
@@ -77,7 +78,7 @@ def test_the_pool_of_an_m5_large_over_a_day(profile: str) -> None:
     state: State = {"profile": profile, "instanceType": "m5.large", "enis": []}
     attach(state, 0, [])
 
-    assert asked(state)["decision"] == {"action": "AssignAddresses", "eni": "eni-0", "count": 9}
+    assert asked(state)["decisions"] == [{"action": "AssignAddresses", "eni": "eni-0", "count": 9}]
     settle(state)
     assert pool(state) == (9, 0, 1), "an empty node attaches no warm ENI: 9 < 9 is false"
 
@@ -100,7 +101,8 @@ def test_the_pool_of_an_m5_large_over_a_day(profile: str) -> None:
     for one in state["enis"]:
         one["free"], one["assigned"] = one["free"] + one["assigned"], []
     totals = []
-    while decision := asked(state)["decision"]:
+    while decisions := asked(state)["decisions"]:
+        [decision] = decisions
         assert decision["action"] == "FreeEni"
         carry_out(state, decision)
         totals.append(pool(state))
@@ -111,9 +113,9 @@ def test_an_eni_attached_just_now_is_not_freed() -> None:
     state: State = {"instanceType": "m5.large", "enis": []}
     for index in range(3):
         attach(state, index, addresses(index, 0, 9))
-    eni(state, "eni-2")["young"] = True
+    eni(state, "eni-2")["attachedSecondsAgo"] = 59
 
-    assert asked(state)["decision"] == {"action": "FreeEni", "eni": "eni-1"}
+    assert asked(state)["decisions"] == [{"action": "FreeEni", "eni": "eni-1"}]
 
 
 def test_settings_are_those_of_aws_node() -> None:
@@ -122,20 +124,74 @@ def test_settings_are_those_of_aws_node() -> None:
 
     found = asked(state)
 
-    assert found["decision"] == {
-        "action": "UnassignAddresses",
-        "eni": "eni-0",
-        "addresses": ["10.0.0.3", "10.0.0.4", "10.0.0.5"],
-    }
+    assert found["decisions"] == [
+        {
+            "action": "UnassignAddresses",
+            "eni": "eni-0",
+            "addresses": ["10.0.0.3", "10.0.0.4", "10.0.0.5"],
+        }
+    ]
     assert found["nextPod"] == {"eni": "eni-0", "address": "10.0.0.1"}
     assert found["limits"] == {"enis": 3, "addressesPerEni": 9, "maxPods": 29}
     assert (found["total"], found["assigned"], found["available"]) == (5, 0, 5)
 
 
+def test_an_address_given_back_is_free_but_waits() -> None:
+    """It need not be under `free` as well."""
+    state: State = {"instanceType": "m5.large", "enis": []}
+    attach(state, 0, ["10.0.0.2"])
+    eni(state, "eni-0")["released"] = {"10.0.0.1": 30, "10.0.0.2": 31}
+
+    found = asked(state)
+
+    assert (found["total"], found["available"]) == (2, 2)
+    assert found["nextPod"] == {"eni": "eni-0", "address": "10.0.0.2"}
+
+
+def test_prefixes_are_counted_where_they_are_delegated() -> None:
+    prefix = {"assigned": ["10.0.1.16"], "released": {"10.0.1.17": 5, "10.0.1.20": 40}}
+    entry = {"id": "eni-0", "deviceIndex": 0, "prefixes": {"10.0.1.16/28": prefix}}
+    env = {"ENABLE_PREFIX_DELEGATION": "true"}
+    state = {"instanceType": "m5.large", "enis": [entry], "env": env}
+
+    found = asked(state)
+
+    assert found["prefixes"] == {"total": 1, "free": 0}
+    assert found["limits"] == {"enis": 3, "addressesPerEni": 144, "maxPods": 110}
+    assert found["pool"]["unit"] == "prefixes"
+    assert found["pool"]["tooLow"], "15 < 16"
+    assert found["nextPod"] == {"eni": "eni-0", "address": "10.0.1.20"}
+    assert found["decisions"] == [{"action": "AssignPrefixes", "eni": "eni-0", "count": 1}]
+
+
+def test_an_instance_type_without_prefixes_falls_back_to_addresses() -> None:
+    """Xen: m4.large."""
+    entry = {"id": "eni-0", "deviceIndex": 0}
+    env = {"ENABLE_PREFIX_DELEGATION": "true"}
+    state = {"instanceType": "m4.large", "enis": [entry], "env": env}
+
+    assert asked(state)["decisions"] == [{"action": "AssignAddresses", "eni": "eni-0", "count": 9}]
+
+
+def test_a_full_subnet_shows_what_is_refused() -> None:
+    state: State = {"instanceType": "m5.large", "subnetFree": 1, "enis": []}
+    attach(state, 0, [])
+
+    assert asked(state)["decisions"] == [
+        {
+            "action": "AssignAddresses",
+            "eni": "eni-0",
+            "count": 9,
+            "refused": "InsufficientFreeAddressesInSubnet",
+        },
+        {"action": "AssignAddresses", "eni": "eni-0", "count": 1},
+    ]
+
+
 def test_json_may_be_indented_with_tabs() -> None:
     text = '{\n\t"instanceType": "m5.large",\n\t"enis": [{"id": "e", "deviceIndex": 0}]\n}\n'
 
-    assert answer(*parse(text, "state.json"))["total"] == 0
+    assert answer(parse(text, "state.json"))["total"] == 0
 
 
 ENI = '{"id": "e", "deviceIndex": 0'
@@ -173,8 +229,22 @@ ENI = '{"id": "e", "deviceIndex": 0'
         ),
         (
             f'{{"instanceType": "t3.nano", "enis": [{ENI}, "free": ["10.0.0.1", "10.0.0.2"]}}]}}',
-            "enis.e: 2 secondary addresses; an ENI of t3.nano has 1"
+            "enis.e: 2 secondary addresses and prefixes; an ENI of t3.nano has 1"
             " (PrivateIpAddressLimitExceeded)",
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI},'
+            ' "prefixes": {"10.0.0.0/27": {}}}]}',
+            'enis.e.prefixes["10.0.0.0/27"]: an IPv4 prefix is a /28, not 10.0.0.0/27',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI},\n'
+            '"prefixes": {"10.0.0.0/28": {"assigned": ["10.0.0.16"]}}}]}',
+            's.json:2: enis.e.prefixes["10.0.0.0/28"].assigned: 10.0.0.16 is outside 10.0.0.0/28',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}, "released": {{"10.0.0.1": -1}}}}]}}',
+            "enis.e.released",
         ),
         (
             f'{{"instanceType": "m5.large", "enis": [{ENI}}}],\n"env": {{"WARM_IP": 1}}}}',

@@ -1,0 +1,35 @@
+"""Custom networking: which ENIConfig a node goes by.
+
+Source: amazon-vpc-cni-k8s v1.23.1 pkg/eniconfig/eniconfig.go, GetNodeSpecificENIConfigName.
+"""
+
+from testbed.eks.model import EksCluster, EniConfig
+from testbed.eks.profiles import ERAS
+from testbed.kubernetes.labels import node_labels
+from testbed.kubernetes.model import Node
+from testbed.vpc.model import Subnet
+
+EXTERNAL = "vpc.amazonaws.com/externalEniConfig"  # a label set from outside; it comes first
+KEY = "k8s.amazonaws.com/eniConfig"  # of the annotation and of the label, unless told otherwise
+DEFAULT = "default"
+
+
+def eni_config_name(cluster: EksCluster, node: Node, subnet: Subnet) -> str:
+    """The name a node's label or annotation says; without one it is `default`.
+
+    subnet: the node's.
+    """
+    labels, annotations = node_labels(node, subnet), node.annotations or {}
+    env = cluster.env
+    told = [
+        labels.get(EXTERNAL) if ERAS[cluster.profile].external_eni_config else None,
+        annotations.get(env.eni_config_annotation or KEY),
+        labels.get(env.eni_config_label or KEY),
+    ]
+    return next((name for name in told if name is not None), DEFAULT)
+
+
+def eni_config(cluster: EksCluster, node: Node, subnet: Subnet) -> EniConfig | None:
+    """The cluster's ENIConfig of that name, if it is there."""
+    name = eni_config_name(cluster, node, subnet)
+    return next((config for config in cluster.eni_configs if config.name == name), None)
