@@ -15,7 +15,8 @@ from testbed.description.problem import Path as KeyPath
 from testbed.description.problem import found, nearest, quoted, spelt
 from testbed.errors import DescriptionError, Where
 from testbed.kubernetes import manifests
-from testbed.lab import Cluster, Lab, check, problems
+from testbed.lab import Cluster, Lab
+from testbed.lab_checks import check, problems
 
 VERSION = "v1"
 SCRIPT = ".py"

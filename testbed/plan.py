@@ -18,6 +18,11 @@ from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
 from testbed.net.programs import Program
 from testbed.net.show import show
+from testbed.networks.endpoints import host_endpoints, host_listeners
+from testbed.networks.peering import peering_facts
+from testbed.networks.private_gateway import private_gateway_facts
+from testbed.networks.routes import hops, with_propagated_routes
+from testbed.networks.site import site_facts
 from testbed.services import dns, kube_proxy
 from testbed.services.load_balancer import (
     balancer_facts,
@@ -52,7 +57,10 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     yield from internet_facts(lab.internet, allocations.enis)
     built = vpcs(lab, allocations)
     for vpc in built.values():
-        yield from _vpc_facts(vpc, allocations)
+        yield from _vpc_facts(vpc, lab, allocations)
+    yield from peering_facts(lab.peerings, built)
+    for site in lab.on_premises:
+        yield from site_facts(site, built)
     for cluster in lab.clusters:
         yield from _cluster_facts(cluster, built[cluster.vpc], allocations)
         yield from _service_facts(cluster, allocations)
@@ -61,13 +69,15 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
         yield from balancer_facts(balancer, enis[balancer.netns])
 
 
-def _vpc_facts(vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
+def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
-    yield from fabric_facts(vpc, enis)
+    yield from fabric_facts(vpc, enis, hops(vpc, lab.peerings))
     yield from resolver_facts(vpc)
     if vpc.internet_gateway:
         yield from internet_gateway_facts(vpc, enis)
+    if vpc.virtual_private_gateway:
+        yield from private_gateway_facts(vpc, lab.on_premises, enis)
     gateways = {nat_netns(gateway.name) for gateway in vpc.nat_gateways}
     for eni in enis:
         if eni.instance in gateways:
@@ -127,8 +137,8 @@ def _without_contradiction(facts: Iterable[Fact]) -> State:
 
 
 def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
-    """The VPCs by name, with the routes that clusters made in them besides the topology's."""
-    built = {vpc.name: vpc for vpc in lab.vpcs}
+    """The VPCs by name, with the routes that others made in them besides the topology's."""
+    built = {vpc.name: with_propagated_routes(vpc, lab.on_premises) for vpc in lab.vpcs}
     for cluster in lab.clusters:
         if isinstance(cluster, KopsCluster):
             built[cluster.vpc] = with_pod_routes(cluster, built[cluster.vpc], allocations.ranges)
@@ -142,6 +152,7 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
     return (
         *kubernetes_endpoints.listeners(pods, allocations.pods),
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
+        *host_listeners(lab.on_premises),
         *internet_listeners(lab.internet),
     )
 
@@ -164,6 +175,7 @@ def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
     return (
         *kubernetes_endpoints.endpoints(pods, allocations.pods, nodes),
         *instance_endpoints(bare, allocations.enis),
+        *host_endpoints(lab.on_premises),
     )
 
 

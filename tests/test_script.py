@@ -55,10 +55,9 @@ def test_a_wrong_lab_is_told_by_its_key(tmp_path: Path) -> None:
 
 WRONG = {  # the script; the line, the key, the message
     "an unknown argument": (
-        "\nfrom testbed.vpc.model import Vpc\nVpc('a', cidr=[])",
-        (3, "Vpc.cidr"),
-        'unknown key "cidr"; did you mean "cidrs"? allowed: name, cidrs, subnets, route_tables,'
-        " nat_gateways, instances, internet_gateway, router_answers_ping",
+        "\nfrom testbed.vpc.model import NatGateway\nNatGateway('a', sub_net='b')",
+        (3, "NatGateway.sub_net"),
+        'unknown key "sub_net"; did you mean "subnet"? allowed: name, subnet',
     ),
     "a missing argument": (
         "from testbed.vpc.model import Subnet\nSubnet('a', cidr='10.0.0.0/24')",

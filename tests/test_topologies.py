@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.lab import warnings
+from testbed.lab_checks import warnings
 from testbed.load import load
 from testbed.net.facts import Chain
 from testbed.plan import plan

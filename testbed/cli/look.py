@@ -23,7 +23,8 @@ ALIASES = {
     "subnet": "subnets", "rule": "rules", "route": "routes", "neighbour": "neighbours",
     "neigh": "neighbours", "chain": "chains", "link": "links", "address": "addresses",
     "service": "services", "svc": "services", "endpoint": "endpoints", "ep": "endpoints",
-    "route-tables": "routetables", "routetable": "routetables",
+    "route-tables": "routetables", "routetable": "routetables", "instance": "instances",
+    "peering": "peerings", "connection": "connections", "host": "hosts",
 }  # fmt: skip
 
 
@@ -35,16 +36,32 @@ ALIASES = {
 def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
     """Objects of a KIND, all or the one of that NAME.
 
-    pods services endpoints nodes enis subnets vpcs routetables are the lab's.  rules routes
-    neighbours chains addresses links are read from the kernels; NAME is then the pod, node or
-    router to look at.
+    pods services endpoints nodes instances enis subnets vpcs routetables peerings connections
+    hosts are the lab's.  rules routes neighbours chains addresses links are read from the
+    kernels; NAME is then the pod, node or router to look at.
     """
     kind = ALIASES.get(kind, kind)
     rows = ask(lab_name, "get", kind=kind, name=name)
     if kind == "chains" and output == "table":
         click.echo("\n".join(f"# {row['name']}\n{row['text']}" for row in rows))
     else:
-        emit(rows, output, COLUMNS.get(kind, ()))
+        shown = _routes(rows) if kind == "routetables" and output == "table" else rows
+        emit(shown, output, COLUMNS.get(kind, ()))
+
+
+def _routes(tables: Json) -> list[Json]:
+    """Route tables as the console lists them: a line for each route, the subnets beside."""
+    return [
+        {
+            "name": table["name"] if first else "",
+            "vpc": table["vpc"] if first else "",
+            "subnets": table["subnets"] if first else [],
+            **route,
+        }
+        for table in tables
+        for number, route in enumerate(table["routes"])
+        for first in [number == 0]
+    ]
 
 
 @click.command("path")

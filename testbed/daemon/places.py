@@ -5,10 +5,18 @@ from collections.abc import Iterator
 from testbed.allocations import Allocations
 from testbed.explain.answer import Kind, Place
 from testbed.lab import Lab
+from testbed.networks.model import Site
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import device
 from testbed.vpc.model import Vpc
-from testbed.vpc.naming import INTERNET, gateway_address, internet_gateway, resolver, router
+from testbed.vpc.naming import (
+    INTERNET,
+    gateway_address,
+    internet_gateway,
+    private_gateway,
+    resolver,
+    router,
+)
 from testbed.vpc.resolver import resolver_address
 
 KINDS: dict[str, Kind] = {"nat_gateway": "nat-gateway", "load_balancer": "load-balancer"}
@@ -19,6 +27,8 @@ def places(lab: Lab, allocations: Allocations) -> tuple[Place, ...]:
     found = [*_pods(allocations), *_instances(lab, allocations)]
     for vpc in lab.vpcs:
         found += _vpc(vpc, allocations)
+    for site in lab.on_premises:
+        found += _site(site)
     return (*found, Place(ns=INTERNET, kind="internet", addresses=lab.internet.hosts))
 
 
@@ -61,4 +71,12 @@ def _vpc(vpc: Vpc, allocations: Allocations) -> Iterator[Place]:
     public = [eni.public_ip for eni in allocations.enis if eni.vpc == vpc.name and eni.public_ip]
     gateway = internet_gateway(vpc.name)
     yield Place(ns=gateway, kind="internet-gateway", inside=ns, addresses=tuple(public))
+    if vpc.virtual_private_gateway:
+        yield Place(ns=private_gateway(vpc.name), kind="private-gateway", inside=ns)
     yield Place(ns=resolver(vpc.name), detail="DNS", inside=ns, addresses=(resolver_address(vpc),))
+
+
+def _site(site: Site) -> Iterator[Place]:
+    yield Place(ns=site.name, kind="customer-gateway", detail=", ".join(map(str, site.cidrs)))
+    for host in site.hosts:
+        yield Place(ns=host.name, kind="host", inside=site.name, addresses=(host.address,))

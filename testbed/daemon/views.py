@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from testbed.allocations import Allocations
+from testbed.daemon.networks import NETWORK_KINDS
 from testbed.daemon.services import endpoint_rows, service_rows
 from testbed.eks import limits as eks_limits
 from testbed.eks.model import EksCluster
@@ -28,9 +29,8 @@ from testbed.net.facts import (
 )
 from testbed.net.programs import Program
 from testbed.net.show import show
-from testbed.plan import vpcs
 from testbed.vpc.addresses import free_addresses
-from testbed.vpc.naming import INTERNET, route_tables
+from testbed.vpc.naming import INTERNET
 
 Row = dict[str, Any]
 
@@ -235,23 +235,6 @@ def _subnets(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             }
 
 
-def _instances(lab: Lab, allocations: Allocations) -> Iterator[Row]:
-    enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
-    for vpc in lab.vpcs:
-        for instance in vpc.instances:
-            eni = enis[instance.name]
-            yield {
-                "name": instance.name,
-                "vpc": vpc.name,
-                "subnet": instance.subnet,
-                "type": instance.instance_type,
-                "ip": str(eni.primary),
-                "publicIp": str(eni.public_ip or ""),
-                "sourceDestCheck": eni.source_dest_check,
-                "ports": ",".join(map(str, instance.ports)),
-            }
-
-
 def _vpcs(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     for vpc in lab.vpcs:
         yield {
@@ -263,38 +246,23 @@ def _vpcs(lab: Lab, allocations: Allocations) -> Iterator[Row]:
         }
 
 
-def _route_tables(lab: Lab, allocations: Allocations) -> Iterator[Row]:
-    for vpc in vpcs(lab, allocations).values():
-        for table in route_tables(vpc):
-            local = [{"destination": str(cidr), "target": "local"} for cidr in vpc.cidrs]
-            routes = [
-                {"destination": str(e.destination), "target": e.target} for e in table.routes
-            ]
-            yield {
-                "name": table.name,
-                "vpc": vpc.name,
-                "routes": local + routes,
-                "subnets": [s.name for s in vpc.subnets if s.route_table == table.name],
-            }
-
-
 KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
     "pods": _pods,
     "nodes": _nodes,
     "services": service_rows,
     "endpoints": endpoint_rows,
-    "instances": _instances,
     "enis": _enis,
     "subnets": _subnets,
     "vpcs": _vpcs,
-    "routetables": _route_tables,
+    **NETWORK_KINDS,
 }
 
 
 def addresses(lab: Lab, allocations: Allocations) -> dict[str, str]:
-    """The address each name stands for: pods, nodes, NAT gateways, the internet's first host."""
+    """The address each name stands for: pods, instances, gateways, hosts, the internet's first."""
     named = {eni.instance: str(eni.primary) for eni in allocations.enis if eni.device_index == 0}
     named |= {place.pod: str(place.ip) for place in allocations.pods}
+    named |= {host.name: str(host.address) for site in lab.on_premises for host in site.hosts}
     if lab.internet.hosts:
         named[INTERNET] = str(lab.internet.hosts[0])
     return named

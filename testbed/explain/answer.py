@@ -15,6 +15,9 @@ Kind = Literal[
     "internet-gateway",
     "nat-gateway",
     "load-balancer",
+    "private-gateway",
+    "customer-gateway",
+    "host",
     "internet",
     "other",
 ]

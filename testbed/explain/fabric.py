@@ -11,6 +11,7 @@ from testbed.net.facts import LOCAL, NftElement, Route, Rule
 from testbed.vpc.naming import ADDRESSES, router
 
 VPC, INTERNET_GATEWAY, NAT_GATEWAY = "vpc", "igw", "nat-gateway"  # the tables of testbed.vpc
+PEERING, PRIVATE_GATEWAY = "peering", "vgw"  # the tables of testbed.networks
 
 SOURCE_CHECK, DESTINATION_CHECK = "source check", "destination check"
 SAME_SUBNET, MAPPING, ROUTE_TABLE = "same subnet", "mapping", "route table"
@@ -55,7 +56,22 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (INTERNET_GATEWAY, "output"): ("X_ROUTER_SILENT", "internet gateway"),
     (NAT_GATEWAY, "not for NAT"): ("NGW_REQUIRES_SOURCE_IN_VPC", "NAT gateway"),
     (NAT_GATEWAY, "input"): ("X_NAT_UNSOLICITED", "NAT gateway"),
+    (PEERING, "not transitive"): ("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", "peering"),
+    (PEERING, "edge to edge"): ("X_EDGE_TO_EDGE", "peering"),
+    (PEERING, "DNS server"): ("X_EDGE_TO_EDGE", "peering"),
+    (PRIVATE_GATEWAY, "source of no ENI"): (
+        "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS",
+        "virtual private gateway",
+    ),
+    (PRIVATE_GATEWAY, "destination of no ENI"): (
+        "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
+        "virtual private gateway",
+    ),
+    (PRIVATE_GATEWAY, "edge to edge"): ("X_EDGE_TO_EDGE", "virtual private gateway"),
+    (PRIVATE_GATEWAY, "input"): ("X_ROUTER_SILENT", "virtual private gateway"),
+    (PRIVATE_GATEWAY, "output"): ("X_ROUTER_SILENT", "virtual private gateway"),
 }
+_TABLES = {table for table, _ in _DROPS}
 
 
 def name_of(step: NetfilterStep) -> str:
@@ -113,7 +129,7 @@ def drop(step: NetfilterStep, packet: Packet) -> tuple[str, str]:
 
     Both are empty for a rule that is not the fabric's.
     """
-    if step.family not in ("bridge", "ip") or step.table not in (VPC, *TRANSLATIONS):
+    if step.family not in ("bridge", "ip") or step.table not in _TABLES:
         return "", ""
     comment = step.rule.partition('comment "')[2].rstrip('"')
     code, name = _DROPS.get((step.table, comment)) or _DROPS.get(

@@ -33,6 +33,10 @@ class Gates:
             return None
         if (packet.ns, "egress") in self._sets:
             return self._internet_gateway(packet)
+        if f'"{packet.iif}"' in self._sets.get((packet.ns, "links"), ()):
+            return self._peering(packet)
+        if (packet.ns, "sites") in self._sets:
+            return self._private_gateway(packet)
         if (packet.ns, "vpc") in self._sets and (local or not self._in(packet, "vpc")):
             text = f"{packet.ns} lets in only replies"
             return Dropped("X_NAT_UNSOLICITED", text)
@@ -56,6 +60,36 @@ class Gates:
             text = f"{destination} is private: it does not cross an internet gateway"
             return Dropped("IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS", text)
         return None
+
+    def _peering(self, packet: Packet) -> Dropped | None:
+        if str(packet.destination) in self._sets[packet.ns, "services"]:
+            text = f"{packet.destination} is the DNS server of that VPC alone"
+            return Dropped("X_EDGE_TO_EDGE", text)
+        own = self._sets[packet.ns, "own"]
+        if _holds(own, packet.destination) or (packet.source and _holds(own, packet.source)):
+            return None
+        if _holds(self._sets[packet.ns, "others"], packet.destination):
+            text = f"{packet.destination} is of another VPC: peering is not transitive"
+            return Dropped("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", text)
+        text = f"{packet.destination} is beyond the VPC, whose gateways a peer cannot use"
+        return Dropped("X_EDGE_TO_EDGE", text)
+
+    def _private_gateway(self, packet: Packet) -> Dropped | None:
+        assigned = self._sets[packet.ns, "assigned"]
+        if packet.iif == INSIDE:
+            if str(packet.source) in assigned:
+                return None
+            text = f"{packet.source} is no address of an ENI"
+            return Dropped("VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS", text)
+        if str(packet.destination) in assigned:
+            return None
+        if _holds(self._sets[packet.ns, "vpc"], packet.destination):
+            text = f"{packet.destination} is no address of an ENI"
+            return Dropped("VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS", text)
+        if _holds(self._sets[packet.ns, "sites"], packet.destination):
+            return None
+        text = f"{packet.destination} is beyond the VPC, whose gateways a site cannot use"
+        return Dropped("X_EDGE_TO_EDGE", text)
 
     def _in(self, packet: Packet, name: str) -> bool:
         return packet.source is not None and _holds(self._sets[packet.ns, name], packet.source)

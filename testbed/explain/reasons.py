@@ -28,8 +28,8 @@ _ALL = (
     # routing
     Reason(
         "NO_ROUTE_TO_DESTINATION",
-        "no rule of {ns} leads to a route to {destination}",
-        "add a route to {destination} to a table that a rule of {ns} looks up",
+        "{ns} has no route to {destination}",
+        "add a route to {destination}: in a VPC to the route table of the sender's subnet",
     ),
     Reason(
         "BAD_STATE_ROUTE",
@@ -198,6 +198,28 @@ _ALL = (
         "X_NAT_UNSOLICITED",
         "NAT gateway: {source} opens no connection through it, and answers none",
         "open connections from inside the VPC",
+    ),
+    # the networks around
+    Reason(
+        "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",
+        "peering: {source} and {destination} are no addresses of the VPC of {ns}, and peering is"
+        " not transitive",
+        "peer with the VPC that has {destination}, or connect all of them by a transit gateway",
+    ),
+    Reason(
+        "X_EDGE_TO_EDGE",
+        "{step}: {destination} is beyond the VPC, whose gateways and DNS server are its own",
+        "give {source} a gateway of its own VPC or site, or use a transit gateway",
+    ),
+    Reason(
+        "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS",
+        "virtual private gateway: {source} is an address of no ENI of the VPC",
+        "translate it to the instance's address, or give it an ENI's",
+    ),
+    Reason(
+        "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
+        "virtual private gateway: {destination} is an address of no ENI of the VPC",
+        "send to an address that an ENI has",
     ),
     # what is not known
     Reason(

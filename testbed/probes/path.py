@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from testbed.explain.crossing import Crossings, Dropped, Packet
+from testbed.explain.evidence.planned import Planned
 from testbed.explain.gates import Gates
 from testbed.explain.translate import Translations
+from testbed.explain.walk.incoming import blackhole_code
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.observe import observe
 from testbed.kernel.route import RouteAnswer, route_get
@@ -62,6 +64,7 @@ class Path:
 def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress) -> Path:
     """The way from a namespace to an address, and whether it arrives."""
     crossings, translations, gates = Crossings(plan), Translations(plan), Gates(plan)
+    planned = Planned(plan)
     packet = Packet(start, destination)
     hops: list[Hop] = []
     while len(hops) < MOST_HOPS:
@@ -85,7 +88,7 @@ def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress)
         if answer.kind == "local":
             return Path(tuple(hops), delivered=True, verdict="delivered")
         if answer.kind != "unicast":
-            code, text = REFUSALS[answer.kind]
+            code, text = _refusal(planned, packet, answer)
             verdict = f"dropped in {packet.ns}: {text} ({code})"
             return Path(tuple(hops), delivered=False, verdict=verdict, code=code)
         own = _own_address(plan, packet.ns, answer.dev)
@@ -100,6 +103,17 @@ def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress)
             hops.append(_switched(step.switched, step))
         packet = step
     return Path(tuple(hops), delivered=False, verdict=f"a loop of {MOST_HOPS} hops", code="X_LOOP")
+
+
+def _refusal(planned: Planned, packet: Packet, answer: RouteAnswer) -> tuple[str, str]:
+    """A reason code and its sentence; the kernel does not say of which table a blackhole is."""
+    if answer.kind in ("blackhole", "dropped") and packet.source:
+        decision = planned.place(packet.ns).space.routing.decide(
+            int(packet.source), int(packet.destination), packet.iif, packet.mark
+        )
+        if decision.kind == "blackhole":
+            return blackhole_code(decision), decision.step.why or "its route is a blackhole"
+    return REFUSALS[answer.kind]
 
 
 def _own_address(plan: State, ns: str, dev: str) -> IpAddress | None:

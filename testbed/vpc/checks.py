@@ -8,35 +8,40 @@ from testbed.net.names import device
 from testbed.vpc import instance_checks, ranges, route_checks
 from testbed.vpc.model import INTERNET_GATEWAY, Subnet, Vpc
 from testbed.vpc.naming import bridge, route_tables
+from testbed.vpc.route_checks import NOTHING_AROUND, Around
 
 MOST_ROUTE_TABLES = 200  # Amazon VPC quotas
 # Names that Linux or the lab gives to other devices of the router's namespace.
-DEVICES = {"all", "default", "lo", "igw", "dns"}
+DEVICES = {"all", "default", "lo", "igw", "dns", "vgw"}
 
 
-def problems(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
+def problems(vpc: Vpc, enis: Mapping[str, int], around: Around = NOTHING_AROUND) -> Problems:
     """Everything wrong with a VPC.  enis: how many ENIs each of its instances may have."""
     yield from names((), vpc.name)
     yield from _ranges(vpc)
     for i, subnet in enumerate(vpc.subnets):
         for problem in (*_subnet(vpc, subnet), *_twice(subnet, vpc.subnets[:i])):
             yield problem.under("subnets", subnet.name)
-    yield from _devices(vpc, enis)
-    yield from route_checks.problems(vpc, enis)
+    yield from _devices(vpc, enis, around)
+    yield from route_checks.problems(vpc, enis, around)
     yield from _nat_gateways(vpc)
     yield from _instances(vpc)
+    yield from _propagation(vpc)
     if len(vpc.route_tables) > MOST_ROUTE_TABLES:
         message = f"a VPC has at most {MOST_ROUTE_TABLES} route tables"
         yield Problem(("routeTables",), message, "RouteTableLimitExceeded")
 
 
-def _devices(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
-    """Subnets are bridges beside the ENIs' ports in the router's namespace: names meet there."""
+def _devices(vpc: Vpc, enis: Mapping[str, int], around: Around) -> Problems:
+    """Subnets are bridges beside ENIs' ports and links in the router's namespace: names meet."""
     ports = {device(f"{node}-e{i}") for node, most in enis.items() for i in range(most)}
     for subnet in vpc.subnets:
-        if bridge(subnet) in ports:
-            message = f"{quoted(subnet.name)} is the name of a node's port on the VPC's router"
+        if bridge(subnet) in ports | around.devices:
+            what = "a node's port" if bridge(subnet) in ports else "a link"
+            message = f"{quoted(subnet.name)} is the name of {what} on the VPC's router"
             yield Problem(("subnets", subnet.name), message)
+    for twice in sorted(ports & around.devices):
+        yield Problem((), f"an ENI's port and a link of the VPC's router are both {quoted(twice)}")
 
 
 def _ranges(vpc: Vpc) -> Problems:
@@ -111,3 +116,14 @@ def _instances(vpc: Vpc) -> Problems:
     for instance in vpc.instances:
         yield from names(("instances", instance.name), instance.name)
     yield from instance_checks.problems("instances", vpc.instances, vpc)
+
+
+def _propagation(vpc: Vpc) -> Problems:
+    gateway = vpc.virtual_private_gateway
+    tables = [table.name for table in route_tables(vpc)]
+    for i, name in enumerate(gateway.propagate_to if gateway else ()):
+        if name not in tables:
+            path = ("virtualPrivateGateway", "propagateTo", i)
+            yield Problem(
+                path, unknown("route table", name, tables), "InvalidRouteTableID.NotFound"
+            )

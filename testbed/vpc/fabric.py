@@ -6,7 +6,7 @@ forward chain (the place of security groups) and one table with a route per assi
 Everything that fails is dropped in silence, as AWS does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Interface
 
 from testbed.net.facts import (
@@ -28,7 +28,7 @@ from testbed.vpc import eni as enis_of
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import bridge, gateway_address, router
-from testbed.vpc.routing import LIFTED, address_route, routing_facts
+from testbed.vpc.routing import LIFTED, Hop, address_route, routing_facts
 
 GATEWAY_MAC = "0a:ff:ff:ff:ff:01"  # the router's, in every subnet
 JUMBO = 9001  # bytes: EC2 User Guide, "Network MTU for your EC2 instance"
@@ -37,8 +37,11 @@ FAMILY, TABLE = "bridge", "vpc"
 EXPIRING = 0x2  # the bit of the packet mark for what arrived with TTL 1; 0x1 is routing's LIFTED
 
 
-def fabric_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
-    """The router's namespace with its subnets, and the VPC's end of every ENI."""
+def fabric_facts(vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop]) -> Iterator[Fact]:
+    """The router's namespace with its subnets, and the VPC's end of every ENI.
+
+    around: see routing_facts.
+    """
     ns = router(vpc.name)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     enis = sorted(enis, key=lambda eni: eni.id)
@@ -51,7 +54,7 @@ def fabric_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
         yield from _subnet(ns, subnet)
     for eni in enis:
         yield from eni_facts(ns, subnets[eni.subnet], eni)
-    yield from routing_facts(vpc, enis)
+    yield from routing_facts(vpc, enis, around)
 
 
 def _sysctls(ns: str) -> Iterator[Sysctl]:

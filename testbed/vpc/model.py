@@ -10,7 +10,9 @@ from testbed.description import STRICT, Cidr, Ip, named
 from testbed.description.ports import ECHO_PORTS, Ports
 
 INTERNET_GATEWAY = "internet-gateway"
+VIRTUAL_PRIVATE_GATEWAY = "virtual-private-gateway"
 BLACKHOLE = "blackhole"
+PROPAGATION = "EnableVgwRoutePropagation"  # DescribeRouteTables: a route's Origin
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,9 +29,10 @@ class Subnet:
 
 @dataclass(frozen=True, config=STRICT)
 class RouteEntry:
-    """`target`: `internet-gateway`, `blackhole`, or the name of a NAT gateway, node or ENI.
+    """`target`: a NAT gateway, node, instance, ENI or peering by name, or one of three words.
 
-    An ENI is written `node/1`: the node's network interface with that device index.
+    `internet-gateway`, `virtual-private-gateway` and `blackhole` are those; an ENI is written
+    `node/1`: the node's network interface with that device index.
     origin: who made the route, where the topology did not.
     """
 
@@ -74,6 +77,19 @@ class Instance:
 
 
 @dataclass(frozen=True, config=STRICT)
+class VirtualPrivateGateway:
+    """The VPC's end of its VPN and Direct Connect connections.
+
+    propagate_to: the route tables that learn what on-premises sites announce.
+    path_mtu_discovery: whether it tells the sender of a packet that is too big for a connection;
+    AWS's VPN does not (Site-to-Site VPN User Guide, limitations).
+    """
+
+    propagate_to: tuple[str, ...] = ()
+    path_mtu_discovery: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
 class Vpc:
     """A VPC.  A subnet that names no route table uses `main`, which is there unless described."""
 
@@ -84,6 +100,7 @@ class Vpc:
     nat_gateways: Annotated[tuple[NatGateway, ...], named()] = ()
     instances: Annotated[tuple[Instance, ...], named()] = ()
     internet_gateway: bool = True
+    virtual_private_gateway: VirtualPrivateGateway | None = None
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
 
     def is_public(self, subnet: Subnet) -> bool:

@@ -23,6 +23,11 @@ def internet_gateway(vpc: str) -> str:
     return f"igw-{vpc}"
 
 
+def private_gateway(vpc: str) -> str:
+    """The namespace of a VPC's virtual private gateway."""
+    return f"vgw-{vpc}"
+
+
 def resolver(vpc: str) -> str:
     """The namespace of a VPC's DNS resolver."""
     return f"dns-{vpc}"

@@ -1,6 +1,6 @@
 """Which ranges a VPC may have: their sizes, and which go together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
 LARGEST, SMALLEST = 16, 28  # prefix lengths, of VPCs and subnets alike
@@ -45,3 +45,11 @@ def _restrictions(before: tuple[IPv4Network, ...]) -> Iterator[IPv4Network]:
     yield from next(families, BESIDE_ANY_OTHER)
     if any(cidr.subnet_of(TEN_ZERO_AND_ONE) for cidr in before):
         yield TEN_ZERO
+
+
+def widest(networks: Iterable[IPv4Network]) -> list[IPv4Network]:
+    """The ranges that are inside no other: nft's sets of intervals take none that overlap."""
+    found = sorted(frozenset(networks))
+    return [
+        one for one in found if not any(one.subnet_of(other) for other in found if other != one)
+    ]

@@ -2,37 +2,65 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
-from testbed.vpc.model import BLACKHOLE, INTERNET_GATEWAY, RouteEntry, RouteTable, Vpc
+from testbed.vpc.model import (
+    BLACKHOLE,
+    INTERNET_GATEWAY,
+    VIRTUAL_PRIVATE_GATEWAY,
+    RouteEntry,
+    RouteTable,
+    Vpc,
+)
 
 # AWS's own services live here; routes into it are refused (VPC User Guide, "Subnet route tables").
 SERVICES = IPv4Network("169.254.168.0/22")
+GATEWAYS = (INTERNET_GATEWAY, VIRTUAL_PRIVATE_GATEWAY)
 
 
-def problems(vpc: Vpc, enis: Mapping[str, int]) -> Problems:
+@dataclass(frozen=True)
+class Around:
+    """What the networks around a VPC are to it.
+
+    targets: its peerings, which routes may lead to.  elsewhere: those of other VPCs.
+    devices: their links on the VPC's router.
+    """
+
+    targets: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+
+
+NOTHING_AROUND = Around()
+
+
+def problems(vpc: Vpc, enis: Mapping[str, int], around: Around) -> Problems:
     """Everything wrong with a VPC's routes.  enis: how many ENIs each instance may have."""
     for twice in duplicates(table.name for table in vpc.route_tables):
         yield Problem(("routeTables", twice), f"there are two route tables {quoted(twice)}")
     for table in vpc.route_tables:
         yield from names(("routeTables", table.name), table.name)
-        for problem in _table(vpc, table, enis):
+        for problem in _table(vpc, table, enis, around):
             yield problem.under("routeTables", table.name)
 
 
-def _table(vpc: Vpc, table: RouteTable, enis: Mapping[str, int]) -> Problems:
+def _table(vpc: Vpc, table: RouteTable, enis: Mapping[str, int], around: Around) -> Problems:
     for twice in duplicates(str(entry.destination) for entry in table.routes):
         message = f"the table has two routes to {twice}"
         yield Problem((twice,), message, "RouteAlreadyExists")
     for entry in table.routes:
         path = (str(entry.destination),)
-        for problem in (*_destination(vpc, entry), *_target(vpc, entry, enis)):
+        for problem in (
+            *_destination(vpc, entry, around),
+            *_target(vpc, table.name, entry, enis, around),
+        ):
             yield problem.under(*path)
 
 
-def _destination(vpc: Vpc, entry: RouteEntry) -> Problems:
+def _destination(vpc: Vpc, entry: RouteEntry, around: Around) -> Problems:
     """AWS keeps two things from routes: its own services, and, mostly, the VPC's local traffic."""
     to = entry.destination
     if to.subnet_of(SERVICES):
@@ -42,33 +70,47 @@ def _destination(vpc: Vpc, entry: RouteEntry) -> Problems:
         message = f"every table has the route {to} local already"
         yield Problem((), message, "RouteAlreadyExists")
     elif any(to.subnet_of(cidr) for cidr in vpc.cidrs):
-        yield from _more_specific_than_local(vpc, entry)
+        yield from _more_specific_than_local(vpc, entry, around)
 
 
-def _more_specific_than_local(vpc: Vpc, entry: RouteEntry) -> Problems:
+def _more_specific_than_local(vpc: Vpc, entry: RouteEntry, around: Around) -> Problems:
     """Allowed to send one whole subnet's traffic through an appliance, and for nothing else."""
     if entry.destination not in [subnet.cidr for subnet in vpc.subnets]:
         message = "a route more specific than local has exactly a subnet's range as destination"
         yield Problem((), message)
-    elif entry.target == INTERNET_GATEWAY:
+    elif entry.target in {*GATEWAYS, *around.targets}:
         message = "a route more specific than local leads to a NAT gateway, a node or an ENI"
         yield Problem((), message)
 
 
-def _target(vpc: Vpc, entry: RouteEntry, enis: Mapping[str, int]) -> Problems:
+def _target(
+    vpc: Vpc, table: str, entry: RouteEntry, enis: Mapping[str, int], around: Around
+) -> Problems:
     gateways = [gateway.name for gateway in vpc.nat_gateways]
     if entry.target == INTERNET_GATEWAY:
         if not vpc.internet_gateway:
             yield Problem((), "the VPC has no internet gateway", "InvalidParameterValue")
-    elif entry.target not in {BLACKHOLE, *gateways, *enis}:
-        yield from _eni_target(entry, gateways, enis)
+    elif entry.target == VIRTUAL_PRIVATE_GATEWAY:
+        if not vpc.virtual_private_gateway:
+            message = (
+                "the VPC has no virtual private gateway; `virtualPrivateGateway: {}` adds one"
+            )
+            yield Problem((), message, "InvalidParameterValue")
+    elif entry.target in around.elsewhere:
+        message = (
+            f"route table {quoted(table)} and network gateway {quoted(entry.target)} belong to"
+            " different networks"
+        )
+        yield Problem((), message, "InvalidParameterValue")
+    elif entry.target not in {BLACKHOLE, *gateways, *enis, *around.targets}:
+        yield from _eni_target(entry, [*gateways, *sorted(around.targets)], enis)
 
 
 def _eni_target(entry: RouteEntry, gateways: list[str], enis: Mapping[str, int]) -> Problems:
     """A target that can only be an ENI, `node/1`."""
     instance, slash, index = entry.target.partition("/")
     if instance not in enis or not slash:
-        known = [INTERNET_GATEWAY, BLACKHOLE, *gateways, *enis]
+        known = [*GATEWAYS, BLACKHOLE, *gateways, *enis]
         yield Problem((), unknown("route target", entry.target, known))
     elif not re.fullmatch("[0-9]{1,2}", index) or int(index) >= enis[instance]:
         most = enis[instance] - 1

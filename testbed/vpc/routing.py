@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.net.facts import ANYWHERE, Fact, Route, Rule
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import nat_netns
-from testbed.vpc.model import INTERNET_GATEWAY, RouteEntry, Subnet, Vpc
+from testbed.vpc.model import BLACKHOLE, INTERNET_GATEWAY, PROPAGATION, RouteEntry, Subnet, Vpc
 from testbed.vpc.naming import (
     ADDRESSES,
     bridge,
@@ -30,6 +30,9 @@ LIFTED = 0x1  # the bit of the packet mark for what came for an ENI of its own s
 GATEWAY_DEVICE = "igw"  # the router's link to the internet gateway
 ROUTER_SIDE = IPv4Address("169.254.255.1")  # next hops of that link; neither end has an address
 GATEWAY_SIDE = IPv4Address("169.254.255.2")
+PROPAGATED = 100  # the metric of propagated routes: a static one to the same range comes first
+
+Hop = tuple[IPv4Address, str]  # a next hop, and the router's device it is on
 
 
 def host(address: IPv4Address) -> IPv4Network:
@@ -50,8 +53,11 @@ def address_route(ns: str, subnet: Subnet, address: IPv4Address, why: str) -> Ro
     )
 
 
-def routing_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
-    """The router's rules and the VPC's route tables."""
+def routing_facts(vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop]) -> Iterator[Fact]:
+    """The router's rules and the VPC's route tables.
+
+    around: where route targets are that are neither the VPC's own gateways nor ENIs.
+    """
     ns, numbers = router(vpc.name), table_numbers(vpc)
     yield Rule(
         ns=ns,
@@ -72,8 +78,10 @@ def routing_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
     yield Rule(ns=ns, priority=MAPPING, table=ADDRESSES, why="local: the ENI that has the address")
     for network in (*vpc.cidrs, ANYWHERE):
         why = "an address that no ENI has: dropped in silence"
+        if network == ANYWHERE:
+            why = "outside the VPC, and the route table has no entry: dropped in silence"
         yield Route(ns=ns, table=ADDRESSES, dst=network, kind="blackhole", why=why)
-    targets = Targets(vpc, enis)
+    targets = Targets(vpc, enis, around)
     for table in route_tables(vpc):
         number = numbers[table.name]
         for network in vpc.cidrs:
@@ -88,28 +96,41 @@ def routing_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
 class Targets:
     """A VPC's route targets by the names topologies use; made once for all its tables."""
 
-    def __init__(self, vpc: Vpc, enis: Iterable[Eni]) -> None:
+    def __init__(self, vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop]) -> None:
         subnets = {subnet.name: subnet for subnet in vpc.subnets}
-        hops = {
+        hops = dict(around) | {
             name: (eni.primary, bridge(subnets[eni.subnet]))
             for eni in enis
             for name in _names(eni)
         }
         for gateway in vpc.nat_gateways:
             hops[gateway.name] = hops[nat_netns(gateway.name)]
-        self._hops: Mapping[str, tuple[IPv4Address, str]] = hops
+        if vpc.internet_gateway:
+            hops[INTERNET_GATEWAY] = (GATEWAY_SIDE, GATEWAY_DEVICE)
+        self._hops: Mapping[str, Hop] = hops
+
+    def is_active(self, entry: RouteEntry) -> bool:
+        """Whether the route has a target that is there; else AWS calls it `blackhole`."""
+        return entry.target in self._hops
 
     def route(self, ns: str, table: int, entry: RouteEntry, why: str) -> Route:
         """One entry as the kernel's route; AWS's state `blackhole` is the kernel's too."""
-        if entry.target == INTERNET_GATEWAY:
-            hop: tuple[IPv4Address, str] | None = (GATEWAY_SIDE, GATEWAY_DEVICE)
-        else:
-            hop = self._hops.get(entry.target)
+        metric = PROPAGATED if entry.origin == PROPAGATION else 0
+        hop = self._hops.get(entry.target)
         if hop is None:  # the target `blackhole`, or one that is gone
-            return Route(ns=ns, table=table, dst=entry.destination, kind="blackhole", why=why)
+            why += "" if entry.target == BLACKHOLE else ", which is gone"
+            to = entry.destination
+            return Route(ns=ns, table=table, dst=to, kind="blackhole", metric=metric, why=why)
         via, dev = hop
         return Route(
-            ns=ns, table=table, dst=entry.destination, via=via, dev=dev, onlink=True, why=why
+            ns=ns,
+            table=table,
+            dst=entry.destination,
+            via=via,
+            dev=dev,
+            metric=metric,
+            onlink=True,
+            why=why,
         )
 
 

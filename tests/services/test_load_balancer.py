@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
-from testbed.lab import Lab, hostname, problems, warnings
+from testbed.lab import Lab, hostname
+from testbed.lab_checks import problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
 from testbed.services.load_balancer import (

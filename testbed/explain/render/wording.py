@@ -50,6 +50,9 @@ KINDS: dict[Kind, str] = {
     "internet-gateway": "internet gateway",
     "nat-gateway": "NAT gateway",
     "load-balancer": "load balancer",
+    "private-gateway": "virtual private gateway",
+    "customer-gateway": "customer gateway",
+    "host": "host",
     "internet": "",
     "other": "",
 }

@@ -48,6 +48,11 @@ class Decision:
     via: int = 0  # 0: the destination is on the link
     fabric: tuple[FabricStep, ...] = ()  # the same in the VPC's words
 
+    @property
+    def to_anywhere(self) -> bool:
+        """Whether the route is one for all destinations that no other route is for."""
+        return self.route is not None and self.route.dst.prefixlen == 0
+
     def next_hop(self, destination: int) -> int:
         """Whose MAC the frame gets."""
         return self.via or destination

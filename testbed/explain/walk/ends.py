@@ -20,6 +20,7 @@ def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]
         "rule": f"{step.table} {step.chain}: {step.rule}",
         "source": address(packet.source),
         "destination": address(packet.destination),
+        "step": name,
         "check": "source" if by_source else "destination",
         "address": address(packet.source if by_source else packet.destination),
         "dev": packet.iif if by_source else packet.oif,

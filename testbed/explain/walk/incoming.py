@@ -56,18 +56,23 @@ def refuse(trip: Trip, decision: Decision, told: str = "") -> None:
         case "none":
             trip.drop("NO_ROUTE_TO_DESTINATION", told)
         case "blackhole":
-            trip.drop(_blackhole_code(decision), route=decision.step.why or route)
+            trip.drop(blackhole_code(decision), route=decision.step.why or route)
         case "unreachable" | "prohibit":
             trip.drop("X_ROUTE_REFUSES", told, route=route)
         case _:
             trip.unknown(f"{decision.kind}: {route}")
 
 
-def _blackhole_code(decision: Decision) -> str:
-    """In a VPC: an address that nobody has, or a route table's entry without a target."""
+def blackhole_code(decision: Decision) -> str:
+    """Why a blackhole is there.
+
+    In a VPC: an address that nobody has, no entry at all, or an entry without a target.
+    """
     if not decision.fabric:
         return "X_BLACKHOLE"
-    return "X_NO_MAPPING" if decision.fabric[-1].name == MAPPING else "BAD_STATE_ROUTE"
+    if decision.fabric[-1].name != MAPPING:
+        return "BAD_STATE_ROUTE"
+    return "NO_ROUTE_TO_DESTINATION" if decision.to_anywhere else "X_NO_MAPPING"
 
 
 def _refuse(trip: Trip, refusal: Refusal, dev: str, back: str = "") -> None:

@@ -1,0 +1,210 @@
+"""What cannot be in a lab, across its parts; the domains have their own checks."""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from testbed.description import duplicates
+from testbed.description.problem import Path, Problem, Problems, names, quoted, spelt, unknown
+from testbed.eks import checks as eks_checks
+from testbed.eks.model import EksCluster
+from testbed.kops import checks as kops_checks
+from testbed.kops.model import KopsCluster
+from testbed.kubernetes import checks as kubernetes_checks
+from testbed.lab import LONGEST_NAME, Cluster, Lab, hostname, load_balancers
+from testbed.networks import checks as networks_checks
+from testbed.services import checks as services_checks
+from testbed.services import load_balancer
+from testbed.vpc import checks as vpc_checks
+from testbed.vpc.eni import nat_netns
+from testbed.vpc.instance import DOCKER
+from testbed.vpc.model import Vpc
+from testbed.vpc.naming import (
+    INTERNET,
+    internet_gateway,
+    private_gateway,
+    resolver,
+    router,
+)
+
+
+def check(lab: Lab) -> Lab:
+    """The lab itself, if it can be.
+
+    Raises DescriptionError, or AwsError where AWS would refuse the same, for its first problem.
+    """
+    for problem in problems(lab):
+        raise problem.error()
+    return lab
+
+
+def problems(lab: Lab) -> Problems:
+    """Everything wrong with a lab, the most basic first; keys are the topology file's."""
+    yield from names(("name",), lab.name, LONGEST_NAME)
+    for twice in duplicates(vpc.name for vpc in lab.vpcs):
+        yield Problem(("vpcs", twice), f"there are two VPCs {quoted(twice)}")
+    for twice in duplicates(cluster.name for cluster in lab.clusters):
+        yield Problem(("clusters", twice), f"there are two clusters {quoted(twice)}")
+    yield from networks_checks.peering_problems(lab.peerings, _vpcs(lab))
+    for vpc in lab.vpcs:
+        inside = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
+        enis = {node: most for one in inside for node, most in _enis(one).items()}
+        enis |= {instance.name: 1 for instance in vpc.instances}
+        around = networks_checks.around(vpc, lab.peerings)
+        for problem in vpc_checks.problems(vpc, enis, around):
+            yield problem.under("vpcs", vpc.name)
+    for cluster in lab.clusters:
+        for problem in _cluster(lab, cluster):
+            yield problem.under("clusters", cluster.name)
+    yield from networks_checks.site_problems(lab.on_premises, _vpcs(lab))
+    yield from kops_checks.conflicts(c for c in lab.clusters if isinstance(c, KopsCluster))
+    yield from _names_twice(lab)
+    yield from _one_domain(lab)
+    yield from _internet(lab)
+    yield from _expectations(lab)
+    yield from _slides(lab)
+
+
+def _vpcs(lab: Lab) -> dict[str, Vpc]:
+    return {vpc.name: vpc for vpc in lab.vpcs}
+
+
+def _one_domain(lab: Lab) -> Problems:
+    """A VPC's resolver answers for all its clusters, whose domain is one: cluster.local."""
+    owners: dict[tuple[str, str], str] = {}
+    for cluster in lab.clusters:
+        for service in cluster.services:
+            owner = owners.setdefault((cluster.vpc, service.qualified), cluster.name)
+            if owner != cluster.name:
+                message = (
+                    f"cluster {quoted(owner)} of this VPC has a Service"
+                    f" {quoted(service.qualified)} too, and the VPC's resolver knows one of a name"
+                )
+                yield Problem(("clusters", cluster.name, "services", service.name), message)
+
+
+def warnings(lab: Lab) -> Problems:
+    """What AWS or Kubernetes advise against, though it can be."""
+    for vpc in lab.vpcs:
+        for i, cidr in enumerate(vpc.cidrs):
+            if cidr.overlaps(DOCKER):
+                message = f"nodes that run Docker cannot reach {DOCKER}: it is docker0's"
+                yield Problem(("vpcs", vpc.name, "cidrs", i), message)
+    yield from networks_checks.warnings(_vpcs(lab), lab.peerings, lab.on_premises)
+    for twice in duplicates(cluster.vpc for cluster in lab.clusters):
+        message = "two clusters in one VPC share its addresses; a VPC for each is advised"
+        yield Problem(("vpcs", twice), message)
+    for cluster in lab.clusters:
+        for service in cluster.services:
+            if service.type == "LoadBalancer" and not hostname(lab, cluster, service):
+                # kubernetes v1.14, aws.go: EnsureLoadBalancer
+                message = (
+                    "could not find any suitable subnets for creating the ELB: no zone has both"
+                    " nodes and a public subnet"
+                )
+                yield Problem(("clusters", cluster.name, "services", service.name), message)
+
+
+def _enis(cluster: Cluster) -> dict[str, int]:
+    match cluster:
+        case EksCluster():
+            return eks_checks.enis(cluster)
+        case KopsCluster():
+            return kops_checks.enis(cluster)
+
+
+def _cluster(lab: Lab, cluster: Cluster) -> Problems:
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    if cluster.vpc not in vpcs:
+        yield Problem(("vpc",), unknown("VPC", cluster.vpc, vpcs))
+        return
+    match cluster:
+        case EksCluster():
+            yield from eks_checks.problems(cluster, vpcs[cluster.vpc])
+        case KopsCluster():
+            yield from kops_checks.problems(cluster, vpcs[cluster.vpc])
+    yield from kubernetes_checks.problems(cluster.nodes, cluster.pods)
+    yield from _services(cluster, vpcs[cluster.vpc])
+
+
+def _services(cluster: Cluster, vpc: Vpc) -> Problems:
+    others = {f"VPC {quoted(vpc.name)}": vpc.cidrs}
+    if cluster.cluster_cidr:
+        others["the pods"] = (cluster.cluster_cidr,)
+    yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
+    yield from load_balancer.problems(cluster.services)
+
+
+def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
+    """Every name a user can type for a part of the lab, and where it comes from."""
+    yield INTERNET, ("internet",)
+    for vpc in lab.vpcs:
+        for name, path in _in_vpc(vpc):
+            yield name, ("vpcs", vpc.name, *path)
+    yield from _on_premises(lab)
+    for cluster in lab.clusters:
+        for node in cluster.nodes:
+            yield node.name, ("clusters", cluster.name, "nodes", node.name)
+        for pod in cluster.pods:
+            yield pod.netns, ("clusters", cluster.name, "pods", pod.name)
+    for cluster, balancer in load_balancers(lab):
+        path = ("clusters", cluster.name, "services", balancer.service.name)
+        yield balancer.netns, path
+
+
+def _in_vpc(vpc: Vpc) -> Iterator[tuple[str, Path]]:
+    for place in (router, internet_gateway, private_gateway, resolver):
+        yield place(vpc.name), ()
+    for gateway in vpc.nat_gateways:
+        yield nat_netns(gateway.name), ("natGateways", gateway.name)
+    for instance in vpc.instances:
+        yield instance.name, ("instances", instance.name)
+
+
+def _on_premises(lab: Lab) -> Iterator[tuple[str, Path]]:
+    for site in lab.on_premises:
+        yield site.name, ("onPremises", site.name)
+        for host in site.hosts:
+            yield host.name, ("onPremises", site.name, "hosts", host.name)
+
+
+def _names_twice(lab: Lab) -> Problems:
+    first: dict[str, Path] = {}
+    for name, path in _places(lab):
+        if name in first:
+            message = f"the name {quoted(name)} is taken by {spelt(first[name])}"
+            yield Problem(path, message)
+        first.setdefault(name, path)
+
+
+def _internet(lab: Lab) -> Problems:
+    for i, host in enumerate(lab.internet.hosts):
+        ranges = [cidr for vpc in lab.vpcs for cidr in vpc.cidrs]
+        ranges += [cidr for site in lab.on_premises for cidr in site.cidrs]
+        near = [cidr for cidr in ranges if host in cidr]
+        for cidr in (*near, *[one for one in [lab.internet.public_cidr] if host in one]):
+            message = f"a host of the internet cannot have {host}, which is inside {cidr}"
+            yield Problem(("internet", "hosts", i), message)
+
+
+def _expectations(lab: Lab) -> Problems:
+    pods = [pod.netns for cluster in lab.clusters for pod in cluster.pods]
+    ends = [*pods, *(instance.name for vpc in lab.vpcs for instance in vpc.instances)]
+    ends += [host.name for site in lab.on_premises for host in site.hosts]
+    for i, expected in enumerate(lab.expect):
+        for key in ("source", "destination"):
+            pattern = getattr(expected, key)
+            if not any(fnmatchcase(end, pattern) for end in ends):
+                yield Problem(("expect", i, key), unknown("pod, instance or host", pattern, ends))
+
+
+def _slides(lab: Lab) -> Problems:
+    places = [name for name, _ in _places(lab)]
+    for slide in lab.slides:
+        if slide.node not in places:
+            yield Problem(("slides", slide.title, "node"), unknown("place", slide.node, places))
+        for word in re.findall(r"{([^{}]*)}", slide.lines):
+            owner = word.rpartition(".")[0]
+            if owner not in places:
+                message = unknown("place", owner or word, places)
+                yield Problem(("slides", slide.title, "lines"), message)

@@ -1,0 +1,1 @@
+"""What is around the VPCs: peerings, virtual private gateways and on-premises sites."""

@@ -1,0 +1,53 @@
+"""What the networks around a VPC give its route tables: targets, and propagated routes."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from testbed.networks import peering, private_gateway
+from testbed.networks.model import Peering, Site
+from testbed.vpc.model import (
+    PROPAGATION,
+    VIRTUAL_PRIVATE_GATEWAY,
+    RouteEntry,
+    RouteTable,
+    Vpc,
+)
+from testbed.vpc.naming import route_tables
+from testbed.vpc.routing import Hop
+
+
+def hops(vpc: Vpc, peerings: Iterable[Peering]) -> dict[str, Hop]:
+    """Where the route targets are that the VPC has besides its own gateways and ENIs."""
+    found = dict(peering.hops(vpc.name, peerings))
+    if vpc.virtual_private_gateway:
+        found[VIRTUAL_PRIVATE_GATEWAY] = private_gateway.HOP
+    return found
+
+
+def with_propagated_routes(vpc: Vpc, sites: Iterable[Site]) -> Vpc:
+    """The VPC with what its virtual private gateway adds to its route tables.
+
+    What overlaps a range of the VPC is left out: the local route is preferred even to a more
+    specific propagated one (Site-to-Site VPN User Guide, "route priority").
+    """
+    gateway = vpc.virtual_private_gateway
+    if gateway is None or not gateway.propagate_to:
+        return vpc
+    learned = dict.fromkeys(one.destination for one in private_gateway.learned(vpc.name, sites))
+    routes = tuple(
+        RouteEntry(to, VIRTUAL_PRIVATE_GATEWAY, PROPAGATION)
+        for to in learned
+        if not any(to.overlaps(cidr) and not _is_wider(to, cidr) for cidr in vpc.cidrs)
+    )
+    tables = tuple(
+        RouteTable(table.name, table.routes + routes)
+        if table.name in gateway.propagate_to
+        else table
+        for table in route_tables(vpc)
+    )
+    return replace(vpc, route_tables=tables)
+
+
+def _is_wider(one: IPv4Network, other: IPv4Network) -> bool:
+    return other.subnet_of(one) and one != other
