@@ -37,6 +37,8 @@ def beds() -> Iterator[Callable[[Lab], Bed]]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--golden-update`: rewrite the golden files instead of comparing with them."""
     parser.addoption("--golden-update", action="store_true")
+    parser.addoption("--rounds", type=int, default=10, help="how often a lab is killed")
+    parser.addoption("--seed", type=int, default=0, help="the dice of a run that failed")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from testbed.errors import UsageError
 
 PROC = Path("/proc")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PF_EXITING = 4  # linux/sched.h: in do_exit(), from which nothing comes back
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Process:
         return cls(pid, _start_time(pid), pid_namespace())
 
     def alive(self) -> bool:
-        """Whether this very process still runs (a zombie does not).
+        """Whether this very process still runs; one that is ending does not, nor does a zombie.
 
         Raises UsageError in another pid namespace, where nobody can tell: inside a lab.
         """
@@ -95,12 +96,14 @@ def parents_outside(namespace: int) -> Iterator[Process]:
                 yield Process.of(int(entry.name))
 
 
-def command(pid: int) -> str:
-    """The command line of a process, as one text; empty when it is gone."""
-    try:
-        return (PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
-    except OSError:
-        return ""
+def others_alive(namespace: int, first: int) -> bool:
+    """Whether anything but the first process runs in a pid namespace; the dead do not count."""
+    for entry in PROC.iterdir():
+        if entry.name.isdecimal() and int(entry.name) != first:
+            with suppress(OSError):
+                if pid_namespace(entry.name) == namespace and _start_time(int(entry.name)):
+                    return True
+    return False
 
 
 def _start_time(pid: int) -> int:
@@ -109,6 +112,6 @@ def _start_time(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         raise ProcessLookupError(pid) from None
     fields = stat[stat.rindex(")") + 2 :].split()
-    if fields[0] in "ZX":
+    if fields[0] in "ZX" or int(fields[6]) & PF_EXITING:
         raise ProcessLookupError(pid)
     return int(fields[19])

@@ -8,13 +8,15 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from testbed.daemon.home import Home
+from testbed.kernel import mounts
+from testbed.kernel.scratch import in_scratch
 
 TOPOLOGY = """\
 testbed: v1
@@ -37,6 +39,9 @@ clusters:
       web: {{ replicas: 2, node: node-1 }}
       client: {{ node: node-2 }}
 """
+
+
+HOST_S = 3600.0  # a test on a host of its own may be told to go on for long
 
 
 class Commands:
@@ -99,6 +104,9 @@ class Commands:
         os.close(handle)
 
 
+OnAHost = Callable[[Callable[[Commands], None]], None]
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Iterator[Commands]:
     """Commands on a lab that is gone after the test."""
@@ -114,3 +122,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     given.up()
     yield given
     given.down()
+
+
+@pytest.fixture
+def on_a_host(tmp_path: Path) -> OnAHost:
+    """Runs a test on a host of its own: an empty /run, nobody else's processes or namespaces."""
+
+    def run(test: Callable[[Commands], None]) -> None:
+        def work() -> None:
+            mounts.mount("tmpfs", "/run", "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+            test(Commands(tmp_path))
+
+        in_scratch(work, timeout_s=HOST_S)
+
+    return run

@@ -12,7 +12,7 @@ import pytest
 
 from testbed.daemon.home import OWNER_RECORD, Home, directory
 from testbed.kernel.processes import Process, record
-from tests.cli.conftest import Commands
+from tests.cli.conftest import Commands, OnAHost
 
 pytestmark = pytest.mark.kernel
 
@@ -65,6 +65,23 @@ def test_a_stopped_exec_does_not_keep_a_lab_from_ending(commands: Commands) -> N
         assert "down" in commands.down()
         assert ends(program)
     assert not Home(commands.name).path.exists()
+
+
+def test_where_nobody_buries_the_dead_a_lab_ends_all_the_same(on_a_host: OnAHost) -> None:
+    """The first process of a container is often `sleep` or the like; here it is this test."""
+
+    def test(commands: Commands) -> None:
+        commands.up()
+        with sleeping(commands) as (command, program):
+            os.kill(command, signal.SIGKILL)
+            assert ends(program)
+
+        assert "down" in commands.down()
+        assert not Home(commands.name).path.exists()
+        commands.up()
+        commands.on("verify")
+
+    on_a_host(test)
 
 
 def test_a_lab_whose_owner_died_is_not_trusted(commands: Commands) -> None:

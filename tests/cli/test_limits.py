@@ -4,38 +4,20 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from testbed.daemon.home import ROOT_DIRECTORY, Home
 from testbed.kernel import mounts
-from testbed.kernel.scratch import in_scratch
-from tests.cli.conftest import Commands
+from tests.cli.conftest import Commands, OnAHost
 
 pytestmark = pytest.mark.kernel
-
-OnAHost = Callable[[Callable[[Commands], None]], None]
-
-
-@pytest.fixture
-def on_a_host(tmp_path: Path) -> OnAHost:
-    """Runs a test on a host of its own: an empty /run, nobody else's processes or namespaces."""
-
-    def run(test: Callable[[Commands], None]) -> None:
-        def work() -> None:
-            mounts.mount("tmpfs", "/run", "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV)
-            ROOT_DIRECTORY.mkdir()
-            test(Commands(tmp_path))
-
-        in_scratch(work)
-
-    return run
 
 
 def space(limit: str) -> None:
     """The labs' directory on a file system of its own, so large: `size=8k`, `nr_inodes=4`."""
+    ROOT_DIRECTORY.mkdir()
     mounts.mount("tmpfs", str(ROOT_DIRECTORY), "tmpfs", 0, limit)
 
 
@@ -48,11 +30,16 @@ def processes() -> set[str]:
     }
 
 
+def labs_files() -> list[Path]:
+    """What is in the labs' directory."""
+    return [*ROOT_DIRECTORY.iterdir()] if ROOT_DIRECTORY.exists() else []
+
+
 def assert_refused(commands: Commands, done: subprocess.CompletedProcess[str], word: str) -> None:
     """One line that names the limit; exit code 4; no file, no process."""
     assert done.returncode == 4, done.stderr
     assert re.fullmatch(rf"error: .*{word}.*\n", done.stderr), done.stderr
-    assert list(ROOT_DIRECTORY.iterdir()) == []
+    assert labs_files() == []
     assert not commands.running()
 
 
@@ -97,7 +84,7 @@ def test_a_disk_that_fills_later_keeps_the_lab_as_it_was(on_a_host: OnAHost) -> 
         pods = json.loads(commands.on("get", "pods", "-o", "json"))
         assert [pod["name"] for pod in pods] == ["web-0", "web-1", "client"]
         commands.down()
-        assert list(ROOT_DIRECTORY.iterdir()) == [filler]
+        assert labs_files() == [filler]
 
     on_a_host(test)
 
@@ -122,7 +109,7 @@ def test_too_little_memory_ends_no_worse(on_a_host: OnAHost, mib: int) -> None:
 
         assert len(done.stderr.splitlines()) == 1, done.stderr
         commands.down()  # it may have been enough; or not even for sweeping
-        assert list(ROOT_DIRECTORY.iterdir()) == []
+        assert labs_files() == []
         assert processes() <= before
 
     on_a_host(test)

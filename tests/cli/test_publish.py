@@ -4,35 +4,18 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from testbed.daemon.home import Home
-from testbed.kernel import mounts
 from testbed.kernel.processes import Process
-from testbed.kernel.scratch import in_scratch
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel
 
 NAMES = Path("/run/netns")
-
-
-@pytest.fixture
-def on_a_host(tmp_path: Path) -> Callable[[Callable[[Commands], None]], None]:
-    """Runs a test on a host of its own: an empty /run, nobody else's processes or namespaces."""
-
-    def run(test: Callable[[Commands], None]) -> None:
-        def work() -> None:
-            mounts.mount("tmpfs", "/run", "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV)
-            test(Commands(tmp_path))
-
-        in_scratch(work)
-
-    return run
 
 
 def published() -> set[str]:
