@@ -145,9 +145,20 @@ def _by_wire(case: Case) -> End | None:
 def _by_mac(case: Case) -> End | None:
     """The frame was for another MAC, and there is no bridge that could hand it on."""
     stay = case.stay
-    if stay.came and stay.came[-1].other_host and not stay.traversals:
-        return _end(case, "X_WRONG_MAC", dev=stay.came[-1].dev)
-    return None
+    if not stay.came or not stay.came[-1].other_host or stay.traversals:
+        return None
+    dev = stay.came[-1].dev
+    link = case.known.planned.place(stay.ns).peer(dev)
+    sender = link.peer_ns if link else "its sender"
+    return _end(case, "X_WRONG_MAC", dev=dev, mac=_addressed(case, sender), sender=sender)
+
+
+def _addressed(case: Case, sender: str) -> str:
+    """The MAC that a namespace has for its next hop: `lladdr 02:… PERMANENT`."""
+    for asked, answer in case.known.routes.items():
+        if asked.ns == sender and answer.neighbour.startswith("lladdr "):
+            return answer.neighbour.split()[1]
+    return "another MAC"
 
 
 def _refused(case: Case) -> End | None:

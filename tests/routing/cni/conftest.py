@@ -31,7 +31,7 @@ from testbed.lab import Lab
 from testbed.net.facts import ANYWHERE, Sysctl
 from testbed.plan import served
 from testbed.probes.observe.observer import Observer
-from testbed.vpc.model import NatGateway, RouteEntry, RouteTable, Subnet, Vpc
+from testbed.vpc.model import Instance, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
 OUTSIDE, EXCLUDED = "203.0.113.10", "198.51.100.10"
 NODE_PORT = 30080
@@ -43,10 +43,11 @@ NODES = (
 PODS = (
     Pod("pod-1", node="node-1", eni=0),
     Pod("pod-2", node="node-1", eni=1, labels={"app": "second"}),
-    Pod("pod-3", node="node-2"),
+    Pod("pod-3", node="node-2", labels={"app": "third"}),
 )
-SERVICE = Service(
-    "second", {"app": "second"}, (ServicePort(80, node_port=NODE_PORT),), type="NodePort"
+SERVICES = (
+    Service("second", {"app": "second"}, (ServicePort(80, node_port=NODE_PORT),), type="NodePort"),
+    Service("third", {"app": "third"}, (ServicePort(80),)),
 )
 
 
@@ -58,7 +59,10 @@ def cni_lab(
     cidrs: tuple[str, ...] = ("10.10.0.0/16",),
     **env: Any,
 ) -> Lab:
-    """The lab in another era and with other settings.  public: no NAT gateway on the way out."""
+    """The lab in another era and with other settings.
+
+    public: no NAT gateway on the way out.  cidrs: in a second one there is an instance, `caller`.
+    """
     way_out = "internet-gateway" if public else "nat"
     vpc = Vpc(
         "main",
@@ -67,12 +71,14 @@ def cni_lab(
             Subnet("a", IPv4Network("10.10.0.0/19"), "z1", map_public_ip_on_launch=True),
             Subnet("b", IPv4Network("10.10.32.0/19"), "z2", map_public_ip_on_launch=True),
             Subnet("out", IPv4Network("10.10.64.0/19"), "z1", route_table="out"),
+            *(Subnet("c", IPv4Network(cidr), "z1") for cidr in cidrs[1:]),
         ),
         (
             RouteTable("main", (RouteEntry(ANYWHERE, way_out),)),
             RouteTable("out", (RouteEntry(ANYWHERE, "internet-gateway"),)),
         ),
         (NatGateway("nat", "out"),),
+        tuple(Instance("caller", "c") for _ in cidrs[1:]),
     )
     cluster = EksCluster(
         "eks",
@@ -82,7 +88,7 @@ def cni_lab(
         profile=profile,
         connmark_backend=backend,
         env=TypeAdapter(CniSettings).validate_python(env),
-        services=(SERVICE,),
+        services=SERVICES,
     )
     return Lab("cni", (vpc,), (cluster,))
 
