@@ -12,8 +12,9 @@ from pydantic_core import core_schema
 from testbed import script
 from testbed.description import document, mistakes
 from testbed.description.problem import Path as KeyPath
-from testbed.description.problem import found, nearest, quoted, spelt
+from testbed.description.problem import found, quoted, spelt
 from testbed.errors import DescriptionError, Where
+from testbed.files import content, text
 from testbed.kubernetes import manifests
 from testbed.lab import Cluster, Lab
 from testbed.lab_checks import check, problems
@@ -30,9 +31,9 @@ def load(path: Path) -> Lab:
 
     Raises DescriptionError, or AwsError where AWS would refuse the same, with file, line and key.
     """
-    content = _content(path)
+    there = content(path)
     if path.suffix != SCRIPT:
-        return parse(_text(content, path), str(path))
+        return parse(text(there, path), str(path))
     return _checked(script.run(path), str(path), lambda _: 0)
 
 
@@ -79,7 +80,11 @@ def _resolved(lab: Lab, file: str, line: LineOf) -> tuple[Lab, dict[KeyPath, Whe
         origins |= {(*at, *thing): where for thing, where in objects.origins.items()}
         pods = (*cluster.pods, *objects.pods)
         services = (*cluster.services, *objects.services)
-        clusters.append(replace(cluster, pods=pods, services=services, manifests=()))
+        slices = (*cluster.endpoint_slices, *objects.endpoint_slices)
+        complete = replace(
+            cluster, pods=pods, services=services, endpoint_slices=slices, manifests=()
+        )
+        clusters.append(complete)
     return replace(lab, clusters=tuple(clusters)), origins
 
 
@@ -89,12 +94,12 @@ def _manifests(cluster: Cluster, file: str, line: LineOf) -> dict[str, str]:
     for i, name in enumerate(cluster.manifests):
         path = Path(file).parent / name
         try:
-            content = _content(path)
+            there = content(path)
         except DescriptionError as error:
             key: KeyPath = ("clusters", cluster.name, "manifests", i)
             where = Where(file, line(key), spelt(key))
             raise DescriptionError(f"{quoted(name)}: {error.message}", where) from error
-        texts[str(path)] = _text(content, path)
+        texts[str(path)] = text(there, path)
     return texts
 
 
@@ -128,27 +133,6 @@ class _Schema(GenerateJsonSchema):
         if not isinstance(described.get("default", 0), str | int):
             del described["default"]
         return described
-
-
-def _content(path: Path) -> bytes:
-    where = Where(str(path))
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        beside = [one.name for one in path.parent.glob("*")]
-        raise DescriptionError(f"no such file{nearest(path.name, beside)}", where) from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DescriptionError(f"cannot be read: {reason}", where) from error
-
-
-def _text(content: bytes, path: Path) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        message = f"byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise DescriptionError(message, Where(str(path), line)) from error
 
 
 def _check_version(source: document.Document) -> None:

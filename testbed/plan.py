@@ -23,13 +23,13 @@ from testbed.networks.peering import peering_facts
 from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import hops, with_propagated_routes
 from testbed.networks.site import site_facts
-from testbed.services import dns, kube_proxy
+from testbed.proxies import proxy_facts
+from testbed.services import dns
 from testbed.services.load_balancer import (
     balancer_facts,
     balancer_program,
     balancer_records,
 )
-from testbed.services.proxied import proxied_ports
 from testbed.vpc.endpoints import instance_endpoints, internet_listeners
 from testbed.vpc.endpoints import listeners as instance_listeners
 from testbed.vpc.eni import nat_netns
@@ -63,7 +63,7 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
         yield from site_facts(site, built)
     for cluster in lab.clusters:
         yield from _cluster_facts(cluster, built[cluster.vpc], allocations)
-        yield from _service_facts(cluster, allocations)
+        yield from proxy_facts(cluster, allocations)
     enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
     for _, balancer in load_balancers(lab):
         yield from balancer_facts(balancer, enis[balancer.netns])
@@ -117,14 +117,6 @@ def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Ite
         yield from kops_node.bridge_facts(ranges[name])
     for at in bridged:
         yield from kops_pod.pod_facts(pods[at.pod], at, ranges[at.node])
-
-
-def _service_facts(cluster: Cluster, allocations: Allocations) -> Iterator[Fact]:
-    addresses = [given for given in allocations.services if given.cluster == cluster.name]
-    placements = [placed for placed in allocations.pods if placed.cluster == cluster.name]
-    ports = proxied_ports(cluster.services, addresses, cluster.pods, placements)
-    nodes = [node.name for node in cluster.nodes]
-    yield from kube_proxy.node_facts(nodes, ports, cluster.cluster_cidr)
 
 
 def _without_contradiction(facts: Iterable[Fact]) -> State:

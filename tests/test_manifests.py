@@ -134,8 +134,8 @@ WRONG = {  # what is replaced, by what; what is said
     "unknown kind": (
         "kind: Service",
         "kind: Ingress",
-        "DIR/app.yaml:11: kind Ingress is not enforced by the testbed; Pod, Deployment, Service"
-        " are",
+        "DIR/app.yaml:11: kind Ingress is not enforced by the testbed; Pod, Deployment, Service,"
+        " Endpoints, EndpointSlice are",
     ),
 }
 

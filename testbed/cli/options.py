@@ -17,6 +17,18 @@ from testbed.errors import MissingFeature, UsageError
 Function = Callable[..., Any]
 
 
+def parsed(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """A callback for an option whose value a function makes, or raises ValueError for."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
 def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
     """A click option that can be given as the environment variable TESTBED_NAME too."""
     longest = max(names, key=len).split("/")[0].lstrip("-")

@@ -3,17 +3,22 @@
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.options import option
+from testbed.cli.options import option, parsed
+from testbed.cli.output import note
 from testbed.errors import UsageError
+
+ERAS = ("1.14", "current")  # testbed.kubernetes.kube_proxy.ERAS, which takes pydantic to import
 
 if TYPE_CHECKING:
     from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
     from testbed.eks.render import Wired
+    from testbed.kubernetes.kube_proxy import Era
 
 
 @click.group("render")
@@ -112,3 +117,51 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
         enis=tuple(eni for eni in allocations.enis if eni.instance == name),
         pods=tuple(one for one in allocations.pods if one.node == name),
     )
+
+
+@render_.command("kube-proxy")
+@click.option(
+    "-f", "--file", "files", multiple=True, required=True, help="Manifests; `-` is standard input."
+)
+@click.option("--era", type=click.Choice(ERAS), default="current", help="Whose rules.")
+@click.option("--node", default="", help="Whose endpoints are local; without it, nobody's are.")
+@click.option(
+    "--node-ip",
+    metavar="ADDRESS",
+    callback=parsed(IPv4Address),
+    help="The node's address, which may be a load balancer's client.",
+)
+@click.option(
+    "--cluster-cidr",
+    metavar="CIDR",
+    callback=parsed(IPv4Network),
+    help="The pods' range: kube-proxy's own flag.",
+)
+@click.option("--masquerade-all", is_flag=True, help="kube-proxy's own flag.")
+def kube_proxy_(
+    *,
+    files: tuple[str, ...],
+    era: "Era",
+    node: str,
+    node_ip: IPv4Address | None,
+    cluster_cidr: IPv4Network | None,
+    masquerade_all: bool,
+) -> None:
+    """What `iptables-restore` takes to make an empty node as kube-proxy leaves it.
+
+    From Services, Endpoints or EndpointSlices, or pods whose status has an address.  Era 1.14
+    comes with kubelet's chains, which the rules jump to.
+    """
+    from testbed.files import texts
+    from testbed.kubernetes.kube_proxy import KubeProxy
+    from testbed.kubernetes.manifests import parse
+    from testbed.services.kube_proxy.from_manifests import ports_of, without_address
+    from testbed.services.kube_proxy.rules import ProxyNode
+    from testbed.services.kube_proxy.text import node_text
+
+    objects = parse(texts(files))
+    proxy = KubeProxy(era=era, cluster_cidr=cluster_cidr, masquerade_all=masquerade_all)
+    ports = ports_of(objects, era)
+    if lost := without_address(objects):
+        note(f"no endpoints, for their status has no podIP: {' '.join(lost)}")
+    click.echo(node_text(ports, proxy, ProxyNode(name=node, ip=node_ip)), nl=False)

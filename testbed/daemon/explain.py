@@ -9,6 +9,7 @@ from testbed.allocations import allocate
 from testbed.daemon.places import places
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
+from testbed.errors import UsageError
 from testbed.explain import compare
 from testbed.explain.answer import Answer
 from testbed.explain.evidence.observation import Observation
@@ -105,9 +106,12 @@ def _header(
         port = port or _served_port(running, destination, protocol)
         return question(protocol, own, _address(running, source, destination), port)
     given = {one.service: one.cluster_ip for one in running.allocations.services}
+    address = given[service.qualified]
+    if address is None:
+        raise UsageError(f"Service '{destination}' has no address of its own: ask for an endpoint")
     first = service.ports[0]
     protocol = protocol or first.protocol.lower()
-    return question(protocol, own, given[service.qualified], port or first.port)
+    return question(protocol, own, address, port or first.port)
 
 
 def _address(running: RunningLab, source: str, destination: str) -> IpAddress:

@@ -1,28 +1,25 @@
 """Services as `get` and `describe` show them: addresses, endpoints, and chains.  Pure."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from testbed.allocations import Allocations
 from testbed.description.problem import unknown
 from testbed.errors import UsageError
-from testbed.kubernetes.model import Service, ServicePort
+from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.lab import Cluster, Lab, hostname
 from testbed.net.facts import Chain, State
-from testbed.services.endpoints import Backend, backends
-from testbed.services.port_rules import (
-    EXTERNAL_SERVICES,
-    NODE_PORTS,
-    SERVICES,
-    Line,
-    port_rules,
-)
-from testbed.services.proxied import proxied_ports
+from testbed.proxies import behind, proxied, proxy_nodes
+from testbed.services.endpoints import Backend
+from testbed.services.kube_proxy.era_current import FIREWALL
+from testbed.services.kube_proxy.node import PortRules
+from testbed.services.kube_proxy.rules import EXTERNAL_SERVICES, NODE_PORTS, SERVICES, Line
 
 Row = dict[str, Any]
 
-SHARED = (SERVICES, NODE_PORTS, EXTERNAL_SERVICES)  # chains with rules of all Services
+SHARED = (SERVICES, NODE_PORTS, EXTERNAL_SERVICES, FIREWALL)  # chains with rules of all Services
 
 
 def service_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
@@ -34,12 +31,24 @@ def service_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             yield {
                 "name": service.qualified,
                 "type": service.type,
-                "clusterIp": str(address.cluster_ip),
-                "externalIp": hostname(lab, cluster, service),
+                "clusterIp": _cluster_ip(service, address),
+                "externalIp": ",".join(_external(lab, cluster, service)),
                 "ports": [port["text"] for port in _ports(service, address)],
                 "selector": ",".join(f"{key}={is_}" for key, is_ in service.selector.items()),
                 "cluster": cluster.name,
             }
+
+
+def _cluster_ip(service: Service, address: ServiceAddress) -> str:
+    """As kubectl prints it: `None` for a headless Service, nothing for an ExternalName."""
+    return str(address.cluster_ip or service.cluster_ip or "")
+
+
+def _external(lab: Lab, cluster: Cluster, service: Service) -> Iterator[str]:
+    """What the Service is called outside: names and addresses."""
+    named = (service.external_name, hostname(lab, cluster, service))
+    yield from filter(None, named)
+    yield from map(str, (*service.load_balancer_ips, *service.external_ips))
 
 
 def _ports(service: Service, address: ServiceAddress) -> Iterator[Row]:
@@ -57,22 +66,17 @@ def _ports(service: Service, address: ServiceAddress) -> Iterator[Row]:
 
 
 def endpoint_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
-    """Every Service with the addresses and ports behind it."""
+    """Every Service with the addresses and ports behind it that are ready."""
     for cluster in lab.clusters:
+        there = behind(cluster, allocations)
         for service in cluster.services:
-            behind = [
+            ready = [
                 str(backend)
                 for port in service.ports
-                for backend in _backends(cluster, service, port, allocations)
+                for backend in there.backends(service, port)
+                if backend.ready
             ]
-            yield {"name": service.qualified, "endpoints": behind, "cluster": cluster.name}
-
-
-def _backends(
-    cluster: Cluster, service: Service, port: ServicePort, allocations: Allocations
-) -> tuple[Backend, ...]:
-    placements = [place for place in allocations.pods if place.cluster == cluster.name]
-    return backends(service, port, cluster.pods, placements)
+            yield {"name": service.qualified, "endpoints": ready, "cluster": cluster.name}
 
 
 def named(lab: Lab, name: str, node: str = "") -> list[tuple[Cluster, Service, str]]:
@@ -102,28 +106,51 @@ def described(
     """A Service, its endpoints, and its rules as they were found on a node."""
     of_cluster = [one for one in allocations.services if one.cluster == cluster.name]
     [address] = [one for one in of_cluster if one.service == service.qualified]
-    placements = [place for place in allocations.pods if place.cluster == cluster.name]
-    ports = tuple(proxied_ports([service], [address], cluster.pods, placements))
     there = [fact for fact in found if isinstance(fact, Chain) and fact.ns == node]
-    planned = [line for port in ports for line in port_rules(port, cluster.cluster_cidr)]
+    endpoints = behind(cluster, allocations)
     return {
         "name": service.name,
         "namespace": service.namespace,
         "cluster": cluster.name,
         "type": service.type,
         "selector": dict(service.selector),
-        "clusterIp": str(address.cluster_ip),
+        "clusterIp": _cluster_ip(service, address),
+        "externalIps": [*map(str, (*service.load_balancer_ips, *service.external_ips))],
+        "externalName": service.external_name,
+        "sessionAffinity": service.session_affinity,
+        "externalTrafficPolicy": service.external_traffic_policy,
+        "internalTrafficPolicy": service.internal_traffic_policy,
+        "healthCheckNodePort": address.health_check_node_port,
         "ports": [
-            {**row, "endpoints": [_endpoint(backend) for backend in port.backends]}
-            for row, port in zip(_ports(service, address), ports, strict=True)
+            {**row, "endpoints": [*map(_endpoint, endpoints.backends(service, port))]}
+            for row, port in zip(_ports(service, address), service.ports, strict=True)
         ],
         "node": node,
-        "chains": list(_chains(service, planned, there)),
+        "chains": [*_chains(service, _planned(cluster, service, allocations, node), there)],
     }
 
 
+def _planned(
+    cluster: Cluster, service: Service, allocations: Allocations, node: str
+) -> Iterator[Line]:
+    """The rules of a Service that are planned on a node."""
+    ports = proxied(cluster, allocations)
+    rules = PortRules(ports, cluster.proxy)
+    [place] = [one for one in proxy_nodes(cluster, allocations) if one.name == node]
+    for port in ports:
+        if (port.namespace, port.service) == (service.namespace, service.name):
+            yield from rules.of(port, place)
+
+
 def _endpoint(backend: Backend) -> Row:
-    return {"address": str(backend), "pod": backend.pod, "node": backend.node}
+    ready = "ready" if backend.ready else "not ready"
+    condition = "terminating" if backend.terminating else ready
+    return {
+        "address": str(backend),
+        "pod": backend.pod,
+        "node": backend.node,
+        "condition": condition,
+    }
 
 
 def _chains(service: Service, planned: Iterable[Line], found: Iterable[Chain]) -> Iterator[Row]:
@@ -131,10 +158,13 @@ def _chains(service: Service, planned: Iterable[Line], found: Iterable[Chain]) -
 
     Of chains that all Services share, its own rules only.
     """
-    reasons = {(line.table, line.chain, line.rule.text): line.rule.why for line in planned}
+    planned = tuple(planned)
+    reasons = {
+        (table, chain, rule.text): rule.why for table, chain, rule in planned if rule is not None
+    }
+    of_service = re.compile(f'"{re.escape(f"{service.namespace}/{service.name}")}[:" ]')
     there = {(fact.table, fact.name): fact for fact in found}
-    for table, name in dict.fromkeys((table, name) for table, name, _ in reasons):
-        comment = f'"{service.namespace}/{service.name}:' if name in SHARED else ""
+    for table, name in dict.fromkeys((line.table, line.chain) for line in planned):
         chain = there.get((table, name))
         yield {
             "table": table,
@@ -142,6 +172,6 @@ def _chains(service: Service, planned: Iterable[Line], found: Iterable[Chain]) -
             "rules": [
                 {"text": rule.text, "why": reasons.get((table, name, rule.text), "")}
                 for rule in (chain.rules if chain else ())
-                if comment in rule.text
+                if name not in SHARED or of_service.search(rule.text)
             ],
         }

@@ -16,10 +16,14 @@ MOST_PORT = 65535  # RFC 793: sixteen bits
 
 @dataclass(frozen=True, config=STRICT)
 class Port:
-    """A port a container serves; each answers with what it saw of the connection."""
+    """A port a container serves; each answers with what it saw of the connection.
+
+    name: by which a Service may call it.
+    """
 
     number: Annotated[Whole, Field(ge=1, le=MOST_PORT)]
     protocol: Protocol
+    name: str = ""
 
     def __str__(self) -> str:
         return f"{self.number}/{self.protocol}"

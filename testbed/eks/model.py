@@ -7,6 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, named
 from testbed.eks.environment import CniSettings
+from testbed.kubernetes.endpoint_slices import EndpointSlices
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
 
 Profile = Literal["current", "slides"]
@@ -44,8 +46,15 @@ class EksCluster:
     services: Services = ()
     service_cidr: Cidr = IPv4Network("172.20.0.0/16")  # EKS: 10.100.0.0/16 in such a VPC
     manifests: Manifests = ()
+    endpoint_slices: EndpointSlices = ()
+    kube_proxy: KubeProxy = KubeProxy()
 
     @property
     def cluster_cidr(self) -> IPv4Network | None:
-        """kube-proxy's --cluster-cidr; EKS runs it without, for pods have the VPC's addresses."""
+        """The pods' own range: none, for pods have the VPC's addresses."""
         return None
+
+    @property
+    def proxy(self) -> KubeProxy:
+        """kube-proxy's flags: EKS runs it without --cluster-cidr."""
+        return self.kube_proxy.within("1.14" if self.profile == "slides" else "current", None)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Ip, named
+from testbed.kubernetes.endpoint_slices import EndpointSlices
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Manifests, Node, Pods, Services
 
 
@@ -45,8 +47,15 @@ class KopsCluster:
     pod_cidr: Cidr = IPv4Network("100.96.0.0/11")
     service_cidr: Cidr = IPv4Network("100.64.0.0/13")
     manifests: Manifests = ()
+    endpoint_slices: EndpointSlices = ()
+    kube_proxy: KubeProxy = KubeProxy()
 
     @property
     def cluster_cidr(self) -> IPv4Network | None:
-        """kube-proxy's --cluster-cidr."""
+        """The pods' own range."""
         return self.pod_cidr
+
+    @property
+    def proxy(self) -> KubeProxy:
+        """kube-proxy's flags: kops gives it the pods' range."""
+        return self.kube_proxy.within("1.14", self.pod_cidr)

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Ip, Seconds, Whole, named
+from testbed.description import STRICT, Cidr, Ip, Seconds, Whole, named, refusal
 from testbed.description.ports import ECHO_PORTS, MOST_PORT, Ports
+from testbed.description.problem import found
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -24,6 +27,8 @@ class Pod:
     """A pod.  `node`: where it must run; empty lets the scheduler choose.
 
     `eni`: the device index of the ENI whose addresses it shall have; none lets ipamD choose.
+    `ready`: its readiness probe's answer.  `terminating`: it was deleted and still serves.
+    `owner`: the Deployment it is of.
     """
 
     name: str
@@ -33,6 +38,9 @@ class Pod:
     containers: Annotated[tuple[Container, ...], named()] = (Container("echo"),)
     eni: Annotated[Whole, Field(ge=0)] | None = None
     labels: Mapping[str, str] | None = None
+    ready: bool = True
+    terminating: bool = False
+    owner: str = ""
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -74,26 +82,45 @@ Pods = Annotated[tuple[Pod, ...], named(replicated=True)]
 Nodes = Annotated[tuple[Node, ...], named()]
 
 
-ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer"]
+ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]
+TrafficPolicy = Literal["Cluster", "Local"]
 FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767  # kube-apiserver --service-node-port-range
+AFFINITY_S, LONGEST_AFFINITY_S = 10800, 86400  # kubernetes, pkg/apis/core: ClientIP's timeout
+
+# labels that take a Service away from kube-proxy (k8s.io/kubernetes, pkg/proxy/apis)
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
+HEADLESS = "service.kubernetes.io/headless"
+
+
+def _port_or_name(given: Any) -> Any:
+    """A number or a container port's name."""
+    if isinstance(given, bool) or not isinstance(given, int | str | None):
+        raise refusal(f"expected a port or a container port's name, found {found(given)}")
+    if isinstance(given, int) and not 1 <= given <= MOST_PORT:
+        raise refusal(f"expected a port from 1 to {MOST_PORT}, found {found(given)}")
+    return given
+
+
+TargetPort = Annotated[int | str | None, BeforeValidator(_port_or_name)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class ServicePort:
     """A port of a Service.  Without a target the pods' port has the same number.
 
+    target_port: a number, or the name of a port of each pod.
     node_port: one of 30000-32767; none lets the cluster choose, where the type needs one.
     """
 
     port: Annotated[Whole, Field(ge=1, le=MOST_PORT)]
-    target_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
+    target_port: TargetPort = None
     node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
     name: str = ""
     protocol: Literal["TCP", "UDP"] = "TCP"
 
     @property
-    def target(self) -> int:
-        """The port its endpoints serve."""
+    def target(self) -> int | str:
+        """The port its endpoints serve, or its name."""
         return self.target_port or self.port
 
 
@@ -125,25 +152,76 @@ class HealthCheck:
     unhealthy_threshold: Annotated[Whole, Field(ge=1, le=10)] = 6
 
 
+def _cluster_ip(given: Any) -> Any:
+    """An address, or the word for a headless Service."""
+    if given is None or given == NO_CLUSTER_IP or isinstance(given, IPv4Address):
+        return given
+    try:
+        return IPv4Address(str(given))
+    except ValueError as error:
+        raise refusal(f"expected an IPv4 address or None, found {found(given)}") from error
+
+
+NO_CLUSTER_IP: Literal["None"] = "None"  # kubernetes' own word: the Service is headless
+ClusterIp = Annotated[
+    IPv4Address | Literal["None"] | None,
+    BeforeValidator(_cluster_ip, json_schema_input_type=str | None),
+]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Service:
     """A Service: one address for the pods whose labels have all of `selector`.
 
     health_check: of its load balancer, where the type has one.
+    load_balancer_ips: of a load balancer that has addresses; AWS's have a name.
     """
 
     name: str
-    selector: Mapping[str, str]
-    ports: ServicePorts
+    selector: Mapping[str, str] = field(default_factory=dict)
+    ports: ServicePorts = ()
     namespace: str = "default"
     type: ServiceType = "ClusterIP"
-    cluster_ip: Ip | None = None
+    cluster_ip: ClusterIp = None
     health_check: HealthCheck = HealthCheck()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    external_ips: Annotated[tuple[Ip, ...], Field(alias="externalIPs")] = ()
+    external_name: str = ""
+    external_traffic_policy: TrafficPolicy = "Cluster"
+    internal_traffic_policy: TrafficPolicy = "Cluster"
+    session_affinity: Literal["None", "ClientIP"] = "None"
+    session_affinity_timeout_s: Annotated[
+        Whole, Field(alias="sessionAffinityTimeoutSeconds", ge=1, le=LONGEST_AFFINITY_S)
+    ] = AFFINITY_S
+    load_balancer_ips: Annotated[tuple[Ip, ...], Field(alias="loadBalancerIPs")] = ()
+    load_balancer_source_ranges: tuple[Cidr, ...] = ()
+    health_check_node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
+    publish_not_ready_addresses: bool = False
 
     @property
     def qualified(self) -> str:
         """`web`, or `kube-system.dns` outside `default`."""
         return self.name if self.namespace == "default" else f"{self.namespace}.{self.name}"
+
+    @property
+    def headless(self) -> bool:
+        """Whether it has no address of its own, only its endpoints'."""
+        return self.cluster_ip == NO_CLUSTER_IP
+
+    @property
+    def has_cluster_ip(self) -> bool:
+        """Whether the API server gives it an address."""
+        return self.type != "ExternalName" and not self.headless
+
+    @property
+    def externally_accessible(self) -> bool:
+        """Whether anybody outside has an address for it."""
+        return self.type in ("NodePort", "LoadBalancer") or bool(self.external_ips)
+
+    @property
+    def needs_health_check(self) -> bool:
+        """Whether its load balancer has to ask each node if it has an endpoint."""
+        return self.type == "LoadBalancer" and self.external_traffic_policy == "Local"
 
     def selects(self, pod: Pod) -> bool:
         """Whether a pod is one of its endpoints."""

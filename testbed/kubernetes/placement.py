@@ -55,11 +55,13 @@ class Placed:
 class ServiceAddress:
     """What a Service was given: its ClusterIP, and a node port for each of its ports or none.
 
-    service: its qualified name.  ports: whose node ports they are, by number.
+    service: its qualified name.  cluster_ip: none of a headless one and an ExternalName.
+    ports: whose node ports they are, by number.  health_check_node_port: 0 for none.
     """
 
     service: str
     cluster: str
-    cluster_ip: IPv4Address
+    cluster_ip: IPv4Address | None
     node_ports: tuple[int, ...] = ()
     ports: tuple[int, ...] = ()
+    health_check_node_port: int = 0

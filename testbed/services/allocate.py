@@ -7,6 +7,7 @@ each time.
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from itertools import chain
 from typing import TypeVar
 
 from testbed.errors import DescriptionError
@@ -17,6 +18,7 @@ API = 1  # the place in the range of the Service `kubernetes`, which is the API 
 DNS = 10  # and that of `kube-dns`, by EKS' and kops' convention: only who asks for it gets it
 
 NODE_PORTS = range(FIRST_NODE_PORT, LAST_NODE_PORT + 1)
+NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
 
 NOTHING = -1  # a number that is in no range
 
@@ -31,7 +33,7 @@ def assignable(cidr: IPv4Network) -> range:
 def allocate_services(
     cluster: str, services: Iterable[Service], cidr: IPv4Network, before: Iterable[ServiceAddress]
 ) -> tuple[ServiceAddress, ...]:
-    """A ClusterIP for every Service of a cluster, and node ports where the type has them.
+    """What every Service of a cluster has: a ClusterIP and node ports, where its type has them.
 
     What a Service asks for it gets; then it keeps what it had; then it gets the lowest free.
     Raises DescriptionError: nothing is free.
@@ -39,21 +41,43 @@ def allocate_services(
     services = tuple(services)
     had = {one.service: one for one in before if one.cluster == cluster}
     addresses = _given(
-        owners=[service.qualified for service in services],
-        asked={one.qualified: int(one.cluster_ip) for one in services if one.cluster_ip},
-        kept={name: int(one.cluster_ip) for name, one in had.items()},
+        owners=[one.qualified for one in services if one.has_cluster_ip],
+        asked={one.qualified: int(ip) for one in services if (ip := _asked_ip(one))},
+        kept={name: int(one.cluster_ip) for name, one in had.items() if one.cluster_ip},
         free=_Range("a serviceIP", assignable(cidr), reserved={int(cidr[DNS])}),
     )
-    ports = _node_ports([one for one in services if one.type != "ClusterIP"], had)
+    ports = _node_ports([one for one in services if one.type in NODE_PORT_TYPES], had)
+    health_checks = _health_check_ports(services, had, taken=chain(*ports.values()))
     return tuple(
         ServiceAddress(
             service=service.qualified,
             cluster=cluster,
-            cluster_ip=IPv4Address(addresses[service.qualified]),
+            cluster_ip=IPv4Address(addresses[service.qualified])
+            if service.qualified in addresses
+            else None,
             node_ports=ports.get(service.qualified, ()),
             ports=tuple(port.port for port in service.ports),
+            health_check_node_port=health_checks.get(service.qualified, 0),
         )
         for service in services
+    )
+
+
+def _asked_ip(service: Service) -> IPv4Address | None:
+    given = service.cluster_ip
+    return given if isinstance(given, IPv4Address) and service.has_cluster_ip else None
+
+
+def _health_check_ports(
+    services: Iterable[Service], had: Mapping[str, ServiceAddress], taken: Iterable[int]
+) -> dict[str, int]:
+    """A port for each load balancer that has to know which nodes have an endpoint."""
+    checked = [service for service in services if service.needs_health_check]
+    return _given(
+        owners=[service.qualified for service in checked],
+        asked={one.qualified: port for one in checked if (port := one.health_check_node_port)},
+        kept={name: one.health_check_node_port for name, one in had.items()},
+        free=_Range("a nodePort", NODE_PORTS, reserved=frozenset(taken)),
     )
 
 
@@ -68,11 +92,12 @@ def _node_ports(
     owners = [(service.qualified, port.port) for service in services for port in service.ports]
     asked = [port.node_port for service in services for port in service.ports]
     wishes = [(owner, number) for owner, number in zip(owners, asked, strict=True) if number]
+    checks = {service.health_check_node_port or 0 for service in services}
     given = _given(
         owners=owners,
         asked=dict(reversed(wishes)),  # the first wish of several counts
         kept=dict(_kept_ports(services, had)),
-        free=_Range("a nodePort", NODE_PORTS, reserved={number for _, number in wishes}),
+        free=_Range("a nodePort", NODE_PORTS, reserved={number for _, number in wishes} | checks),
     )
     return {
         service.qualified: tuple(

@@ -3,16 +3,18 @@
 Words: kubernetes v1.14, pkg/apis/core/validation and pkg/registry/core/service.
 """
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
 
 from testbed.description import duplicates
-from testbed.description.problem import Problem, Problems, names, quoted
-from testbed.kubernetes.model import FIRST_NODE_PORT, LAST_NODE_PORT, Service
-from testbed.services.allocate import API, NODE_PORTS, assignable
+from testbed.description.problem import Path, Problem, Problems, names, quoted
+from testbed.kubernetes.model import Service
+from testbed.services.allocate import API, NODE_PORT_TYPES, NODE_PORTS, assignable
 
 # kube-apiserver --service-cluster-ip-range: at most 20 bits, and the tenth address is for DNS
 LARGEST, SMALLEST = 12, 28
+
+HEALTH_CHECK = "health check"  # who wants a node port, where it is no port's protocol
 
 
 def problems(
@@ -23,14 +25,22 @@ def problems(
     others: ranges that may not overlap it, by the words for who has them.
     """
     yield from _range(cidr, others)
+    yield from service_problems(services)
+    if LARGEST <= cidr.prefixlen <= SMALLEST:
+        yield from _cluster_ips(services, cidr)
+
+
+def service_problems(services: tuple[Service, ...], node_ports: range = NODE_PORTS) -> Problems:
+    """What is wrong with Services in whatever cluster they are.
+
+    node_ports: kube-apiserver's --service-node-port-range.
+    """
     for twice in duplicates(service.qualified for service in services):
         yield Problem(("services", twice), f"there are two Services {quoted(twice)}")
     for service in services:
-        for problem in (*_name(service), *_ports(service)):
+        for problem in (*_name(service), *_ports(service), *_type(service), *_policies(service)):
             yield problem.under("services", service.name)
-    if LARGEST <= cidr.prefixlen <= SMALLEST:
-        yield from _cluster_ips(services, cidr)
-    yield from _node_ports(services)
+    yield from _node_ports(services, node_ports)
 
 
 def _range(cidr: IPv4Network, others: Mapping[str, Iterable[IPv4Network]]) -> Problems:
@@ -53,7 +63,7 @@ def _name(service: Service) -> Problems:
 
 
 def _ports(service: Service) -> Problems:
-    if not service.ports:
+    if not service.ports and service.has_cluster_ip:
         yield Problem(("ports",), "a Service has at least one port")
     for i, port in enumerate(service.ports):
         before = service.ports[:i]
@@ -69,10 +79,50 @@ def _ports(service: Service) -> Problems:
             yield Problem(("ports", i), message)
 
 
+def _type(service: Service) -> Problems:
+    """What only Services of some types may say."""
+    named = service.type == "ExternalName"
+    if named and not service.external_name:
+        yield Problem(("externalName",), "a Service of type ExternalName needs a name")
+    if named and service.cluster_ip is not None:
+        yield Problem(("clusterIp",), "may not be set when `type` is 'ExternalName'")
+    if service.external_name and not named:
+        yield Problem(("externalName",), "may only be used when `type` is 'ExternalName'")
+    if service.headless and service.type not in ("ClusterIP", "ExternalName"):
+        message = f"may not be set to 'None' for {service.type} services"
+        yield Problem(("clusterIp",), message)
+    balanced = {
+        "loadBalancerSourceRanges": service.load_balancer_source_ranges,
+        "loadBalancerIPs": service.load_balancer_ips,
+    }
+    for key in (key for key, value in balanced.items() if value):
+        if service.type != "LoadBalancer":
+            yield Problem((key,), "may only be used when `type` is 'LoadBalancer'")
+
+
+def _policies(service: Service) -> Problems:
+    """What only Services with an address outside the cluster may say, and of such addresses."""
+    if service.external_traffic_policy == "Local" and not service.externally_accessible:
+        message = "may only be set for externally-accessible services"
+        yield Problem(("externalTrafficPolicy",), message)
+    if service.health_check_node_port and not service.needs_health_check:
+        message = (
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        )
+        yield Problem(("healthCheckNodePort",), message)
+    for i, address in enumerate(service.external_ips):
+        if address.is_unspecified or address.is_loopback:
+            kind = "unspecified" if address.is_unspecified else "in the loopback range"
+            yield Problem(("externalIPs", i), f"may not be {kind}")
+        elif address.is_link_local or address.is_multicast:
+            kind = "link-local" if address.is_link_local else "multicast"
+            yield Problem(("externalIPs", i), f"may not be in the {kind} range")
+
+
 def _cluster_ips(services: tuple[Service, ...], cidr: IPv4Network) -> Problems:
     taken = {int(cidr[API]): "kubernetes, the API server,"}
     for service in services:
-        if service.cluster_ip is None:
+        if not isinstance(service.cluster_ip, IPv4Address):
             continue
         path = ("services", service.name, "clusterIp")
         number = int(service.cluster_ip)
@@ -85,21 +135,34 @@ def _cluster_ips(services: tuple[Service, ...], cidr: IPv4Network) -> Problems:
         taken.setdefault(number, quoted(service.qualified))
 
 
-def _node_ports(services: tuple[Service, ...]) -> Problems:
-    """One number of one Service may stand for TCP and UDP."""
+def _node_ports(services: tuple[Service, ...], valid: range) -> Problems:
+    """One number of one Service may stand for TCP and UDP; a health check's for nothing else."""
     taken: dict[int, tuple[str, set[str]]] = {}
     for service in services:
-        for i, port in enumerate(service.ports):
-            path = ("services", service.name, "ports", i, "nodePort")
-            if port.node_port is None:
-                continue
-            owner, protocols = taken.setdefault(port.node_port, (service.qualified, set()))
-            if service.type == "ClusterIP":
-                yield Problem(path, "may not be used when `type` is 'ClusterIP'")
-            elif port.node_port not in NODE_PORTS:
-                valid = f"The range of valid ports is {FIRST_NODE_PORT}-{LAST_NODE_PORT}"
-                yield Problem(path, f"provided port is not in the valid range. {valid}")
-            elif owner != service.qualified or port.protocol in protocols:
+        for key, number, protocol in _wishes(service):
+            path = ("services", service.name, *key)
+            owner, protocols = taken.setdefault(number, (service.qualified, set()))
+            both = {protocol, *protocols}
+            if service.type not in NODE_PORT_TYPES and protocol != HEALTH_CHECK:
+                yield Problem(path, f"may not be used when `type` is '{service.type}'")
+            elif number not in valid:
+                known = f"The range of valid ports is {valid[0]}-{valid[-1]}"
+                yield Problem(path, f"provided port is not in the valid range. {known}")
+            elif owner != service.qualified or protocol in protocols or _clash(both):
                 message = f"provided port is already allocated: Service {quoted(owner)} has it"
                 yield Problem(path, message)
-            protocols.add(port.protocol)
+            protocols.add(protocol)
+
+
+def _wishes(service: Service) -> Iterator[tuple[Path, int, str]]:
+    """The node ports a Service asks for: where, which, and for what."""
+    for i, port in enumerate(service.ports):
+        if port.node_port:
+            yield ("ports", i, "nodePort"), port.node_port, port.protocol
+    if service.health_check_node_port:
+        yield ("healthCheckNodePort",), service.health_check_node_port, HEALTH_CHECK
+
+
+def _clash(wanted: set[str]) -> bool:
+    """Whether those who want one number of a Service can not have it together."""
+    return HEALTH_CHECK in wanted and len(wanted) > 1

@@ -33,8 +33,10 @@ def service_records(
     """`web.default.svc.cluster.local` and its ClusterIP; all of one cluster."""
     addresses = {one.service: one.cluster_ip for one in given}
     for service in services:
-        name = f"{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}"
-        yield Record(name, addresses[service.qualified], SERVICE_TTL_S)
+        address = addresses[service.qualified]
+        if address:
+            name = f"{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}"
+            yield Record(name, address, SERVICE_TTL_S)
 
 
 def public_records(enis: Iterable[Eni], region: str, *, inside: bool) -> Iterator[Record]:

@@ -1,44 +1,126 @@
-"""The pods behind a Service, as its Endpoints object lists them.  Pure."""
+"""What is behind a Service: its pods as Kubernetes' controllers list them, or what users wrote.
 
-from collections.abc import Iterable
+Source: kubernetes v1.30, staging/src/k8s.io/endpointslice; v1.14, pkg/controller/endpoint.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.model import Pod, Service, ServicePort
 from testbed.kubernetes.placement import PodAddress
 
+TRANSPORT = {"http": "TCP", "tcp": "TCP", "udp": "UDP"}
+
 
 class Backend(NamedTuple):
-    """Where a port of a Service leads: an address, a port there, and whose they are."""
+    """Where a port of a Service leads: an address, a port there, and whose they are.
+
+    serving: it would be ready, were it not for being deleted (`terminating`).
+    """
 
     ip: IPv4Address
     port: int
     node: str
     pod: str
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
 
     def __str__(self) -> str:
         return f"{self.ip}:{self.port}"
 
-
-def selected(
-    service: Service, pods: Iterable[Pod], placements: Iterable[PodAddress]
-) -> tuple[PodAddress, ...]:
-    """The running pods of a Service, in the topology's order; all of one cluster.
-
-    One with hostNetwork has its node's address.
-    """
-    placed = {placement.pod: placement for placement in placements}
-    return tuple(placed[pod.netns] for pod in pods if pod.netns in placed and service.selects(pod))
+    @property
+    def last_resort(self) -> bool:
+        """Whether it is taken when no endpoint is ready."""
+        return self.serving and self.terminating
 
 
-def backends(
-    service: Service, port: ServicePort, pods: Iterable[Pod], placements: Iterable[PodAddress]
-) -> tuple[Backend, ...]:
-    """What a port of a Service leads to, pods in the topology's order; all of one cluster.
+class Running(NamedTuple):
+    """A pod and where it is."""
 
-    Whether a container serves the target port is not asked: Kubernetes does not know either.
-    """
-    return tuple(
-        Backend(place.ip, port.target, place.node, place.pod)
-        for place in selected(service, pods, placements)
-    )
+    pod: Pod
+    place: PodAddress
+
+
+class Behind:
+    """All that can be behind the Services of one cluster; the state is an index by label."""
+
+    def __init__(
+        self,
+        pods: Iterable[Pod],
+        placements: Iterable[PodAddress],
+        slices: Iterable[EndpointSlice] = (),
+    ) -> None:
+        placed = {placement.pod: placement for placement in placements}
+        self._labelled: dict[tuple[str, str, str], list[Running]] = {}
+        for pod in pods:
+            if pod.netns in placed:
+                for key, value in pod.selectable.items():
+                    there = self._labelled.setdefault((pod.namespace, key, value), [])
+                    there.append(Running(pod, placed[pod.netns]))
+        self._written: dict[tuple[str, str], list[EndpointSlice]] = {}
+        for one in slices:
+            self._written.setdefault((one.namespace, one.service), []).append(one)
+
+    def selected(self, service: Service) -> tuple[Running, ...]:
+        """The running pods of a Service, in the topology's order."""
+        if not service.selector:
+            return ()
+        key, value = next(iter(service.selector.items()))
+        candidates = self._labelled.get((service.namespace, key, value), ())
+        return tuple(one for one in candidates if service.selects(one.pod))
+
+    def backends(self, service: Service, port: ServicePort) -> tuple[Backend, ...]:
+        """What a port of a Service leads to: its pods by address, or the addresses written.
+
+        Whether a container serves the target port is not asked: Kubernetes does not know either.
+        """
+        if service.selector:
+            return tuple(sorted(_of_pods(service, port, self.selected(service)), key=str))
+        slices = self._written.get((service.namespace, service.name), ())
+        found = {str(one): one for one in _written(service, port, slices)}
+        return tuple(found.values())
+
+
+def _of_pods(service: Service, port: ServicePort, running: Iterable[Running]) -> Iterator[Backend]:
+    for pod, place in running:
+        number = _target(port, pod)
+        if number:
+            yield Backend(
+                ip=place.ip,
+                port=number,
+                node=place.node,
+                pod=place.pod,
+                ready=service.publish_not_ready_addresses or (pod.ready and not pod.terminating),
+                serving=pod.ready,
+                terminating=pod.terminating,
+            )
+
+
+def _target(port: ServicePort, pod: Pod) -> int:
+    """The port of a pod that a Service's port leads to; 0 when no port of it has the name."""
+    if isinstance(port.target, int):
+        return port.target
+    named = (one for container in pod.containers for one in container.ports)
+    wanted = (port.target, port.protocol)
+    return next((one.number for one in named if (one.name, TRANSPORT[one.protocol]) == wanted), 0)
+
+
+def _written(
+    service: Service, port: ServicePort, slices: Sequence[EndpointSlice]
+) -> Iterator[Backend]:
+    for one in slices:
+        for served in one.ports:
+            if (served.name, served.protocol) == (port.name, port.protocol):
+                for address in one.addresses:
+                    yield Backend(
+                        ip=address.ip,
+                        port=served.port,
+                        node=address.node_name,
+                        pod=address.pod,
+                        ready=address.ready or service.publish_not_ready_addresses,
+                        serving=address.serving,
+                        terminating=address.terminating,
+                    )

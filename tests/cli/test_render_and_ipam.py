@@ -84,3 +84,75 @@ def test_a_state_that_cannot_be_is_one_clear_error(tmp_path: Path) -> None:
     assert "wrong.json:1: not JSON" in run("ipam", "decide", "-f", str(wrong), code=2)
     assert "this is no UTF-8 text" in run("ipam", "decide", "-f", str(binary), code=2)
     assert "No such file" in run("ipam", "decide", "-f", str(tmp_path / "none"), code=2)
+
+
+WEB = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, clusterIP: 100.64.31.116, ports: [{port: 80, nodePort: 31787}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web}
+subsets:
+- addresses: [{ip: 100.65.129.11, nodeName: na}, {ip: 100.65.130.11, nodeName: nb}]
+  ports: [{port: 8080}]
+"""
+
+
+def test_kube_proxys_rules_are_rendered_in_the_slides_era_and_in_todays() -> None:
+    """The same Service has other chains: the colon behind the name of its port went."""
+    flags = ["render", "kube-proxy", "-f", "-", "--cluster-cidr", "100.65.0.0/16"]
+
+    slides, today = run(*flags, "--era", "1.14", stdin=WEB), run(*flags, stdin=WEB)
+
+    to_it = '-d 100.64.31.116/32 -p tcp -m comment --comment "default/web: cluster IP" -m tcp'
+    assert (
+        f"-A KUBE-SERVICES ! -s 100.65.0.0/16 {to_it} --dport 80 -j KUBE-MARK-MASQ\n"
+        f"-A KUBE-SERVICES {to_it} --dport 80 -j KUBE-SVC-BIJGBSD4RZCCZX5R\n"
+    ) in slides
+    assert ":KUBE-SVC-LOLE4ISW44XBNF3G - [0:0]\n" in today
+
+
+def test_masquerade_all_and_the_node_are_flags_too() -> None:
+    local = WEB.replace("type: NodePort", "type: NodePort, externalTrafficPolicy: Local")
+
+    here = run("render", "kube-proxy", "-f", "-", "--node", "na", "--masquerade-all", stdin=local)
+    away = run("render", "kube-proxy", "-f", "-", stdin=local)
+
+    assert "KUBE-SVL-LOLE4ISW44XBNF3G" in here
+    assert "KUBE-SVL-LOLE4ISW44XBNF3G" not in away
+    assert "-m tcp --dport 80 -j KUBE-MARK-MASQ" in here
+
+
+def test_pods_whose_status_has_no_address_are_named() -> None:
+    """They are nobody's endpoint; the rules refuse, as they do for a Deployment not started."""
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-0}\nspec: {containers: [{name: a}]}\n"
+
+    argv = [sys.executable, "-m", "testbed", "render", "kube-proxy", "-f", "-"]
+    done = subprocess.run(argv, input=pod, capture_output=True, text=True, timeout=30)
+
+    assert done.returncode == 0
+    assert "no endpoints, for their status has no podIP: web-0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (WEB.replace("port: 80,", "port: 0,"), "<stdin>:5: spec.ports[0].port: expected a number"),
+        (
+            f"{WEB}---{WEB.split('---')[0].replace('name: web', 'name: two')}",
+            'provided port is already allocated: Service "web" has it',
+        ),
+    ],
+    ids=["no port", "node port taken"],
+)
+def test_a_manifest_that_kubernetes_would_refuse_is_refused(text: str, said: str) -> None:
+    assert said in run("render", "kube-proxy", "-f", "-", code=2, stdin=text)
+
+
+def test_a_flag_that_is_no_range_is_refused() -> None:
+    assert "--cluster-cidr" in run(
+        "render", "kube-proxy", "-f", "-", "--cluster-cidr", "pods", code=2, stdin=WEB
+    )

@@ -39,7 +39,7 @@ def test_endpoints_are_listed_with_their_target_ports(lab: Lab):
 
     web, api, gone = rows("endpoints", lab, allocations)
 
-    assert web["endpoints"] == [f"{ips[f'web-{i}']}:80" for i in range(5)]
+    assert web["endpoints"] == sorted(f"{ips[f'web-{i}']}:80" for i in range(5))
     assert api["endpoints"] == [f"{ips['api']}:8080"]
     assert gone["endpoints"] == []
 

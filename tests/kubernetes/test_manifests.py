@@ -1,11 +1,12 @@
 """Kubernetes' own manifests become pods and Services, or one message with file and line."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from testbed.description.ports import Port
 from testbed.errors import DescriptionError
+from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
 from testbed.kubernetes.manifests import Objects, parse
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
 
@@ -80,7 +81,8 @@ def test_a_deployment_becomes_its_pods():
     assert pods[0] == Pod(
         pods[0].name,
         labels={"app": "shop", "pod-template-hash": "586669fdd8"},
-        containers=(Container("shop", (Port(8080, "http"), Port(53, "udp"))),),
+        containers=(Container("shop", (Port(8080, "http", "web"), Port(53, "udp"))),),
+        owner="shop",
     )
 
 
@@ -94,24 +96,16 @@ def test_a_pods_name_stays_until_its_template_changes():
     assert not names & newer
 
 
-def test_a_service_finds_the_number_of_a_named_port():
+def test_a_service_keeps_the_name_of_a_port():
+    """Each pod has its own number for it, also pods that come later."""
     assert objects(APP).services == (
         Service(
             "shop",
             selector={"app": "shop"},
-            ports=(ServicePort(80, target_port=8080, node_port=30080, name="http"),),
+            ports=(ServicePort(80, target_port="web", node_port=30080, name="http"),),
             type="NodePort",
         ),
     )
-
-
-def test_names_of_ports_are_looked_up_in_other_files_and_for_no_replica_too():
-    service, deployment = APP.replace("replicas: 2", "replicas: 0").split("---\n")
-
-    found = parse({"service.yaml": service, "deployment.yaml": deployment})
-
-    assert found.pods == ()
-    assert found.services[0].ports[0].target_port == 8080
 
 
 def test_a_pod_serves_the_ports_it_declares_and_has_the_labels_it_says():
@@ -184,7 +178,7 @@ WRONG = {  # what is replaced, by what; what is said
         "kind: Deployment",
         "kind: NetworkPolicy",
         "app.yaml:16: kind NetworkPolicy is not enforced by the testbed; Pod, Deployment,"
-        " Service are",
+        " Service, Endpoints, EndpointSlice are",
     ),
     "no kind": ("kind: Deployment", "x: y", "app.yaml:15: kind: expected text, found nothing"),
     "a word misspelt": (
@@ -201,19 +195,19 @@ WRONG = {  # what is replaced, by what; what is said
     ),
     "a value not enforced": (
         "  type: NodePort",
-        "  externalTrafficPolicy: Local",
-        'app.yaml:8: spec.externalTrafficPolicy: expected "Cluster", found "Local"',
+        "  ipFamilies: [IPv6]",
+        'app.yaml:8: spec.ipFamilies[0]: expected "IPv4", found "IPv6"',
     ),
-    "a headless Service": (
+    "no address": (
         "  type: NodePort",
-        "  clusterIP: None",
-        "app.yaml:8: spec.clusterIP: headless Services are not enforced by the testbed",
+        "  clusterIP: none",
+        'app.yaml:8: spec.clusterIP: expected an IPv4 address or None, found "none"',
     ),
-    "a type not enforced": (
+    "a type there is not": (
         "  type: NodePort",
-        "  type: ExternalName",
-        'app.yaml:8: spec.type: expected "ClusterIP", "NodePort" or "LoadBalancer", found'
-        ' "ExternalName"',
+        "  type: Headless",
+        'app.yaml:8: spec.type: expected "ClusterIP", "NodePort", "LoadBalancer" or'
+        ' "ExternalName", found "Headless"',
     ),
     "an annotation that means something": (
         "  name: shop\nspec:\n  selector",
@@ -224,11 +218,6 @@ WRONG = {  # what is replaced, by what; what is said
         " the testbed",
     ),
     "no name": ("  name: shop\nspec:\n  rep", "  labels: {}\nspec:\n  rep", "is missing"),
-    "a name no port has": (
-        "targetPort: web",
-        "targetPort: wbe",
-        'app.yaml:12: spec.ports[0].targetPort: no pod it selects has a TCP port named "wbe"',
-    ),
     "a port no port can be": (
         "targetPort: web",
         "targetPort: 0",
@@ -271,11 +260,129 @@ def test_what_the_testbed_does_not_do_is_refused_at_its_line(old: str, new: str,
     assert said in error_of(APP.replace(old, new, 1))
 
 
-def test_a_name_that_means_two_ports_is_refused():
-    """Kubernetes looks a port's name up in each pod; a Service here has one number."""
-    other = APP.split("---\n")[1].replace("name: shop", "name: shap").replace("8080", "9090")
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: db, labels: {service.kubernetes.io/service-proxy-name: other}}
+spec:
+  type: LoadBalancer
+  ports: [{port: 5432}]
+  externalIPs: [203.0.113.7]
+  externalTrafficPolicy: Local
+  healthCheckNodePort: 30123
+  internalTrafficPolicy: Local
+  loadBalancerSourceRanges: [198.51.100.0/24]
+  publishNotReadyAddresses: true
+  sessionAffinity: ClientIP
+  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}
+status:
+  loadBalancer:
+    ingress: [{ip: 203.0.113.9, ports: []}, {ip: 203.0.113.10, ipMode: Proxy}, {hostname: a.b}]
+"""
 
-    assert error_of(f"{APP}---\n{other}") == (
-        'app.yaml:12: spec.ports[0].targetPort: "web" is 8080 and 9090 in the pods it selects;'
-        " write the number"
+
+def test_every_field_that_kube_proxy_looks_at_is_taken():
+    assert objects(SERVICE).services == (
+        Service(
+            "db",
+            ports=(ServicePort(5432),),
+            type="LoadBalancer",
+            labels={"service.kubernetes.io/service-proxy-name": "other"},
+            external_ips=(IPv4Address("203.0.113.7"),),
+            external_traffic_policy="Local",
+            health_check_node_port=30123,
+            internal_traffic_policy="Local",
+            load_balancer_ips=(IPv4Address("203.0.113.9"),),
+            load_balancer_source_ranges=(IPv4Network("198.51.100.0/24"),),
+            publish_not_ready_addresses=True,
+            session_affinity="ClientIP",
+            session_affinity_timeout_s=60,
+        ),
     )
+
+
+ENDPOINTS = """\
+apiVersion: v1
+kind: Endpoints
+metadata: {name: db}
+subsets:
+- addresses:
+  - {ip: 10.0.9.1, nodeName: n1, targetRef: {kind: Pod, name: db-0, namespace: data, uid: a}}
+  notReadyAddresses: [{ip: 10.0.9.2}]
+  ports: [{name: pg, port: 5432, protocol: TCP}]
+- addresses: [{ip: 10.0.9.3}]
+  ports: [{port: 5433}]
+"""
+SLICE = """\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-x7k2p, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints:
+- {addresses: [10.0.9.1], nodeName: n1, zone: us-west-2a, conditions: {ready: true}}
+- addresses: [10.0.9.2]
+  conditions: {ready: false, serving: true, terminating: true}
+- addresses: [10.0.9.3]
+  conditions: {ready: false}
+- addresses: [10.0.9.4]
+ports: [{name: pg, port: 5432, protocol: TCP}]
+"""
+
+
+def test_endpoints_are_a_slice_for_each_subset():
+    first, second = objects(ENDPOINTS).endpoint_slices
+
+    assert first == EndpointSlice(
+        "db",
+        "db",
+        (
+            EndpointAddress(IPv4Address("10.0.9.1"), "n1", "data.db-0"),
+            EndpointAddress(IPv4Address("10.0.9.2"), ready=False, serving=False),
+        ),
+        (EndpointPort(5432, "pg"),),
+        kind="Endpoints",
+    )
+    assert second.ports == (EndpointPort(5433),)
+
+
+def test_an_endpoint_is_what_its_conditions_say():
+    """One that is not told is ready; one that ends may still serve."""
+    [found] = objects(SLICE).endpoint_slices
+
+    assert (found.service, found.ports) == ("db", (EndpointPort(5432, "pg"),))
+    told = [(one.ready, one.serving, one.terminating) for one in found.addresses]
+    assert told == [
+        (True, True, False),
+        (False, True, True),
+        (False, False, False),
+        (True, True, False),
+    ]
+
+
+def test_a_slice_says_whose_it_is():
+    text = SLICE.replace("kubernetes.io/service-name: db", "app: db")
+
+    assert 'metadata.labels["kubernetes.io/service-name"]: this key is missing' in error_of(text)
+
+
+def test_hints_and_other_families_are_refused():
+    """kube-proxy would leave endpoints out for them."""
+    hinted = SLICE.replace("zone: us-west-2a", "hints: {forZones: [{name: us-west-2a}]}")
+
+    assert "hints: topology hints are not enforced by the testbed" in error_of(hinted)
+    assert 'addressType: expected "IPv4", found "IPv6"' in error_of(SLICE.replace("IPv4", "IPv6"))
+
+
+def test_a_pods_status_says_where_it_was_and_whether_it_was_ready():
+    """As `kubectl get pods -o yaml` has it; nothing else of it is looked at."""
+    told = """\
+status:
+  podIP: 10.0.9.9
+  phase: Running
+  conditions: [{type: Ready, status: "False", reason: ContainersNotReady}, {type: Initialized}]
+"""
+    found = objects(POD.replace("  name: client", "  name: client\n  deletionTimestamp: x") + told)
+
+    assert (found.pods[0].ready, found.pods[0].terminating) == (False, True)
+    assert found.statuses["tools.client"].pod_ip == IPv4Address("10.0.9.9")
+    assert objects(POD).pods[0].ready

@@ -18,7 +18,7 @@ from testbed.load import load
 from testbed.net.facts import Chain, Fact, Sysctl
 from testbed.plan import plan
 from testbed.probes.sockets import socket_in
-from testbed.services.chains import endpoint_chain
+from testbed.services.kube_proxy.names import endpoint_chain, service_chain
 
 pytestmark = pytest.mark.kernel
 
@@ -148,7 +148,7 @@ def test_without_kube_proxys_jump_a_cluster_ip_is_nobody(bed: Bed) -> None:
 def test_a_pod_that_calls_its_own_service_is_called_by_its_node(bed: Bed) -> None:
     """A packet from itself to itself would be dropped; KUBE-SEP marks it to be masqueraded."""
     api = bed.pod("api")
-    chain = endpoint_chain("default/api:app", "tcp", api.ip, 8080)
+    chain = endpoint_chain("default/api:app", "tcp", f"{api.ip}:8080")
 
     assert seen(bed, "api", cluster_ip(bed, "api")) == ("api", str(bed.address(api.node)))
     with without_rule(bed, api.node, "nat", chain, "KUBE-MARK-MASQ"):
@@ -179,7 +179,8 @@ def test_without_the_masquerade_the_second_hop_has_no_way_back(bed: Bed) -> None
     """node-3 would send with the client's address, which is not its own: the ENI's check."""
     node = str(bed.address("node-3"))
 
-    with without_rule(bed, "node-3", "nat", "KUBE-NODEPORTS", "KUBE-MARK-MASQ"):
+    chain = service_chain("EXT", "default/web", "tcp")
+    with without_rule(bed, "node-3", "nat", chain, "KUBE-MARK-MASQ"):
         assert bed.tcp("client", node, 30080).verdict == "timeout"
         assert bed.tcp("client", cluster_ip(bed, "web"), 80).delivered, "control"
 

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address
 
 from testbed.kubernetes.model import Pod, Service, ServicePort
 from testbed.kubernetes.placement import PodAddress
-from testbed.services.endpoints import backends
+from testbed.services.endpoints import Behind
 
 WEB = Service("web", {"app": "web"}, (ServicePort(80),))
 
@@ -14,15 +14,15 @@ def at(pod: str, ip: str, *, node: str = "n1", host_network: bool = False) -> Po
 
 
 def shown(service: Service, pods: list[Pod], places: list[PodAddress]) -> list[str]:
-    return [str(backend) for backend in backends(service, service.ports[0], pods, places)]
+    return [str(backend) for backend in Behind(pods, places).backends(service, service.ports[0])]
 
 
-def test_pods_come_in_the_topologys_order():
-    """Whatever order addresses were given in: rules are the same each time."""
+def test_pods_come_in_the_order_of_their_addresses_as_text():
+    """Both controllers sort so: 10.0.1.50 is before 10.0.1.6."""
     pods = [Pod("web-0"), Pod("web-1"), Pod("web-2")]
-    places = [at("web-2", "10.0.1.5"), at("web-0", "10.0.1.7"), at("web-1", "10.0.1.6")]
+    places = [at("web-2", "10.0.1.50"), at("web-0", "10.0.1.7"), at("web-1", "10.0.1.6")]
 
-    assert shown(WEB, pods, places) == ["10.0.1.7:80", "10.0.1.6:80", "10.0.1.5:80"]
+    assert shown(WEB, pods, places) == ["10.0.1.50:80", "10.0.1.6:80", "10.0.1.7:80"]
 
 
 def test_a_pod_that_waits_is_no_endpoint():
@@ -51,9 +51,9 @@ def test_the_target_port_is_asked_of_nobody():
 def test_a_host_network_pod_is_reached_at_its_node():
     places = [at("web-0", "10.0.1.4", node="n2", host_network=True)]
 
-    found = backends(WEB, WEB.ports[0], [Pod("web-0", host_network=True)], places)
+    [found] = Behind([Pod("web-0", host_network=True)], places).backends(WEB, WEB.ports[0])
 
-    assert found == ((IPv4Address("10.0.1.4"), 80, "n2", "web-0"),)
+    assert found[:4] == (IPv4Address("10.0.1.4"), 80, "n2", "web-0")
 
 
 def test_a_service_without_a_selector_leads_nowhere():

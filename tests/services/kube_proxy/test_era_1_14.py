@@ -4,12 +4,14 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.net.facts import Chain, ChainPiece, Sysctl
 from testbed.net.iptables import merge
 from testbed.services.endpoints import Backend
-from testbed.services.kube_proxy import node_facts
-from testbed.services.port_rules import probability
-from testbed.services.proxied import ProxiedPort
+from testbed.services.kube_proxy.node import node_facts
+from testbed.services.kube_proxy.ports import ProxiedPort
+from testbed.services.kube_proxy.rules import ProxyNode, probability
+from testbed.services.kubelet import kubelet_facts
 
 PODS = IPv4Network("100.65.0.0/16")
 LOCAL = Backend(IPv4Address("100.65.129.11"), 8080, "na", "web-0")
@@ -31,9 +33,16 @@ GONE = ProxiedPort(
 )
 
 
+NODE = ProxyNode(name="na")
+
+
+def proxy(cidr: IPv4Network | None) -> KubeProxy:
+    return KubeProxy(era="1.14", cluster_cidr=cidr)
+
+
 def chains(*ports: ProxiedPort, cidr: IPv4Network | None = PODS) -> dict[str, list[str]]:
     """The rules of node `na`, by table and chain."""
-    facts = list(node_facts(["na"], ports, cidr))
+    facts = [*kubelet_facts("na", "1.14"), *node_facts([NODE], ports, proxy(cidr))]
     own = [fact for fact in facts if isinstance(fact, Chain)]
     shared = merge(fact for fact in facts if isinstance(fact, ChainPiece))
     return {
@@ -166,7 +175,7 @@ def test_services_come_in_the_topologys_order_and_node_ports_last():
 
 
 def test_every_node_has_the_same_chains():
-    facts = list(node_facts(["na", "nb"], [WEB], PODS))
+    facts = list(node_facts([NODE, ProxyNode(name="nb")], [WEB], proxy(PODS)))
 
     by_node = {
         node: {
@@ -182,7 +191,7 @@ def test_every_node_has_the_same_chains():
 def test_every_rule_says_what_it_is_for():
     rules = [
         rule
-        for fact in node_facts(["na"], [WEB, GONE], PODS)
+        for fact in node_facts([NODE], [WEB, GONE], proxy(PODS))
         if isinstance(fact, Chain | ChainPiece)
         for rule in fact.rules
     ]
@@ -191,9 +200,8 @@ def test_every_rule_says_what_it_is_for():
 
 
 def test_addresses_of_127_are_routed_for_node_ports():
-    settings = {
-        fact.name: fact.value for fact in node_facts(["na"], [], PODS) if isinstance(fact, Sysctl)
-    }
+    facts = node_facts([NODE], [], proxy(PODS))
+    settings = {fact.name: fact.value for fact in facts if isinstance(fact, Sysctl)}
 
     assert settings["net.ipv4.conf.all.route_localnet"] == "1"
 
@@ -210,4 +218,4 @@ def test_addresses_of_127_are_routed_for_node_ports():
     ],
 )
 def test_a_chance_is_five_decimals_as_the_kernel_keeps_them(count: int, printed: str):
-    assert probability(count) == printed
+    assert probability("1.14", count) == printed

@@ -1,0 +1,65 @@
+"""kube-proxy's flags, as a cluster of a topology sets them."""
+
+from dataclasses import replace
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator
+from pydantic.dataclasses import dataclass
+
+from testbed.description import STRICT, Cidr, refusal
+from testbed.description.problem import found
+
+Era = Literal["1.14", "current"]
+DetectLocalMode = Literal["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"]
+
+ERAS: tuple[Era, ...] = ("1.14", "current")
+EVERYWHERE = IPv4Network("0.0.0.0/0")
+
+
+def _era(given: Any) -> Any:
+    if given is not None and given not in ERAS:
+        raise refusal(f'expected "1.14" or "current", found {found(given)}')
+    return given
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class KubeProxy:
+    """What kube-proxy was started with; defaults are its own, or the cluster's where it has some.
+
+    era: `1.14` writes what Kubernetes 1.14 did, `current` what 1.30 does.
+    cluster_cidr: the pods' range, by which it tells pods from others; empty for none.
+    detect_local_mode: how it tells them since 1.18.  BridgeInterface and InterfaceNamePrefix look
+    at `pod_interface`; NodeCIDR looks at the node's own range.
+    conntrack_tcp_be_liberal: nf_conntrack_tcp_be_liberal is set, and INVALID is not dropped.
+    """
+
+    era: Annotated[Era | None, BeforeValidator(_era)] = None
+    cluster_cidr: Cidr | Literal[""] | None = None
+    masquerade_all: bool = False
+    detect_local_mode: DetectLocalMode = "ClusterCIDR"
+    pod_interface: str = ""
+    node_port_addresses: tuple[Cidr, ...] = ()
+    localhost_node_ports: bool = True
+    conntrack_tcp_be_liberal: bool = False
+
+    def within(self, era: Era, cluster_cidr: IPv4Network | None) -> Self:
+        """The same where nothing is left to the cluster any more; its era and its pods' range."""
+        cidr = cluster_cidr or "" if self.cluster_cidr is None else self.cluster_cidr
+        return replace(self, era=self.era or era, cluster_cidr=cidr)
+
+    @property
+    def every_node_address(self) -> bool:
+        """Whether node ports are on all addresses of a node."""
+        return not self.node_port_addresses or EVERYWHERE in self.node_port_addresses
+
+    @property
+    def routes_localnet(self) -> bool:
+        """Whether node ports are on 127.0.0.1 too, for which it sets route_localnet."""
+        if self.era == "1.14":
+            return True
+        loopback = IPv4Network("127.0.0.0/8")
+        there = self.every_node_address or any(
+            one.overlaps(loopback) for one in self.node_port_addresses
+        )
+        return self.localhost_node_ports and there

@@ -1,0 +1,81 @@
+"""Kubernetes manifests as what a cluster of a topology has.  Pure: somebody else reads the files.
+
+Pods, Deployments, Services, Endpoints and EndpointSlices.  Anything else is refused by its name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from testbed.errors import Where
+from testbed.kubernetes import model
+from testbed.kubernetes.endpoint_slices import EndpointSlice
+from testbed.kubernetes.manifests import documents, service_objects
+from testbed.kubernetes.manifests.services import endpoint_slices, service
+from testbed.kubernetes.manifests.workload_objects import PodStatus
+from testbed.kubernetes.manifests.workloads import workloads
+
+
+class ObjectName(NamedTuple):
+    """Which object of a cluster it is."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """As kubectl prints it: `service/web`."""
+        return f"{self.kind.lower()}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What manifests add to a cluster, and where each was written.
+
+    written: the objects by name, in their order.  origins: the lines, by `pods`, `services` or
+    `endpointSlices` and the name.  statuses: where pods once were, by the names users type.
+    """
+
+    pods: tuple[model.Pod, ...] = ()
+    services: tuple[model.Service, ...] = ()
+    endpoint_slices: tuple[EndpointSlice, ...] = ()
+    written: tuple[ObjectName, ...] = ()
+    origins: Mapping[tuple[str, str], Where] = field(default_factory=dict)
+    statuses: Mapping[str, PodStatus] = field(default_factory=dict)
+
+
+def parse(files: Mapping[str, str]) -> Objects:
+    """What the texts of these files describe, in their order.
+
+    Raises DescriptionError with file and line, also for what is not enforced.
+    """
+    read = documents.read(files)
+    pods: list[model.Pod] = []
+    services: list[model.Service] = []
+    slices: list[EndpointSlice] = []
+    origins: dict[tuple[str, str], Where] = {}
+    statuses: dict[str, PodStatus] = {}
+    for manifest in read:
+        for workload in workloads(manifest):
+            pods += workload.pods
+            origins |= {("pods", pod.name): manifest.where for pod in workload.pods}
+            statuses |= {pod.netns: workload.status for pod in workload.pods}
+        if isinstance(manifest.value, service_objects.Service):
+            services.append(service(manifest.value))
+            origins["services", manifest.value.metadata.name] = manifest.where
+        for one in endpoint_slices(manifest):
+            slices.append(one)
+            origins["endpointSlices", one.name] = manifest.where
+    return Objects(
+        pods=tuple(pods),
+        services=tuple(services),
+        endpoint_slices=tuple(slices),
+        written=tuple(map(_name, read)),
+        origins=origins,
+        statuses=statuses,
+    )
+
+
+def _name(manifest: documents.Manifest) -> ObjectName:
+    metadata = manifest.value.metadata
+    return ObjectName(manifest.value.kind, metadata.namespace, metadata.name)

@@ -1,0 +1,98 @@
+"""The objects that texts hold, each checked as its kind and with the place where it is written."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from testbed.description import mistakes
+from testbed.description.document import Document, read_all
+from testbed.description.problem import Path, Problem, found, nearest, quoted
+from testbed.errors import DescriptionError, Where
+from testbed.kubernetes.manifests.service_objects import Endpoints, EndpointSlice, Service
+from testbed.kubernetes.manifests.workload_objects import Deployment, Pod
+
+Object = Pod | Deployment | Service | Endpoints | EndpointSlice
+
+KINDS: dict[str, type[Object]] = {
+    "Pod": Pod,
+    "Deployment": Deployment,
+    "Service": Service,
+    "Endpoints": Endpoints,
+    "EndpointSlice": EndpointSlice,
+}
+KNOWN = ", ".join(KINDS)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One object as it was written: alone in its document, or at a place in a List."""
+
+    document: Document
+    path: Path
+    data: Mapping[str, Any]
+    value: Object
+
+    def error(self, message: str, *path: str | int) -> DescriptionError:
+        """A mistake at a path inside the object."""
+        return _error(self.document, Problem((*self.path, *path), message))
+
+    @property
+    def where(self) -> Where:
+        """The line of its name."""
+        path = (*self.path, "metadata", "name")
+        return Where(self.document.file, self.document.line(path))
+
+
+def read(files: Mapping[str, str]) -> list[Manifest]:
+    """Every object in the texts of these files, in their order.
+
+    Raises DescriptionError with file and line, also for what is not enforced.
+    """
+    return [
+        manifest
+        for file, text in files.items()
+        for document in read_all(text, file)
+        for manifest in _of_document(document)
+    ]
+
+
+def _of_document(document: Document) -> Iterator[Manifest]:
+    """The object of a document, or those of its List."""
+    if document.data.get("kind") != "List":
+        yield _manifest(document, (), document.data)
+        return
+    items = document.data.get("items")
+    if not isinstance(items, list):
+        raise _error(document, Problem(("items",), f"expected a list, found {found(items)}"))
+    for i, item in enumerate(items):
+        yield _manifest(document, ("items", i), item)
+
+
+def _manifest(document: Document, path: Path, data: Any) -> Manifest:
+    if not isinstance(data, Mapping):
+        raise _error(document, Problem(path, f"expected a map, found {found(data)}"))
+    kind = data.get("kind")
+    if not isinstance(kind, str):
+        raise _error(document, Problem((*path, "kind"), f"expected text, found {found(kind)}"))
+    if kind not in KINDS:
+        problem = Problem(path, f"kind {kind} is not enforced by the testbed; {KNOWN} are")
+        raise problem.error(document.file, document.line((*path, "kind")))
+    try:
+        value = TypeAdapter(KINDS[kind]).validate_python(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        mistake = mistakes.in_file(error, KINDS[kind], data, _unknown_field)
+        raise _error(document, mistake.under(*path)) from error
+    manifest = Manifest(document, path, data, value)
+    if not value.metadata.name:
+        raise manifest.error("this key is missing", "metadata", "name")
+    return manifest
+
+
+def _unknown_field(name: str, known: Collection[str]) -> str:
+    return f"the field {quoted(name)} is not enforced by the testbed{nearest(name, known)}"
+
+
+def _error(document: Document, problem: Problem) -> DescriptionError:
+    return problem.error(document.file, document.line(problem.path))

@@ -1,0 +1,68 @@
+"""What the fields of all kinds of objects are made of.
+
+Whatever says nothing about networking is accepted and Ignored.  A field that is not declared is
+refused, and so is any value that asks for more than the testbed does: better no lab than one
+that differs from the cluster in silence.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
+from testbed.description import STRICT, Whole, refusal
+from testbed.description.ports import MOST_PORT
+from testbed.description.problem import quoted
+
+# of a status, which an API server writes: what is not known there asks for nothing
+REPORTED = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+Ignored = Any
+Number = Annotated[Whole, Field(ge=1, le=MOST_PORT)]
+Transport = Literal["TCP", "UDP"]
+
+# annotations that change what packets do, by how they begin
+NETWORKING = (
+    "service.beta.kubernetes.io/",  # of AWS' load balancers
+    "service.kubernetes.io/",
+    "kubernetes.io/ingress-bandwidth",
+    "kubernetes.io/egress-bandwidth",
+    "k8s.v1.cni.cncf.io/",
+)
+
+
+def _annotations(given: Any) -> Any:
+    for name in given if isinstance(given, Mapping) else ():
+        if str(name).startswith(NETWORKING):
+            message = f"the annotation {quoted(str(name))} is not enforced by the testbed"
+            raise refusal(message, str(name))
+    return given
+
+
+Annotations = Annotated[Any, BeforeValidator(_annotations)]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Metadata:
+    """Of an object, or of a Deployment's template, which needs no name."""
+
+    name: str = ""
+    namespace: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Annotations = None
+    creation_timestamp: Ignored = None
+    deletion_grace_period_seconds: Ignored = None
+    deletion_timestamp: str | None = None  # it was deleted, and ends
+    finalizers: Ignored = None
+    generate_name: Ignored = None
+    generation: Ignored = None
+    managed_fields: Ignored = None
+    owner_references: Ignored = None
+    resource_version: Ignored = None
+    self_link: Ignored = None
+    uid: Ignored = None

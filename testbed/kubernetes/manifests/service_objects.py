@@ -1,0 +1,194 @@
+"""The fields of Service, Endpoints and EndpointSlice that the testbed takes.
+
+Source: v1, discovery.k8s.io/v1 and v1beta1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
+from testbed.description import STRICT, Cidr, Ip, Whole, refusal
+from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Number, Transport
+from testbed.kubernetes.model import (
+    AFFINITY_S,
+    LONGEST_AFFINITY_S,
+    ClusterIp,
+    ServiceType,
+    TargetPort,
+    TrafficPolicy,
+)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ServicePort:
+    """A port of a Service; a target may be the name of a container's port."""
+
+    port: Number
+    target_port: TargetPort = None
+    node_port: Number | None = None
+    name: str = ""
+    protocol: Transport = "TCP"
+    app_protocol: Ignored = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ClientIpConfig:
+    """How long a client stays with its endpoint."""
+
+    timeout_seconds: Annotated[Whole, Field(ge=1, le=LONGEST_AFFINITY_S)] = AFFINITY_S
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class SessionAffinityConfig:
+    """Of the only kind of affinity there is."""
+
+    client_ip: Annotated[ClientIpConfig, Field(alias="clientIP")] = ClientIpConfig()
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ServiceSpec:
+    """A Service, as far as kube-proxy and the cloud make it real."""
+
+    ports: tuple[ServicePort, ...] = ()
+    selector: Mapping[str, str] = field(default_factory=dict)
+    type: ServiceType = "ClusterIP"
+    cluster_ip: Annotated[ClusterIp, BeforeValidator(lambda ip: ip or None)] = Field(
+        None, alias="clusterIP"
+    )
+    allocate_load_balancer_node_ports: Literal[True] = True
+    external_ips: Annotated[tuple[Ip, ...], Field(alias="externalIPs")] = ()
+    external_name: str = ""
+    external_traffic_policy: TrafficPolicy = "Cluster"
+    health_check_node_port: Number | None = None
+    internal_traffic_policy: TrafficPolicy = "Cluster"
+    ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
+    ip_family_policy: Literal["SingleStack"] = "SingleStack"
+    load_balancer_source_ranges: tuple[Cidr, ...] = ()
+    publish_not_ready_addresses: bool = False
+    session_affinity: Literal["None", "ClientIP"] = "None"
+    session_affinity_config: SessionAffinityConfig | None = None
+    cluster_ips: Annotated[Ignored, Field(alias="clusterIPs")] = None  # clusterIP once more
+
+
+@dataclass(frozen=True, config=REPORTED, kw_only=True)
+class Ingress:
+    """An address of a load balancer; AWS's have a host name instead, and no rule is about it."""
+
+    ip: Ip | None = None
+    ip_mode: Literal["VIP", "Proxy"] = "VIP"
+
+
+@dataclass(frozen=True, config=REPORTED, kw_only=True)
+class LoadBalancerStatus:
+    """What the cloud told of a load balancer."""
+
+    ingress: tuple[Ingress, ...] = ()
+
+
+@dataclass(frozen=True, config=REPORTED, kw_only=True)
+class ServiceStatus:
+    """What a cluster said of a Service."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Service:
+    """kind: Service."""
+
+    api_version: Literal["v1"]
+    kind: Literal["Service"]
+    metadata: Metadata
+    spec: ServiceSpec
+    status: ServiceStatus = ServiceStatus()
+
+
+@dataclass(frozen=True, config=REPORTED, kw_only=True)
+class TargetRef:
+    """Whose address it is."""
+
+    kind: str = ""
+    name: str = ""
+    namespace: str = "default"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class SubsetAddress:
+    """An address of an Endpoints object."""
+
+    ip: Ip
+    node_name: str = ""
+    target_ref: TargetRef = TargetRef()
+    hostname: Ignored = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class EndpointPort:
+    """A port that all addresses beside it serve; named as the Service's port is."""
+
+    port: Number
+    name: str | None = None
+    protocol: Transport = "TCP"
+    app_protocol: Ignored = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Subset:
+    """Addresses that serve the same ports."""
+
+    addresses: tuple[SubsetAddress, ...] = ()
+    not_ready_addresses: tuple[SubsetAddress, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Endpoints:
+    """kind: Endpoints."""
+
+    api_version: Literal["v1"]
+    kind: Literal["Endpoints"]
+    metadata: Metadata
+    subsets: tuple[Subset, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Conditions:
+    """Of an endpoint; one that is not told is ready, and serves if it is ready."""
+
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+def _no_hints(given: Any) -> Any:
+    if given:
+        raise refusal("topology hints are not enforced by the testbed")
+    return given
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Endpoint:
+    """An endpoint of a slice; of several addresses, which all mean the same, the first counts."""
+
+    addresses: Annotated[tuple[Ip, ...], Field(min_length=1)]
+    conditions: Conditions = Conditions()
+    node_name: str = ""
+    target_ref: TargetRef = TargetRef()
+    hints: Annotated[Ignored, BeforeValidator(_no_hints)] = None
+    hostname: Ignored = None
+    zone: Ignored = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class EndpointSlice:
+    """kind: EndpointSlice."""
+
+    api_version: Literal["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]
+    kind: Literal["EndpointSlice"]
+    metadata: Metadata
+    address_type: Literal["IPv4"]
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()

@@ -1,0 +1,112 @@
+"""Pods, alone or of a Deployment.
+
+A container answers on the ports it declares and on no other: on TCP ports as an HTTP server, so
+that curl has an answer, on UDP ports with an echo.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from testbed.description import MOST_REPLICAS
+from testbed.description.ports import Port, Protocol
+from testbed.description.problem import Path, found, quoted
+from testbed.kubernetes import model
+from testbed.kubernetes.manifests.documents import Manifest
+from testbed.kubernetes.manifests.fields import Metadata
+from testbed.kubernetes.manifests.workload_objects import (
+    Container,
+    Deployment,
+    Pod,
+    PodSpec,
+    PodStatus,
+)
+from testbed.kubernetes.replicas import pod_name, template_hash
+
+TEMPLATE = ("spec", "template")
+
+HOSTNAME = "kubernetes.io/hostname"
+EVERY_NODE = {"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}  # labels nodes have
+
+
+NO_STATUS = PodStatus()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Equal pods, and what is known of where the first one was."""
+
+    manifest: Manifest
+    pods: tuple[model.Pod, ...]
+    status: PodStatus = NO_STATUS
+
+
+def workloads(manifest: Manifest) -> Iterator[Workload]:
+    """The pods that an object stands for; none for other kinds."""
+    match manifest.value:
+        case Pod(metadata=metadata, spec=spec, status=status):
+            pod = _pod(manifest, spec, metadata, ("spec",))
+            ending = metadata.deletion_timestamp is not None
+            yield Workload(
+                manifest, (replace(pod, ready=status.ready, terminating=ending),), status
+            )
+        case Deployment() as deployment:
+            yield _deployment(manifest, deployment)
+
+
+def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
+    """Its pods, by way of the ReplicaSet that Kubernetes makes for each template."""
+    spec, metadata = deployment.spec, deployment.metadata
+    labels, wanted = spec.template.metadata.labels, spec.selector.match_labels
+    if not wanted and deployment.api_version == "apps/v1":
+        raise manifest.error("this key is missing", "spec", "selector", "matchLabels")
+    if not wanted.items() <= labels.items():
+        message = "`selector` does not match template `labels`"  # Kubernetes' words
+        raise manifest.error(message, *TEMPLATE, "metadata", "labels")
+    if spec.replicas > MOST_REPLICAS:
+        message = f"expected at most {MOST_REPLICAS}, found {found(spec.replicas)}"
+        raise manifest.error(message, "spec", "replicas")
+    hashed = template_hash(manifest.data["spec"]["template"])
+    made_of = replace(metadata, labels={**labels, "pod-template-hash": hashed})
+    sample = _pod(manifest, spec.template.spec, made_of, (*TEMPLATE, "spec"))
+    replica_set = f"{metadata.name}-{hashed}"
+    names = [pod_name(replica_set, metadata.namespace, i) for i in range(spec.replicas)]
+    pods = tuple(replace(sample, name=name, owner=metadata.name) for name in names)
+    return Workload(manifest, pods)
+
+
+def _pod(manifest: Manifest, spec: PodSpec, metadata: Metadata, path: Path) -> model.Pod:
+    for i, container in enumerate(spec.containers):
+        for j, port in enumerate(container.ports):
+            # Kubernetes itself writes the port of a hostNetwork pod there
+            if port.host_port and (not spec.host_network or port.host_port != port.container_port):
+                place = (*path, "containers", i, "ports", j, "hostPort")
+                raise manifest.error("hostPort is not enforced by the testbed", *place)
+    return model.Pod(
+        name=metadata.name,
+        namespace=metadata.namespace,
+        labels=metadata.labels,
+        node=_node(manifest, spec, path),
+        host_network=spec.host_network,
+        containers=tuple(_container(container) for container in spec.containers),
+    )
+
+
+def _node(manifest: Manifest, spec: PodSpec, path: Path) -> str:
+    """The node a pod has to run on; empty where the scheduler chooses."""
+    for key, value in spec.node_selector.items():
+        if key != HOSTNAME and EVERY_NODE.get(key) != value:
+            message = f"no node has this label; {quoted(HOSTNAME)} is enforced"
+            raise manifest.error(message, *path, "nodeSelector", key)
+    selected = spec.node_selector.get(HOSTNAME, "")
+    if spec.node_name and selected not in ("", spec.node_name):
+        message = f"the pod is bound to {quoted(spec.node_name)} by nodeName"
+        raise manifest.error(message, *path, "nodeSelector", HOSTNAME)
+    return spec.node_name or selected
+
+
+def _container(container: Container) -> model.Container:
+    protocols: dict[str, Protocol] = {"TCP": "http", "UDP": "udp"}
+    ports = [
+        Port(port.container_port, protocols[port.protocol], port.name) for port in container.ports
+    ]
+    return model.Container(container.name, tuple(ports))

@@ -1,0 +1,69 @@
+"""A cluster's kube-proxies: the ports they proxy, their nodes, and what they write there.
+
+Pure; between the Lab with its Allocations and `services`, which knows neither.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from testbed.allocations import Allocations
+from testbed.kops.host_local import gateway
+from testbed.kops.model import KopsCluster
+from testbed.kubernetes.kube_proxy import Era
+from testbed.lab import Cluster
+from testbed.net.facts import Fact
+from testbed.services.endpoints import Behind
+from testbed.services.kube_proxy.node import node_facts
+from testbed.services.kube_proxy.ports import ProxiedPort, proxied_ports
+from testbed.services.kube_proxy.rules import ProxyNode
+from testbed.services.kubelet import kubelet_facts
+
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+def proxy_facts(cluster: Cluster, allocations: Allocations) -> Iterator[Fact]:
+    """kubelet's and kube-proxy's chains, jumps and sysctls on every node of a cluster."""
+    for node in cluster.nodes:
+        yield from kubelet_facts(node.name, era(cluster))
+    nodes = proxy_nodes(cluster, allocations)
+    yield from node_facts(nodes, proxied(cluster, allocations), cluster.proxy)
+
+
+def era(cluster: Cluster) -> Era:
+    """Which kube-proxy a cluster has."""
+    chosen = cluster.proxy.era
+    assert chosen, "clusters fill it in"
+    return chosen
+
+
+def behind(cluster: Cluster, allocations: Allocations) -> Behind:
+    """All that can be behind the cluster's Services."""
+    placements = [placed for placed in allocations.pods if placed.cluster == cluster.name]
+    return Behind(cluster.pods, placements, cluster.endpoint_slices)
+
+
+def proxied(cluster: Cluster, allocations: Allocations) -> tuple[ProxiedPort, ...]:
+    """The ports of the cluster's Services with all that is behind them."""
+    addresses = [given for given in allocations.services if given.cluster == cluster.name]
+    there = behind(cluster, allocations)
+    return tuple(proxied_ports(era(cluster), cluster.services, addresses, there))
+
+
+def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, ...]:
+    """The cluster's nodes with the addresses their own kernels have."""
+    ranges = {own.node: own.cidr for own in allocations.ranges if own.cluster == cluster.name}
+    bridged = {place.node for place in allocations.pods if not place.host_network}
+    found = []
+    for node in cluster.nodes:
+        enis = [eni for eni in allocations.enis if eni.instance == node.name]
+        own = [eni.primary for eni in sorted(enis, key=lambda eni: eni.device_index)]
+        bridge = isinstance(cluster, KopsCluster) and node.name in bridged
+        found.append(
+            ProxyNode(
+                name=node.name,
+                ip=own[0],
+                addresses=(*own, LOOPBACK, *([gateway(ranges[node.name])] if bridge else ())),
+                pod_cidr=ranges.get(node.name),
+            )
+        )
+    return tuple(found)

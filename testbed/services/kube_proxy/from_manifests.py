@@ -1,0 +1,56 @@
+"""Manifests alone, without any cluster, as what kube-proxy makes rules of."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from testbed.description.ports import MOST_PORT
+from testbed.kubernetes.kube_proxy import Era
+from testbed.kubernetes.manifests import Objects
+from testbed.kubernetes.model import Service
+from testbed.kubernetes.placement import PodAddress
+from testbed.services import checks
+from testbed.services.allocate import allocate_services
+from testbed.services.endpoints import Behind
+from testbed.services.kube_proxy.ports import ProxiedPort, proxied_ports
+
+SERVICE_CIDR = IPv4Network("10.96.0.0/12")  # kubeadm's default; for Services that say no address
+ANY_PORT = range(1, MOST_PORT + 1)  # which are node ports is the API server's to say
+
+
+def ports_of(objects: Objects, era: Era) -> tuple[ProxiedPort, ...]:
+    """The ports of all Services, each with the endpoints that were written or its pods.
+
+    Endpoints and EndpointSlices are what a cluster's controller wrote, so they come before the
+    selector.  A pod is an endpoint when its status has an address.
+    Raises DescriptionError with file and line: what Kubernetes would refuse of the Services.
+    """
+    for problem in checks.service_problems(objects.services, ANY_PORT):
+        where = objects.origins[str(problem.path[0]), str(problem.path[1])]
+        raise problem.error(where.file, where.line)
+    services = tuple(_with_written_endpoints(objects))
+    given = allocate_services("", services, SERVICE_CIDR, ())
+    behind = Behind(objects.pods, _placed(objects), objects.endpoint_slices)
+    return tuple(proxied_ports(era, services, given, behind))
+
+
+def without_address(objects: Objects) -> tuple[str, ...]:
+    """The pods that are nobody's endpoint, because nothing says where they are."""
+    placed = {place.pod for place in _placed(objects)}
+    return tuple(pod.netns for pod in objects.pods if pod.netns not in placed)
+
+
+def _with_written_endpoints(objects: Objects) -> Iterator[Service]:
+    written = {(one.namespace, one.service) for one in objects.endpoint_slices}
+    for service in objects.services:
+        told = (service.namespace, service.name) in written
+        yield replace(service, selector={}) if told else service
+
+
+def _placed(objects: Objects) -> Iterator[PodAddress]:
+    for pod in objects.pods:
+        status = objects.statuses.get(pod.netns)
+        if status and status.pod_ip:
+            yield PodAddress(
+                pod=pod.netns, cluster="", node=pod.node, device_index=0, ip=status.pod_ip
+            )
