@@ -95,14 +95,24 @@ def warnings(lab: Lab) -> Problems:
         message = "two clusters in one VPC share its addresses; a VPC for each is advised"
         yield Problem(("vpcs", twice), message)
     for cluster in lab.clusters:
-        for service in cluster.services:
-            if service.type == "LoadBalancer" and not hostname(lab, cluster, service):
-                # kubernetes v1.14, aws.go: EnsureLoadBalancer
-                message = (
-                    "could not find any suitable subnets for creating the ELB: no zone has both"
-                    " nodes and a public subnet"
-                )
-                yield Problem(("clusters", cluster.name, "services", service.name), message)
+        for problem in (*_eks_warnings(lab, cluster), *_without_balancer(lab, cluster)):
+            yield problem.under("clusters", cluster.name)
+
+
+def _eks_warnings(lab: Lab, cluster: Cluster) -> Problems:
+    if isinstance(cluster, EksCluster):
+        yield from eks_checks.warnings(cluster, _vpcs(lab)[cluster.vpc])
+
+
+def _without_balancer(lab: Lab, cluster: Cluster) -> Problems:
+    for service in cluster.services:
+        if service.type == "LoadBalancer" and not hostname(lab, cluster, service):
+            # kubernetes v1.14, aws.go: EnsureLoadBalancer
+            message = (
+                "could not find any suitable subnets for creating the ELB: no zone has both"
+                " nodes and a public subnet"
+            )
+            yield Problem(("services", service.name), message)
 
 
 def _enis(cluster: Cluster) -> dict[str, int]:

@@ -1,14 +1,17 @@
 """What EKS and EC2 would refuse of a cluster and its nodes; paths start at the cluster."""
 
+from collections.abc import Mapping
+
 from testbed.description import duplicates
-from testbed.description.problem import Problem, Problems, names, quoted
+from testbed.description.problem import Problem, Problems, names, quoted, unknown
+from testbed.eks.eni_config import eni_config, eni_config_name
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError
 from testbed.kubernetes.model import Node, Pod
 from testbed.vpc import instance_checks
 from testbed.vpc.instance_types import limits
-from testbed.vpc.model import Vpc
+from testbed.vpc.model import Subnet, Vpc
 
 ZONES = 2  # EKS User Guide, "Amazon EKS networking requirements for VPC and subnets"
 OTHER_DEVICES = ("eth", "vlan", "lo")  # prefixes amazon-vpc-cni-k8s refuses for its veths
@@ -22,7 +25,47 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
+    yield from _eni_configs(cluster, vpc)
     yield from of_environment(cluster)
+
+
+def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:
+    for twice in duplicates(config.name for config in cluster.eni_configs):
+        yield Problem(("eniConfigs", twice), f"there are two ENIConfigs {quoted(twice)}")
+    subnets = {subnet.name for subnet in vpc.subnets}
+    for config in cluster.eni_configs:
+        yield from names(("eniConfigs", config.name), config.name)
+        if config.subnet not in subnets:
+            message = unknown("subnet", config.subnet, subnets)
+            yield Problem(("eniConfigs", config.name, "subnet"), message)
+
+
+def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
+    """Nodes whose ipamD will not do what the topology may have in mind."""
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    env = cluster.env
+    for node in cluster.nodes:
+        if env.prefix_delegation and not limits(node.instance_type).takes_prefixes:
+            message = (
+                f"Prefix delegation is not supported on non-nitro instance {node.instance_type}"
+                " hence falling back to default (secondary IP) mode"
+            )
+            yield Problem(("nodes", node.name, "instanceType"), message)
+        if env.custom_networking:
+            yield from _no_eni(cluster, node, subnets)
+
+
+def _no_eni(cluster: EksCluster, node: Node, subnets: Mapping[str, Subnet]) -> Problems:
+    """Why a node gets no ENI for pods with custom networking."""
+    own, config = subnets[node.subnet], eni_config(cluster, node, subnets[node.subnet])
+    if config is None:
+        name = quoted(eni_config_name(cluster, node, own))
+        message = f"there is no ENIConfig {name}, so its pods get no address"
+        yield Problem(("nodes", node.name), message)
+    elif subnets[config.subnet].availability_zone != own.availability_zone:
+        where = f"its ENIConfig {quoted(config.name)} is in another zone"
+        message = f"{where}, so its pods get no address"
+        yield Problem(("nodes", node.name), message)
 
 
 def of_environment(cluster: EksCluster) -> Problems:

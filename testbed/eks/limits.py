@@ -38,10 +38,10 @@ def kubelet_max_pods(cluster: EksCluster, node: Node) -> int:
     if node.max_pods is not None:
         return node.max_pods
     env, allowed = cluster.env, limits(node.instance_type)
-    prefixes = delegates_prefixes(cluster, node) and allowed.hypervisor == "nitro"
-    if not prefixes and not env.custom_networking:
+    if not _wants_prefixes(cluster) and not env.custom_networking:
         return max_pods(node.instance_type)
     enis = most_enis(cluster, node) - int(env.custom_networking)
+    prefixes = _wants_prefixes(cluster) and allowed.hypervisor == "nitro"
     per_slot = PREFIX_SIZE if prefixes else 1
     carried = enis * (allowed.ipv4_per_eni - 1) * per_slot + SYSTEM_PODS
     return min(carried, _ceiling(node.instance_type))
@@ -55,8 +55,11 @@ def most_enis(cluster: EksCluster, node: Node) -> int:
 
 def delegates_prefixes(cluster: EksCluster, node: Node) -> bool:
     """ENABLE_PREFIX_DELEGATION, where the instance type can; else ipamD falls back."""
-    asked = ERAS[cluster.profile].delegates_prefixes and cluster.env.prefix_delegation
-    return asked and limits(node.instance_type).takes_prefixes
+    return _wants_prefixes(cluster) and limits(node.instance_type).takes_prefixes
+
+
+def _wants_prefixes(cluster: EksCluster) -> bool:
+    return ERAS[cluster.profile].delegates_prefixes and cluster.env.prefix_delegation
 
 
 def room(cluster: EksCluster, node: Node) -> int:
