@@ -23,7 +23,17 @@ def test_every_topology_loads(file: Path) -> None:
     assert load(file).name
 
 
-@pytest.mark.parametrize("name", ["eks.yaml", "eks-slides.yaml", "kops.yaml", "kops-slides.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "custom-networking.yaml",
+        "eks-slides.yaml",
+        "eks.yaml",
+        "kops-slides.yaml",
+        "kops.yaml",
+        "prefix-delegation.yaml",
+    ],
+)
 def test_every_pod_runs_and_nothing_is_advised_against(name: str) -> None:
     """A newcomer's first lab has no pod waiting and no warning."""
     lab = load(TOPOLOGIES / name)
