@@ -17,9 +17,7 @@ from testbed.kubernetes.model import Service
 from testbed.networks.model import Peering, Site
 from testbed.services.load_balancer import Balancer, balancers, dns_name
 from testbed.vpc.model import Internet, Vpc
-from testbed.vpc.naming import (
-    region,
-)
+from testbed.vpc.naming import region
 
 Result = Literal["blocked", "delivered"]
 

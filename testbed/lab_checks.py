@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted, spelt, unknown
@@ -26,6 +27,7 @@ from testbed.vpc.naming import (
     resolver,
     router,
 )
+from testbed.vpc.security import checks as security_checks
 
 
 def check(lab: Lab) -> Lab:
@@ -51,7 +53,9 @@ def problems(lab: Lab) -> Problems:
         enis = {node: most for one in inside for node, most in _enis(one).items()}
         enis |= {instance.name: 1 for instance in vpc.instances}
         around = networks_checks.around(vpc, lab.peerings)
-        for problem in vpc_checks.problems(vpc, enis, around):
+        made = [cluster.security_group for cluster in inside]
+        found = vpc_checks.problems(vpc, enis, around), security_checks.problems(vpc, made)
+        for problem in chain.from_iterable(found):
             yield problem.under("vpcs", vpc.name)
     for cluster in lab.clusters:
         for problem in _cluster(lab, cluster):

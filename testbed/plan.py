@@ -24,6 +24,7 @@ from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import hops, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.proxies import proxy_facts
+from testbed.security import memberships, with_security_groups
 from testbed.services import dns
 from testbed.services.load_balancer import (
     balancer_facts,
@@ -72,7 +73,7 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
 def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
-    yield from fabric_facts(vpc, enis, hops(vpc, lab.peerings))
+    yield from fabric_facts(vpc, enis, hops(vpc, lab.peerings), memberships(lab))
     yield from resolver_facts(vpc)
     if vpc.internet_gateway:
         yield from internet_gateway_facts(vpc, enis)
@@ -129,8 +130,11 @@ def _without_contradiction(facts: Iterable[Fact]) -> State:
 
 
 def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
-    """The VPCs by name, with the routes that others made in them besides the topology's."""
-    built = {vpc.name: with_propagated_routes(vpc, lab.on_premises) for vpc in lab.vpcs}
+    """The VPCs by name, with what others made in them: routes and security groups."""
+    built = {
+        vpc.name: with_propagated_routes(with_security_groups(lab, vpc), lab.on_premises)
+        for vpc in lab.vpcs
+    }
     for cluster in lab.clusters:
         if isinstance(cluster, KopsCluster):
             built[cluster.vpc] = with_pod_routes(cluster, built[cluster.vpc], allocations.ranges)

@@ -21,7 +21,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Everything wrong with a cluster in its VPC."""
     yield from names((), cluster.name)
     yield from _zones(vpc)
-    yield from instance_checks.problems("nodes", cluster.nodes, vpc)
+    yield from instance_checks.problems("nodes", cluster.nodes, vpc, cluster.security_group)
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)

@@ -50,6 +50,11 @@ class EksCluster:
     kube_proxy: KubeProxy = KubeProxy()
 
     @property
+    def security_group(self) -> str:
+        """The cluster security group; AWS adds a number to this name."""
+        return f"eks-cluster-sg-{self.name}"
+
+    @property
     def cluster_cidr(self) -> IPv4Network | None:
         """The pods' own range: none, for pods have the VPC's addresses."""
         return None

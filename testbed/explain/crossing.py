@@ -3,7 +3,7 @@
 Pure: links, the bridges' mapping and the checks on ENIs are read from facts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed.net.facts import (
     Address,
@@ -17,6 +17,7 @@ from testbed.net.facts import (
     Veth,
 )
 from testbed.vpc.routing import LIFTED
+from testbed.vpc.security.tracking import FORWARDED
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ class Crossings:
                 self._switches.setdefault((port.ns, port.bridge), []).append(port)
         self._port_of = {(f.ns, f.mac): f.dev for f in plan if isinstance(f, Fdb)}
         self._macs = {(f.ns, f.dev, f.ip): f.mac for f in plan if isinstance(f, Neighbour)}
-        self._elements = {(f.ns, f.set, f.element) for f in plan if isinstance(f, NftElement)}
+        elements = [f for f in plan if isinstance(f, NftElement)]
+        self._elements = {(f.ns, f.set, f.element) for f in elements}
+        self._groups: dict[str, dict[str, str]] = {}
+        for f in elements:
+            if f.set == "groups":
+                self._groups.setdefault(f.ns, {})[f.element] = f.value
 
     def leave(self, packet: Packet, dev: str, next_hop: IpAddress) -> Packet | Dropped:
         """The packet where the next kernel routes it."""
@@ -104,15 +110,23 @@ class Crossings:
         if not assigned and (router, "unchecked", sender) not in self._elements:
             text = f"{packet.source} is no address of the ENI behind {packet.ns} {veth.name}"
             return Dropped("ENI_SOURCE_DEST_CHECK_RESTRICTION", f"source check: {text}")
-        arrived = Packet(router, packet.destination, packet.source, iif=bridge)
+        mark = self._sender_mark(router, veth.peer, is_own=assigned)
+        arrived = Packet(router, packet.destination, packet.source, iif=bridge, mark=mark)
         mac = self._macs.get((router, bridge, next_hop))
         if mac == self._bridges[router, bridge].mac:
             return arrived
         if (router, "owners", f"{mac} . {packet.destination}") in self._elements:
-            return Packet(router, packet.destination, packet.source, bridge, LIFTED)
+            return replace(arrived, mark=mark | LIFTED)
         if (router, "unchecked-macs", mac) in self._elements:
             return self._deliver(arrived, bridge, next_hop)
         return Dropped("X_NO_MAPPING", f"no ENI in the subnet of {bridge} has {next_hop}")
+
+    def _sender_mark(self, router: str, port: str, *, is_own: bool) -> int:
+        """Which security groups judge what comes in by a port; 0 where nobody describes any."""
+        groups = self._groups.get(router)
+        if groups is None:
+            return 0
+        return int(groups.get(f'"{port}"', "0"), 0) | (0 if is_own else FORWARDED)
 
     def _deliver(self, packet: Packet, bridge: str, next_hop: IpAddress) -> Packet | Dropped:
         """Out of the port of the ENI that has the next hop, if that takes the destination."""

@@ -9,11 +9,14 @@ from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
 from testbed.vpc.naming import ADDRESSES, router
+from testbed.vpc.security.groups import NO_RULE, NO_RULES
+from testbed.vpc.security.tracking import BITS, tracked
 
 VPC, INTERNET_GATEWAY, NAT_GATEWAY = "vpc", "igw", "nat-gateway"  # the tables of testbed.vpc
 PEERING, PRIVATE_GATEWAY = "peering", "vgw"  # the tables of testbed.networks
 
 SOURCE_CHECK, DESTINATION_CHECK = "source check", "destination check"
+SECURITY_GROUPS, NETWORK_ACL = "security groups", "network ACL"
 SAME_SUBNET, MAPPING, ROUTE_TABLE = "same subnet", "mapping", "route table"
 TRANSLATIONS = {INTERNET_GATEWAY: "internet gateway", NAT_GATEWAY: "NAT gateway"}
 
@@ -24,6 +27,11 @@ _STEPS: Mapping[tuple[str, str, str], str] = {
     (VPC, "postrouting", "accept"): DESTINATION_CHECK,
 }
 
+# Chains of security groups and ACLs by the first part of their names, and how they let pass
+FILTERS = (SECURITY_GROUPS, NETWORK_ACL)
+_FILTERS = {"in": SECURITY_GROUPS, "out": SECURITY_GROUPS, "acl": NETWORK_ACL}
+_PASSED = ("return", *(f"goto {tracked(direction)}" for direction in BITS))
+
 # Why rules drop: by the comment that the rule carries, else by its chain
 _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (VPC, "source MAC"): ("X_SOURCE_MAC", SOURCE_CHECK),
@@ -33,9 +41,8 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (VPC, "destination check"): ("ENI_SOURCE_DEST_CHECK_RESTRICTION", DESTINATION_CHECK),
     (VPC, "input"): ("X_ROUTER_SILENT", "router"),
     (VPC, "output"): ("X_ROUTER_SILENT", "router"),
-    (VPC, "security-groups-out"): ("ENI_SG_RULES_MISMATCH", "security groups"),
-    (VPC, "security-groups-in"): ("ENI_SG_RULES_MISMATCH", "security groups"),
-    (VPC, "network-acls"): ("SUBNET_ACL_RESTRICTION", "network ACLs"),
+    (VPC, NO_RULE): ("ENI_SG_RULES_MISMATCH", SECURITY_GROUPS),
+    (VPC, NO_RULES): ("SG_HAS_NO_RULES", SECURITY_GROUPS),
     (INTERNET_GATEWAY, "source has no public address"): (
         "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
         "internet gateway",
@@ -80,11 +87,18 @@ def name_of(step: NetfilterStep) -> str:
         return _STEPS.get((step.table, step.chain, step.verdict), "")
     if step.family == "ip" and "nat to " in step.rule:
         return TRANSLATIONS.get(step.table, "")
+    if step.family == "ip" and step.table == VPC and step.verdict in _PASSED:
+        return _FILTERS.get(step.chain.partition("/")[0], "")
     return ""
 
 
-def check(name: str, element: NftElement | None) -> FabricStep:
-    """A check that was passed, by the element of the set that says so."""
+def check(name: str, element: NftElement | None, why: str = "") -> FabricStep:
+    """A check that was passed, by the element of the set that says so.
+
+    why: the rule, where it says itself what it lets pass.
+    """
+    if name in FILTERS and why:
+        return FabricStep(name=name, text=why, passed=True, why=why)
     if element is None:
         return FabricStep(name=name, text="passed", passed=True)
     text = element.why or element.element.replace('"', "").replace(" . ", ", ")
@@ -131,10 +145,30 @@ def drop(step: NetfilterStep, packet: Packet) -> tuple[str, str]:
     """
     if step.family not in ("bridge", "ip") or step.table not in _TABLES:
         return "", ""
-    comment = step.rule.partition('comment "')[2].rstrip('"')
+    comment = _comment(step)
+    if step.chain.startswith("acl/"):
+        return "SUBNET_ACL_RESTRICTION", NETWORK_ACL
     code, name = _DROPS.get((step.table, comment)) or _DROPS.get(
         (step.table, step.chain), ("", "")
     )
     if code == "NGW_REQUIRES_SOURCE_IN_VPC" and packet.state != "new":
         code = "X_NAT_UNSOLICITED"
     return code, name
+
+
+def refusal(step: NetfilterStep) -> str:
+    """Which groups or which entry of an ACL let a packet not pass; empty for another rule.
+
+    The chains are named so: `in/web/tcp/80`, `acl/private/out`.
+    """
+    first, _, rest = step.chain.partition("/")
+    second = rest.partition("/")[0]
+    if _FILTERS.get(first) == NETWORK_ACL:
+        return f"{_comment(step)} of network ACL {second}, {rest.partition('/')[2]}bound"
+    if _FILTERS.get(first) == SECURITY_GROUPS:
+        return f"no {first}bound rule of security group {second.replace('.', ' or ')} allows it"
+    return ""
+
+
+def _comment(step: NetfilterStep) -> str:
+    return step.rule.partition('comment "')[2].rstrip('"')

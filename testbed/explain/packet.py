@@ -12,20 +12,21 @@ from testbed.explain.made import made
 
 NOT_KNOWN = 0  # a port that a kernel chooses at random
 
-# linux/icmp.h: type and code, as nft names them, by the kind of a header
+# linux/icmp.h: type and code by the kind of a header
 ICMP_KINDS = {
-    "echo-request": ("echo-request", ""),
-    "echo-reply": ("echo-reply", ""),
-    "net-unreachable": ("destination-unreachable", "net-unreachable"),
-    "host-unreachable": ("destination-unreachable", "host-unreachable"),
-    "prot-unreachable": ("destination-unreachable", "prot-unreachable"),
-    "port-unreachable": ("destination-unreachable", "port-unreachable"),
-    "frag-needed": ("destination-unreachable", "frag-needed"),
-    "net-prohibited": ("destination-unreachable", "net-prohibited"),
-    "host-prohibited": ("destination-unreachable", "host-prohibited"),
-    "admin-prohibited": ("destination-unreachable", "admin-prohibited"),
-    "time-exceeded": ("time-exceeded", "net-unreachable"),  # code 0
+    "echo-request": (8, 0),
+    "echo-reply": (0, 0),
+    "net-unreachable": (3, 0),
+    "host-unreachable": (3, 1),
+    "prot-unreachable": (3, 2),
+    "port-unreachable": (3, 3),
+    "frag-needed": (3, 4),
+    "net-prohibited": (3, 9),
+    "host-prohibited": (3, 10),
+    "admin-prohibited": (3, 13),
+    "time-exceeded": (11, 0),
 }
+NO_ICMP = (-1, -1)
 ECHO = ("echo-request", "echo-reply")
 FIRST_KIND = {"icmp": "echo-request", "tcp": "SYN", "udp": ""}  # of a new connection
 
@@ -118,6 +119,7 @@ class Packet:
         "is_reply",
         "kind",
         "mark",
+        "next_hop",
         "oif",
         "physin",
         "physout",
@@ -140,6 +142,7 @@ class Packet:
         self.ttl = header.ttl
         self.kind = header.kind or FIRST_KIND[header.protocol]
         self.mark = 0
+        self.next_hop = 0  # of its route, where it is forwarded
         self.iif = self.oif = self.physin = self.physout = ""
         self.smac = self.dmac = ""
         self.ethertype = "ip"
@@ -183,14 +186,19 @@ class Packet:
         return _flow((self.protocol, self.source, port, self.destination, other_port))
 
     @property
-    def icmp_type(self) -> str:
-        """As nft names it; empty for another protocol."""
-        return ICMP_KINDS.get(self.kind, ("", ""))[0] if self.protocol == "icmp" else ""
+    def icmp_type(self) -> int:
+        """The number; -1 for another protocol."""
+        return ICMP_KINDS.get(self.kind, NO_ICMP)[0] if self.protocol == "icmp" else -1
 
     @property
-    def icmp_code(self) -> str:
-        """As nft names it, for `destination-unreachable`."""
-        return ICMP_KINDS.get(self.kind, ("", ""))[1] if self.protocol == "icmp" else ""
+    def icmp_code(self) -> int:
+        """The number; -1 for another protocol."""
+        return ICMP_KINDS.get(self.kind, NO_ICMP)[1] if self.protocol == "icmp" else -1
+
+    @property
+    def direction(self) -> str:
+        """As `ct direction` names it."""
+        return "reply" if self.is_reply else "original"
 
     @property
     def ct_mark(self) -> int:

@@ -161,12 +161,17 @@ _ALL = (
     ),
     Reason(
         "ENI_SG_RULES_MISMATCH",
-        "no security group lets it pass: {rule}",
-        "add a rule to a security group of the ENI",
+        "{refusal}: {traffic}",
+        "add a rule for it to a security group of the ENI",
+    ),
+    Reason(
+        "SG_HAS_NO_RULES",
+        "{refusal}, for there is none in that direction: {traffic}",
+        "add a rule for it to a security group of the ENI",
     ),
     Reason(
         "SUBNET_ACL_RESTRICTION",
-        "a network ACL refuses it: {rule}",
+        "{refusal}, denies {traffic}",
         "add a rule with a lower number to the subnet's network ACL",
     ),
     Reason(

@@ -19,7 +19,7 @@ def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
     yield from names((), cluster.name)
     ranges = [*_ranges(cluster, vpc)]
     yield from ranges
-    yield from instance_checks.problems("nodes", cluster.nodes, vpc)
+    yield from instance_checks.problems("nodes", cluster.nodes, vpc, cluster.security_group)
     if not ranges:
         yield from _node_ranges(cluster)
     yield from _route_table(cluster, vpc)

@@ -51,6 +51,11 @@ class KopsCluster:
     kube_proxy: KubeProxy = KubeProxy()
 
     @property
+    def security_group(self) -> str:
+        """The security group that kops gives its nodes."""
+        return f"nodes.{self.name}"
+
+    @property
     def cluster_cidr(self) -> IPv4Network | None:
         """The pods' own range."""
         return self.pod_cidr

@@ -66,6 +66,7 @@ class Node:
 
     max_pods: kubelet's --max-pods; none takes what the instance type's addresses allow.
     labels: besides the ones every node has.
+    security_groups: of all its network interfaces; none for the ones its cluster gives it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Node:
     max_pods: Annotated[Whole, Field(ge=0)] | None = None
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
+    security_groups: tuple[str, ...] = ()
 
 
 Pods = Annotated[tuple[Pod, ...], named(replicated=True)]

@@ -13,11 +13,39 @@ ICMP_CODES = {
     "10": "host-prohibited",
     "13": "admin-prohibited",
 }
+# and icmp_type_tbl, which all of them print
+ICMP_TYPES = {
+    0: "echo-reply",
+    3: "destination-unreachable",
+    4: "source-quench",
+    5: "redirect",
+    8: "echo-request",
+    9: "router-advertisement",
+    10: "router-solicitation",
+    11: "time-exceeded",
+    12: "parameter-problem",
+    13: "timestamp-request",
+    14: "timestamp-reply",
+    15: "info-request",
+    16: "info-reply",
+    17: "address-mask-request",
+    18: "address-mask-reply",
+}
 DSTNAT = -100  # linux/netfilter_ipv4.h: NF_IP_PRI_NAT_DST
 
 _QUOTED = re.compile(r'("[^"]*")')
 _ICMP_CODE = re.compile(r"\bicmp code (\d+)\b")
 _OUTPUT_PRIORITY = re.compile(r"(?<=hook output priority )dstnat(?: ([+-] \d+))?")
+
+
+def icmp_type(number: int) -> str:
+    """A type as nft prints it."""
+    return ICMP_TYPES.get(number, str(number))
+
+
+def icmp_code(number: int) -> str:
+    """A code as nft 1.0.6 prints it, whatever the type."""
+    return ICMP_CODES.get(str(number), str(number))
 
 
 def canonical(line: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from testbed.explain.crossing import Crossings, Dropped, Packet
 from testbed.explain.evidence.planned import Planned
+from testbed.explain.filters import Filters
 from testbed.explain.gates import Gates
 from testbed.explain.translate import Translations
 from testbed.explain.walk.incoming import blackhole_code
@@ -62,9 +63,13 @@ class Path:
 
 
 def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress) -> Path:
-    """The way from a namespace to an address, and whether it arrives."""
+    """The way from a namespace to an address, and whether it arrives.
+
+    Security groups and network ACLs are asked for an echo request that nobody waits for.
+    """
     crossings, translations, gates = Crossings(plan), Translations(plan), Gates(plan)
     planned = Planned(plan)
+    filters = Filters(plan)
     packet = Packet(start, destination)
     hops: list[Hop] = []
     while len(hops) < MOST_HOPS:
@@ -96,7 +101,8 @@ def path(store: NamespaceStore, plan: State, start: str, destination: IpAddress)
         if packet.source:
             source = translations.source(packet.ns, packet.source, packet.destination, own)
         sent = replace(packet, source=source)
-        step = crossings.leave(sent, answer.dev, answer.via or packet.destination)
+        hop = answer.dev, answer.via or packet.destination
+        step = filters.refusal(packet, *hop) or crossings.leave(sent, *hop)
         if isinstance(step, Dropped):
             return Path(tuple(hops), delivered=False, verdict=str(step), code=step.code)
         if step.switched:

@@ -29,26 +29,34 @@ from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import bridge, gateway_address, router
 from testbed.vpc.routing import LIFTED, Hop, address_route, routing_facts
+from testbed.vpc.security.forward import forward_facts
+from testbed.vpc.security.groups import Memberships
+from testbed.vpc.security.tracking import FORWARDED
 
 GATEWAY_MAC = "0a:ff:ff:ff:ff:01"  # the router's, in every subnet
 JUMBO = 9001  # bytes: EC2 User Guide, "Network MTU for your EC2 instance"
 FAMILY, TABLE = "bridge", "vpc"
 
 EXPIRING = 0x2  # the bit of the packet mark for what arrived with TTL 1; 0x1 is routing's LIFTED
+# (0x4 and the upper half are those of security.tracking)
 
 
-def fabric_facts(vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop]) -> Iterator[Fact]:
+def fabric_facts(
+    vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop], groups: Memberships
+) -> Iterator[Fact]:
     """The router's namespace with its subnets, and the VPC's end of every ENI.
 
-    around: see routing_facts.
+    around: see routing_facts.  groups: the security groups of instances' ENIs; they count where
+    the VPC describes groups.
     """
     ns = router(vpc.name)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     enis = sorted(enis, key=lambda eni: eni.id)
     yield Netns(ns=ns, why=f"VPC {vpc.name}: its router and subnets")
     yield from _sysctls(ns)
-    yield from _checks(ns)
+    yield from _checks(ns, guarded=bool(vpc.security_groups))
     yield from _silence(vpc, ns)
+    yield from forward_facts(vpc, enis, groups)
     yield from keep_ttl(ns)
     for subnet in vpc.subnets:
         yield from _subnet(ns, subnet)
@@ -76,8 +84,11 @@ def _sysctls(ns: str) -> Iterator[Sysctl]:
         yield Sysctl(ns=ns, name=name, value=value, why=why)
 
 
-def _checks(ns: str) -> Iterator[Fact]:
-    """The source check, the mapping and the destination check, as nft bridge chains."""
+def _checks(ns: str, *, guarded: bool) -> Iterator[Fact]:
+    """The source check, the mapping and the destination check, as nft bridge chains.
+
+    guarded: by security groups, which must know the sender.
+    """
     for name, key, value, why in (
         ("ports", "ifname . ether_addr", "", "the MAC of the ENI behind a port"),
         ("assigned", "ifname . ether_addr . ipv4_addr", "", "addresses of the ENI behind a port"),
@@ -90,28 +101,42 @@ def _checks(ns: str) -> Iterator[Fact]:
             ns=ns, family=FAMILY, table=TABLE, name=name, key_type=key, value_type=value, why=why
         )
     for chain, hook, rules in (
-        ("prerouting", "type filter hook prerouting priority dstnat; policy drop;", PREROUTING),
+        (
+            "prerouting",
+            "type filter hook prerouting priority dstnat; policy drop;",
+            _prerouting(guarded),
+        ),
         ("mapping", "", MAPPING),
-        ("lift", "", LIFT),
+        ("lift", "", _lift(guarded)),
         ("postrouting", "type filter hook postrouting priority srcnat; policy drop;", POSTROUTING),
     ):
         yield NftChain(ns=ns, family=FAMILY, table=TABLE, name=chain, hook=hook, rules=rules)
 
 
-PREROUTING = (
-    ChainRule(
-        'iifname . ether saddr != @ports counter drop comment "source MAC"',
-        "a MAC that is not the ENI's is dropped, even with the check off",
-    ),
-    ChainRule("arp operation request accept", "the bridge answers it, or nobody does"),
-    ChainRule('ether type != ip counter drop comment "not IPv4"', "a VPC carries IP only"),
-    ChainRule("iifname . ether saddr . ip saddr @assigned goto mapping", "source check passed"),
-    ChainRule("iifname . ether saddr @unchecked goto mapping", "source check is off"),
-    ChainRule(
-        'counter drop comment "source check"',
-        "ENI_SOURCE_DEST_CHECK_RESTRICTION: the source is not an address of this ENI",
-    ),
-)
+def _prerouting(guarded: bool) -> tuple[ChainRule, ...]:
+    unchecked = "iifname . ether saddr @unchecked"
+    if guarded:
+        unchecked += f" meta mark set meta mark | 0x{FORWARDED:08x}"
+    rules = (
+        ChainRule(
+            'iifname . ether saddr != @ports counter drop comment "source MAC"',
+            "a MAC that is not the ENI's is dropped, even with the check off",
+        ),
+        ChainRule("arp operation request accept", "the bridge answers it, or nobody does"),
+        ChainRule('ether type != ip counter drop comment "not IPv4"', "a VPC carries IP only"),
+        ChainRule(
+            "iifname . ether saddr . ip saddr @assigned goto mapping", "source check passed"
+        ),
+        ChainRule(f"{unchecked} goto mapping", "source check is off"),
+        ChainRule(
+            'counter drop comment "source check"',
+            "ENI_SOURCE_DEST_CHECK_RESTRICTION: the source is not an address of this ENI",
+        ),
+    )
+    sender = ChainRule("meta mark set iifname map @groups", "whose security groups judge it")
+    return (sender, *rules) if guarded else rules
+
+
 MAPPING = (
     ChainRule(
         f'ether daddr {GATEWAY_MAC} accept comment "to the router"',
@@ -127,12 +152,19 @@ MAPPING = (
         "X_NO_MAPPING: no ENI has this address at this MAC; no flooding, no broadcast",
     ),
 )
-LIFT = (
-    ChainRule(
-        f"ether daddr set {GATEWAY_MAC} meta pkttype set host meta mark set 0x{LIFTED:08x} accept",
-        "same-subnet traffic meets the router's forward chain too",
-    ),
-)
+
+
+def _lift(guarded: bool) -> tuple[ChainRule, ...]:
+    mark = "meta mark | " if guarded else ""
+    return (
+        ChainRule(
+            f"ether daddr set {GATEWAY_MAC} meta pkttype set host"
+            f" meta mark set {mark}0x{LIFTED:08x} accept",
+            "same-subnet traffic meets the router's forward chain too",
+        ),
+    )
+
+
 POSTROUTING = (
     ChainRule('ether type arp drop comment "the bridge has answered"', "requests reach no guest"),
     ChainRule(
@@ -149,7 +181,7 @@ POSTROUTING = (
 
 
 def _silence(vpc: Vpc, ns: str) -> Iterator[NftChain]:
-    """The router says nothing but `fragmentation needed`; its forward chain is open."""
+    """The router says nothing but `fragmentation needed`."""
     ping = ChainRule("icmp type echo-request accept", "the topology's routerAnswersPing")
     reply = ChainRule("icmp type echo-reply accept", "the topology's routerAnswersPing")
     too_big = ChainRule(
@@ -163,18 +195,6 @@ def _silence(vpc: Vpc, ns: str) -> Iterator[NftChain]:
     ):
         hook = f"type filter hook {name} priority filter; policy drop;"
         yield NftChain(ns=ns, family="ip", table=TABLE, name=name, hook=hook, rules=rules)
-    # The order a packet meets them in (VPC User Guide); each is empty until a topology fills it.
-    stages = ("security-groups-out", "network-acls", "security-groups-in")
-    yield NftChain(
-        ns=ns,
-        family="ip",
-        table=TABLE,
-        name="forward",
-        hook="type filter hook forward priority filter; policy accept;",
-        rules=tuple(ChainRule(f"jump {stage}") for stage in stages),
-    )
-    for stage in stages:
-        yield NftChain(ns=ns, family="ip", table=TABLE, name=stage)
 
 
 def keep_ttl(ns: str) -> Iterator[Chain]:

@@ -9,6 +9,8 @@ from testbed.errors import DescriptionError
 from testbed.vpc.addresses import reserved
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.security.checks import interface_problems
+from testbed.vpc.security.model import DEFAULT
 
 
 class Instance(Protocol):
@@ -30,17 +32,24 @@ class Instance(Protocol):
     def private_ip(self) -> IPv4Address | None:
         """The address it asks for."""
 
+    @property
+    def security_groups(self) -> tuple[str, ...]:
+        """Of its network interfaces."""
 
-def problems(key: str, instances: Iterable[Instance], vpc: Vpc) -> Problems:
-    """Everything wrong with where instances are, their types and addresses.
 
-    key: of the owner, which has them: `nodes`, `instances`.
+def problems(key: str, instances: Iterable[Instance], vpc: Vpc, group: str = DEFAULT) -> Problems:
+    """Everything wrong with where instances are, their types, addresses and security groups.
+
+    key: of the owner, which has them: `nodes`, `instances`.  group: the one that they have where
+    they name none.
     """
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     taken: dict[tuple[str, IPv4Address], str] = {}
     for one in instances:
         for problem in (*_instance(one, subnets), *_twice(one, taken)):
             yield problem.under(key, one.name)
+        for problem in interface_problems(one.security_groups, vpc, (group,)):
+            yield problem.under(key, one.name, "securityGroups")
 
 
 def _instance(instance: Instance, subnets: dict[str, Subnet]) -> Problems:

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Ip, named
 from testbed.description.ports import ECHO_PORTS, Ports
+from testbed.vpc.security.model import DEFAULT, NetworkAcl, PrefixList, SecurityGroup
 
 INTERNET_GATEWAY = "internet-gateway"
 VIRTUAL_PRIVATE_GATEWAY = "virtual-private-gateway"
@@ -25,6 +26,7 @@ class Subnet:
     route_table: str = "main"
     map_public_ip_on_launch: bool = False
     tags: Mapping[str, str] | None = None
+    network_acl: str = DEFAULT
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -63,6 +65,7 @@ class Instance:
 
     public_ip: none leaves it to its subnet's mapPublicIpOnLaunch.  ip_forward: its kernel routes,
     as an appliance's or a NAT instance's does.  docker: it has docker's bridge, docker0.
+    security_groups: none for the VPC's default one.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Instance:
     ip_forward: bool = False
     docker: bool = False
     ports: Ports = ECHO_PORTS
+    security_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -91,7 +95,11 @@ class VirtualPrivateGateway:
 
 @dataclass(frozen=True, config=STRICT)
 class Vpc:
-    """A VPC.  A subnet that names no route table uses `main`, which is there unless described."""
+    """A VPC.  A subnet that names no route table uses `main`, which is there unless described.
+
+    security_groups: described ones, `default` among them or not, put a group on every network
+    interface, as AWS does; where none is described, the lab filters nothing.
+    """
 
     name: str
     cidrs: tuple[Cidr, ...]
@@ -102,6 +110,9 @@ class Vpc:
     internet_gateway: bool = True
     virtual_private_gateway: VirtualPrivateGateway | None = None
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
+    security_groups: Annotated[tuple[SecurityGroup, ...], named()] = ()
+    prefix_lists: Annotated[tuple[PrefixList, ...], named()] = ()
+    network_acls: Annotated[tuple[NetworkAcl, ...], named()] = ()
 
     def is_public(self, subnet: Subnet) -> bool:
         """AWS: public means that the subnet's route table leads to an internet gateway."""

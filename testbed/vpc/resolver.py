@@ -10,11 +10,10 @@ from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, Route, 
 from testbed.vpc.fabric import GATEWAY_MAC, JUMBO
 from testbed.vpc.gateways import end_system, link
 from testbed.vpc.model import Vpc
-from testbed.vpc.naming import ADDRESSES, bridge, resolver, router
+from testbed.vpc.naming import ADDRESSES, RESOLVER_DEVICE, bridge, resolver, router
 from testbed.vpc.routing import host
 
 BEFORE_ROUTE_TABLES = 90  # the priority of the router's rule, before routing.ASSOCIATION
-DEVICE = "dns"  # the router's link to the resolver
 INSIDE = "vpc"  # the resolver's own
 ROUTER_SIDE = IPv4Address("169.254.255.5")  # next hops of that link
 RESOLVER_SIDE = IPv4Address("169.254.255.6")
@@ -34,7 +33,7 @@ def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
     ns, place, address = resolver(vpc.name), router(vpc.name), resolver_address(vpc)
     yield Netns(ns=ns, why=f"the Amazon-provided DNS server of VPC {vpc.name}")
     yield from end_system(ns)
-    near, far = (place, DEVICE, ROUTER_SIDE), (ns, INSIDE, RESOLVER_SIDE)
+    near, far = (place, RESOLVER_DEVICE, ROUTER_SIDE), (ns, INSIDE, RESOLVER_SIDE)
     yield from link(near, far, JUMBO, "router to DNS server")
     why = "base plus two is the VPC's DNS server"
     yield Address(ns=ns, dev=INSIDE, ip=IPv4Interface(host(address)), why=why)
@@ -46,7 +45,7 @@ def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
         table=ADDRESSES,
         dst=host(address),
         via=RESOLVER_SIDE,
-        dev=DEVICE,
+        dev=RESOLVER_DEVICE,
         onlink=True,
         why=why,
     )

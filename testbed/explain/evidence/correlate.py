@@ -154,6 +154,8 @@ def _fabric(
         asked, place = _SET.search(step.rule), known.planned.place(one.ns)
         element = place.element(asked[1], dev, address) if asked else None
         yield fabric.check(name, element)
+    elif name in fabric.FILTERS:
+        yield fabric.check(name, None, step.why)
     elif name and after:
         source = step.verdict.startswith("snat")
         side, to = (

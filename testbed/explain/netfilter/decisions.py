@@ -278,7 +278,7 @@ class _Growth:
         self._steps.append(step)
         if rule.fabric:
             element = rule.element(self._packet) if rule.element else None
-            self._steps.append(fabric.check(rule.fabric, element))
+            self._steps.append(fabric.check(rule.fabric, element, rule.step.why))
 
     def _at_the_end(self) -> Edge:
         """All rules were passed: the policy decides."""

@@ -22,19 +22,11 @@ from testbed.explain.netfilter.conditions import (
     Tracked,
 )
 from testbed.explain.netfilter.iptables_targets import mark_and_mask, target
-from testbed.net.nft_spelling import ICMP_CODES
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _TYPES = frozenset({"LOCAL", "UNICAST", "BROADCAST", "MULTICAST"})
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "icmp": "icmp", "tcp": "tcp", "udp": "udp"}
 
-# iptables-extensions(8), icmp: types as `iptables-save` prints them
-_ICMP_TYPES = {
-    "0": "echo-reply",
-    "3": "destination-unreachable",
-    "8": "echo-request",
-    "11": "time-exceeded",
-}
 _NO_VALUE = frozenset(
     {
         *("--physdev-is-in", "--physdev-is-out", "--physdev-is-bridged"),
@@ -208,12 +200,12 @@ def _protocol(value: str, negated: bool) -> Iterator[Condition]:
 def _icmp_type(value: str, negated: bool) -> Iterator[Condition]:
     """`8`, or `3/4` with its code."""
     kind, _, code = value.partition("/")
-    if kind not in _ICMP_TYPES:
+    if not kind.isdigit():
         raise _NotKnown(f"icmp type {value}")
     fields: tuple[Field, ...] = (Field("icmp_type"),)
-    element: Element = (_ICMP_TYPES[kind],)
-    if code and kind == "3":
-        fields, element = (*fields, Field("icmp_code")), (*element, ICMP_CODES.get(code, code))
+    element: Element = (int(kind),)
+    if code:
+        fields, element = (*fields, Field("icmp_code")), (*element, int(code))
     yield Matches(fields, (element,), negated=negated)
 
 

@@ -80,8 +80,9 @@ def _assignment(words: Words) -> Action | None:
     return None
 
 
-def _set_field(target: str, words: Words) -> Action:
-    if words.peek(2) != "map":
+def _set_field(target: str, words: Words, length: int = 2) -> SetField:
+    """length: of the field that a map is asked for, in words."""
+    if words.peek(length) != "map":
         value = part(words.take())
         if not isinstance(value, int | str):
             raise NotKnown
@@ -91,8 +92,10 @@ def _set_field(target: str, words: Words) -> Action:
     return SetField(target, fields=looked_up, map=set_name(words))
 
 
-def _set_mark(target: str, words: Words) -> SetMark:
-    """`0x1`, `meta mark | 0x4000`, `ct mark & 0x80` …"""
+def _set_mark(target: str, words: Words) -> SetMark | SetField:
+    """`0x1`, `meta mark | 0x4000`, `ct mark & 0x80`, `iifname map @groups` …"""
+    if target == "mark" and words.peek(1) == "map":
+        return _set_field(target, words, 1)
     source = ""
     kept, flipped = ALL_BITS, 0
     if words.peek()[:1].isdigit():

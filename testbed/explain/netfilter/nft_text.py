@@ -65,6 +65,7 @@ def _statement(words: Words, conditions: list[Condition], actions: list[Action])
         return
     looked_up, implied = fields(words)
     conditions += implied
+    looked_up = _masked(looked_up, words)
     if words.takes("vmap"):
         name, elements = map_of(words, looked_up)
         actions.append(Lookup(looked_up, name, elements))
@@ -121,10 +122,15 @@ def _address_type(words: Words) -> Condition | None:
     return AddressType(side, frozenset({words.take()}), device, negated)
 
 
+def _masked(looked_up: tuple[Field, ...], words: Words) -> tuple[Field, ...]:
+    """`meta mark & 0x1`: the field, with the bits that count."""
+    if words.peek() not in ("&", "and"):
+        return looked_up
+    words.take()
+    return (Field(looked_up[0].name, int(words.take(), 0)),)
+
+
 def _comparison(looked_up: tuple[Field, ...], words: Words) -> Condition:
-    if words.peek() in ("&", "and"):
-        words.take()
-        looked_up = (Field(looked_up[0].name, int(words.take(), 0)),)
     operator = words.take() if words.peek() in ("==", "!=", "<", ">", "<=", ">=") else "=="
     negated = operator == "!="
     if words.peek().startswith("@"):

@@ -13,6 +13,7 @@ from testbed.explain.netfilter.conditions import (
     Prefix,
     Range,
 )
+from testbed.net.nft_spelling import ICMP_CODES, ICMP_TYPES
 
 _WORD = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
 _ADDRESS = r"\d+\.\d+\.\d+\.\d+"
@@ -20,6 +21,8 @@ _NETWORK = re.compile(rf"{_ADDRESS}/\d+")
 _ADDRESSES = re.compile(rf"({_ADDRESS})-({_ADDRESS})")
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
 _NUMBERS = re.compile(rf"({_NUMBER.pattern})-({_NUMBER.pattern})")
+ICMP_NUMBERS = {name: number for number, name in ICMP_TYPES.items()}
+ICMP_NUMBERS |= {name: int(number) for number, name in ICMP_CODES.items()}
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
@@ -43,6 +46,8 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "meta mark": ("mark", ""),
     "mark": ("mark", ""),
     "ct mark": ("ct_mark", "ct"),
+    "ct direction": ("direction", "ct"),
+    "rt ip nexthop": ("next_hop", ""),
     "ip saddr": ("source", "ip"),
     "ip daddr": ("destination", "ip"),
     "ip protocol": ("protocol", "ip"),
@@ -106,7 +111,7 @@ class Words:
 
 def field(words: Words) -> tuple[Field, tuple[Condition, ...]]:
     """The field that is named next, and what naming it takes for granted.  Raises NotKnown."""
-    for length in (2, 1):
+    for length in (3, 2, 1):
         name = " ".join(words.peek(i) for i in range(length))
         if name in _FIELDS:
             for _ in range(length):
@@ -147,7 +152,7 @@ def part(word: str) -> Part:
         return Range(int(both[1], 0), int(both[2], 0))
     if re.fullmatch(_ADDRESS, word):
         return int(IPv4Address(word))
-    return int(word, 0) if _NUMBER.fullmatch(word) else word
+    return int(word, 0) if _NUMBER.fullmatch(word) else ICMP_NUMBERS.get(word, word)
 
 
 def element(words: Words) -> Element:

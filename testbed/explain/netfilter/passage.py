@@ -19,6 +19,7 @@ from testbed.explain.netfilter.conditions import (
 )
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.nat import set_up
+from testbed.explain.netfilter.nft_words import part
 from testbed.explain.packet import Packet
 from testbed.explain.routing.local_table import OwnAddresses
 
@@ -92,7 +93,7 @@ def _changing_ttl(by: int) -> Effect:
 def _setting(action: SetField, rule: CompiledRule) -> Effect:
     def change(passage: Passage) -> str:
         packet = passage.packet
-        value = action.value if rule.mapped is None else value_of(rule.mapped(packet))
+        value = action.value if rule.mapped is None else part(value_of(rule.mapped(packet)))
         setattr(packet, action.field, value)
         return ""
 

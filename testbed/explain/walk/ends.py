@@ -25,10 +25,19 @@ def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]
         "address": address(packet.source if by_source else packet.destination),
         "dev": packet.iif if by_source else packet.oif,
         "mac": packet.smac,
+        "refusal": fabric.refusal(step),
+        "traffic": _traffic(packet),
     }
     if not code:
         code = _code(filtered)
     return dropped(code, ns, **words), name
+
+
+def _traffic(packet: Packet) -> str:
+    """`tcp port 80 from 10.0.1.6 to 10.0.2.4`."""
+    what = packet.kind if packet.protocol == "icmp" else f"port {packet.destination_port}"
+    ends = f"from {address(packet.source)} to {address(packet.destination)}"
+    return f"{packet.protocol} {what} {ends}"
 
 
 def _code(filtered: Filtered) -> str:

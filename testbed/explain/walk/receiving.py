@@ -52,6 +52,6 @@ def _forward(trip: Trip, decision: Decision) -> Arrival:
         trip.drop("X_TTL_EXCEEDED", "time-exceeded")
     packet.ttl -= 1
     packet.oif = decision.dev
-    trip.passage.next_hop = decision.via or packet.destination
+    trip.passage.next_hop = packet.next_hop = decision.via or packet.destination
     trip.hook("ip forward")
     return transmit(trip, decision)

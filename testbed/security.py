@@ -1,0 +1,71 @@
+"""Which security groups a lab's network interfaces have: the topology's, and those made for it.
+
+EKS, kops and Kubernetes make groups of their own in a VPC.  A VPC that describes none has none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from testbed.lab import Cluster, Lab, load_balancers
+from testbed.services.security_groups import balancer_group, node_group, node_rule
+from testbed.vpc.model import Vpc
+from testbed.vpc.security.groups import Memberships
+from testbed.vpc.security.model import DEFAULT, EVERYTHING, GroupRule, SecurityGroup
+
+
+def own_group(cluster: Cluster) -> SecurityGroup:
+    """The group of a cluster's nodes where they name none: in from itself, out to everywhere.
+
+    EKS User Guide, "View Amazon EKS security group requirements for clusters"; kops:
+    upup/models, nodes to nodes.
+    """
+    name = cluster.security_group
+    return SecurityGroup(name, ingress=(GroupRule(group=name),), egress=EVERYTHING)
+
+
+def memberships(lab: Lab) -> Memberships:
+    """The groups of each instance's network interfaces; NAT gateways have none."""
+    groups = {
+        node.name: node.security_groups or (cluster.security_group,)
+        for cluster in lab.clusters
+        for node in cluster.nodes
+    }
+    for vpc in lab.vpcs:
+        groups |= {one.name: one.security_groups or (DEFAULT,) for one in vpc.instances}
+    for cluster, balancer in load_balancers(lab):
+        groups[balancer.netns] = (balancer_group(cluster.name, balancer.service).name,)
+    return groups
+
+
+def with_security_groups(lab: Lab, vpc: Vpc) -> Vpc:
+    """The VPC with the groups that it has besides the topology's, and with rules made in them."""
+    if not vpc.security_groups:
+        return vpc
+    groups = {group.name: group for group in _made(lab, vpc)}
+    groups |= {group.name: group for group in vpc.security_groups}
+    for name, rule in _rules_for_balancers(lab, vpc):
+        group = groups[name]
+        if rule not in group.allows_in:
+            groups[name] = replace(group, ingress=(*group.allows_in, rule))
+    return replace(vpc, security_groups=tuple(groups.values()))
+
+
+def _made(lab: Lab, vpc: Vpc) -> Iterator[SecurityGroup]:
+    yield SecurityGroup(DEFAULT)
+    yield from (own_group(cluster) for cluster in lab.clusters if cluster.vpc == vpc.name)
+    for cluster, balancer in load_balancers(lab):
+        if cluster.vpc == vpc.name:
+            yield balancer_group(cluster.name, balancer.service)
+
+
+def _rules_for_balancers(lab: Lab, vpc: Vpc) -> Iterator[tuple[str, GroupRule]]:
+    """The rule that lets a load balancer reach its nodes, in one group of each node."""
+    for cluster, balancer in load_balancers(lab):
+        nodes = {node.name: node for node in cluster.nodes}
+        if cluster.vpc != vpc.name:
+            continue
+        for name in balancer.nodes:
+            own = cluster.security_group
+            group = node_group(nodes[name].security_groups or (own,), own)
+            if group:
+                yield group, node_rule(cluster.name, balancer.service)

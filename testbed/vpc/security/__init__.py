@@ -1,0 +1,1 @@
+"""Security groups and network ACLs: described, checked, and planned as the router's nft rules."""

@@ -1,0 +1,144 @@
+"""Network ACLs as nft: numbered rules without memory, between subnets only.
+
+    network-acls      iifname vmap @acls-out        "private-a" : jump acl/private/out
+    acl/private/out   ip daddr 10.0.0.0/16 tcp dport 443 return comment "rule 100"
+                      counter drop comment "rule *"
+
+A packet that was lifted for an ENI of its own subnet meets none, but a Classic Load Balancer's
+does (VPC User Guide, "Control subnet traffic with network access control lists").
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
+from testbed.net.nft_spelling import icmp_code, icmp_type
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.model import Vpc
+from testbed.vpc.naming import bridge, router
+from testbed.vpc.routing import LIFTED
+from testbed.vpc.security.model import (
+    ALL,
+    ALL_PORTS,
+    ANYWHERE,
+    PORTED,
+    AclEntry,
+    NetworkAcl,
+)
+from testbed.vpc.security.permissions import Direction
+from testbed.vpc.security.spelling import other_protocol
+
+FAMILY, TABLE = "ip", "vpc"
+BALANCERS = "classic-load-balancers"
+SIDES: Mapping[Direction, tuple[str, str]] = {
+    "out": ("iifname", "ip daddr"),
+    "in": ("oifname", "ip saddr"),
+}
+LAST = "*"  # the rule that denies what no entry matches
+
+
+def stage(vpc: Vpc) -> tuple[ChainRule, ...]:
+    """The rules of the forward chain's stage; none where every subnet has an open ACL."""
+    if not vpc.network_acls:
+        return ()
+    inside = f"meta mark & 0x{LIFTED:08x} == 0x{LIFTED:08x}"
+    others = f"ip saddr != @{BALANCERS} ip daddr != @{BALANCERS}"
+    return (
+        ChainRule(f"{inside} {others} return", "traffic inside a subnet meets no network ACL"),
+        *[
+            ChainRule(
+                f"{device} vmap @acls-{direction}", f"the ACL of the subnet, {direction}bound"
+            )
+            for direction, (device, _) in SIDES.items()
+        ],
+    )
+
+
+def acl_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
+    """The network ACLs that a VPC describes, and which subnets have them."""
+    if not vpc.network_acls:
+        return
+    ns, known = router(vpc.name), {acl.name for acl in vpc.network_acls}
+    yield from _balancers(ns, enis)
+    for acl in vpc.network_acls:
+        for direction in SIDES:
+            yield _chain(ns, acl, direction)
+    for direction in SIDES:
+        yield NftSet(
+            ns=ns,
+            family=FAMILY,
+            table=TABLE,
+            name=f"acls-{direction}",
+            key_type="ifname",
+            value_type="verdict",
+        )
+        for subnet in vpc.subnets:
+            if subnet.network_acl in known:
+                yield NftElement(
+                    ns=ns,
+                    family=FAMILY,
+                    table=TABLE,
+                    set=f"acls-{direction}",
+                    element=f'"{bridge(subnet)}"',
+                    value=f"jump acl/{subnet.network_acl}/{direction}",
+                    why=f"subnet {subnet.name} has the network ACL {subnet.network_acl}",
+                )
+
+
+def _balancers(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:
+    why = "a Classic Load Balancer's traffic meets the ACL inside its subnet too (VPC User Guide)"
+    yield NftSet(ns=ns, family=FAMILY, table=TABLE, name=BALANCERS, key_type="ipv4_addr", why=why)
+    for eni in enis:
+        if eni.interface_type == "load_balancer":
+            yield NftElement(
+                ns=ns,
+                family=FAMILY,
+                table=TABLE,
+                set=BALANCERS,
+                element=str(eni.primary),
+                why=why,
+            )
+
+
+def _chain(ns: str, acl: NetworkAcl, direction: Direction) -> NftChain:
+    entries = acl.egress if direction == "out" else acl.ingress
+    _, side = SIDES[direction]
+    last = ChainRule(
+        f'counter drop comment "rule {LAST}"',
+        f"SUBNET_ACL_RESTRICTION: no {direction}bound rule of {acl.name} matches",
+    )
+    rules = [
+        _rule(acl, entry, side) for entry in sorted(entries, key=lambda entry: entry.rule_number)
+    ]
+    name = f"acl/{acl.name}/{direction}"
+    why = f"network ACL {acl.name}, {direction}bound: the lowest number that matches decides"
+    return NftChain(ns=ns, family=FAMILY, table=TABLE, name=name, rules=(*rules, last), why=why)
+
+
+def _rule(acl: NetworkAcl, entry: AclEntry, side: str) -> ChainRule:
+    word = "to" if side == "ip daddr" else "from"
+    why = f"{acl.name} {entry.rule_number}: {entry.action} {entry.named} {word} {entry.cidr}"
+    verdict = "return" if entry.action == "allow" else "counter drop"
+    matches = [*_peer(entry, side), *_traffic(entry)]
+    words = [*matches, verdict, f'comment "rule {entry.rule_number}"']
+    return ChainRule(" ".join(words), why)
+
+
+def _peer(entry: AclEntry, side: str) -> Iterator[str]:
+    if entry.cidr.prefixlen == 32:
+        yield f"{side} {entry.cidr.network_address}"
+    elif entry.cidr != ANYWHERE:
+        yield f"{side} {entry.cidr}"
+
+
+def _traffic(entry: AclEntry) -> Iterator[str]:
+    """Of protocols but TCP, UDP and ICMP all packets match, whatever the ports say."""
+    if entry.protocol == "icmp" and entry.icmp_type >= 0:
+        yield f"icmp type {icmp_type(entry.icmp_type)}"
+        if entry.icmp_code >= 0:
+            yield f"icmp code {icmp_code(entry.icmp_code)}"
+    elif entry.protocol in PORTED and entry.numbers != ALL_PORTS:
+        yield f"{entry.protocol} dport {entry.numbers}"
+    elif entry.protocol.isdigit():
+        yield other_protocol(entry.protocol)
+    elif entry.protocol != ALL:
+        yield f"meta l4proto {entry.protocol}"
