@@ -1,6 +1,7 @@
 """Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from testbed.errors import KernelError
 from testbed.kernel import netfilter, sysctl
@@ -15,6 +16,7 @@ from testbed.kernel.batch import (
     removal,
     writing,
 )
+from testbed.kernel.carrier import await_carrier, carrying
 from testbed.kernel.inherited import inherited
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, entered
 from testbed.kernel.observe import Observation
@@ -56,6 +58,7 @@ def apply(store: NamespaceStore, wanted: State, found: Observation | None = None
             for ns in order:
                 _send(ns, spaces.of(ns), writing(ns, todo.written[ns], wiring, spaces.of))
         _finish(spaces, left)
+        await_carrier(spaces, carrying(chain.from_iterable(todo.written.values()), wanted))
     return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
 
 

@@ -58,14 +58,19 @@ def new_netns() -> int:
 @contextmanager
 def entered(fd: int) -> Iterator[None]:
     """The calling thread is in that network namespace; it always returns to where it was."""
+    with returning():
+        setns(fd, CLONE_NEWNET)
+        yield
+
+
+@contextmanager
+def returning() -> Iterator[None]:
+    """Whatever network namespaces the calling thread enters, it is where it was afterwards."""
     home = _own_netns()
     try:
-        setns(fd, CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            setns(home, CLONE_NEWNET)
+        yield
     finally:
+        setns(home, CLONE_NEWNET)
         os.close(home)
 
 

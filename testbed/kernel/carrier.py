@@ -1,0 +1,70 @@
+"""Links that are ready for packets, which is later than the kernel's answer.  Needs CAP_SYS_ADMIN.
+
+The end of a veth pair that comes up first has no carrier yet.  When its peer comes up, a work
+queue finishes it (net/core/link_watch.c): at once, or on a busy machine after a second; until then
+packets are dropped.  A bridge waits for its first port in the same way.
+"""
+
+import fcntl
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterable, Iterator
+
+from testbed.errors import KernelError
+from testbed.kernel.namespaces import CLONE_NEWNET, Descriptors, returning, setns
+from testbed.net.changes import LinkName, links
+from testbed.net.facts import Bridge, BridgePort, Fact, State, Veth
+
+SIOCGIFFLAGS = 0x8913  # linux/sockios.h; answered without the lock that the work queue waits for
+IFF_RUNNING = 0x40  # linux/if.h: the work queue has been there
+IFREQ = struct.Struct("=16sH22x")  # struct ifreq: name, flags
+READY_S = 10.0
+LOOK_S = 0.001
+
+
+def await_carrier(spaces: Descriptors, names: Iterable[LinkName]) -> None:
+    """Return when these links forward packets.
+
+    Raises KernelError naming one that does not within READY_S.
+    """
+    waiting = sorted(set(names))
+    deadline = time.monotonic() + READY_S
+    while waiting := _idle(spaces, waiting):
+        if time.monotonic() > deadline:
+            ns, dev = waiting[0]
+            raise KernelError(f"{ns}: {dev} is up, but has no carrier after {READY_S:g} s")
+        select.select([], [], [], LOOK_S)
+
+
+def carrying(written: Iterable[Fact], wanted: State) -> Iterator[LinkName]:
+    """The links that get a carrier when facts are written: both ends, and their bridges.  Pure."""
+    veths = [fact for fact in written if isinstance(fact, Veth)]
+    known = links(wanted) if veths else {}
+    ports = (fact for fact in wanted if isinstance(fact, BridgePort)) if veths else ()
+    bridges = {(port.ns, port.dev): port.bridge for port in ports}
+    for veth in veths:
+        ends = ((veth.ns, veth.name), (veth.peer_ns, veth.peer))
+        if all(_is_up(known.get(end)) for end in ends):
+            yield from ends
+            above = ((ns, bridges.get((ns, dev), "")) for ns, dev in ends)
+            yield from (name for name in above if _is_up(known.get(name)))
+
+
+def _is_up(link: Veth | Bridge | None) -> bool:
+    return link is not None and link.up
+
+
+def _idle(spaces: Descriptors, names: Iterable[LinkName]) -> list[LinkName]:
+    """Those that do not carry packets yet; 20 us for each namespace."""
+    with returning():
+        return [name for name in names if not _runs(spaces.of(name[0]), name[1])]
+
+
+def _runs(netns: int, dev: str) -> bool:
+    setns(netns, CLONE_NEWNET)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
+        answer = fcntl.ioctl(asked, SIOCGIFFLAGS, IFREQ.pack(dev.encode(), 0))
+    _, flags = IFREQ.unpack(answer)
+    return bool(flags & IFF_RUNNING)

@@ -1,0 +1,45 @@
+"""When `apply` returns, packets pass: the kernel finishes links later than it answers."""
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.kernel.carrier import carrying
+from testbed.net.facts import Bridge, BridgePort, Veth
+
+
+def veth(ns: str, peer_ns: str, *, up: bool = True) -> Veth:
+    """One end of the pair between two namespaces."""
+    return Veth(
+        ns=ns, name=f"to-{peer_ns}", peer_ns=peer_ns, peer=f"to-{ns}", mac="", mtu=0, up=up
+    )
+
+
+def test_both_ends_and_the_bridge_above_are_awaited() -> None:
+    """Whichever end was written: the other one is the late one."""
+    pod, node = veth("pod", "node"), veth("node", "pod")
+    bridge = Bridge(ns="node", name="cbr0", mac="", mtu=0)
+    port = BridgePort(ns="node", dev="to-pod", bridge="cbr0")
+
+    assert set(carrying([pod], frozenset({pod, node, bridge, port}))) == {
+        ("pod", "to-node"),
+        ("node", "to-pod"),
+        ("node", "cbr0"),
+    }
+
+
+def test_a_link_whose_peer_is_down_is_not() -> None:
+    """It would have no carrier for ever; nor has a bridge without a port."""
+    pod, node = veth("pod", "node"), veth("node", "pod", up=False)
+    bridge = Bridge(ns="node", name="cbr0", mac="", mtu=0)
+
+    assert list(carrying([pod, bridge], frozenset({pod, node, bridge}))) == []
+
+
+@pytest.mark.kernel
+def test_all_links_of_a_lab_run_when_it_is_up(bed: Bed) -> None:
+    """`state UP`, on each device with a carrier to come."""
+    expected = set(carrying(bed.state, bed.state))
+    assert len(expected) > 20, "premise"
+
+    for ns, dev in expected:
+        assert " state UP " in bed.run(ns, "ip", "-o", "link", "show", "dev", dev).stdout
