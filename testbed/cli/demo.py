@@ -7,8 +7,9 @@ import click
 
 from testbed.cli.lifecycle import FILE, loaded
 from testbed.cli.look import side_by_side
-from testbed.cli.options import be_root, option, publish_option
+from testbed.cli.options import option, publish_option, rootless_option
 from testbed.cli.output import mark, note, table
+from testbed.cli.privilege import choose_owner
 from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
 from testbed.daemon.home import Home
@@ -23,14 +24,21 @@ EXIT_FAILED = 1
 @option("--slides", type=FILE, help="A topology whose slides are compared first, then taken down.")
 @option("--prompt/--no-prompt", default=None, help="Mininet's prompt at the end; on a terminal.")
 @publish_option
-def demo_(file: Path, slides: Path | None, prompt: bool | None, published: bool | None) -> None:
+@rootless_option
+def demo_(
+    file: Path,
+    slides: Path | None,
+    prompt: bool | None,
+    published: bool | None,
+    rootless: bool,
+) -> None:
     """Bring the lab of FILE up, prove it with the real ping and curl, leave it up.
 
     Exits 1 when a check failed.
     """
-    be_root()
-    same = slides is None or _show_slides(slides)
     lab = loaded(file, None)
+    choose_owner(lab.name, rootless=rootless)
+    same = slides is None or _show_slides(slides)
     report = lifecycle.up(lab, note, published=published)
     home = Home(lab.name)
     click.echo(

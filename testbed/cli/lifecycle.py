@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from testbed.cli.options import be_root, chosen, option, output_option, publish_option
+from testbed.cli import privilege
+from testbed.cli.options import chosen, option, output_option, publish_option, rootless_option
 from testbed.cli.output import emit, note, table
 from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
@@ -32,6 +33,7 @@ def loaded(file: Path, name: str | None) -> Lab:
 @option("--reachability", is_flag=True, help="With --dry-run: which pairs of pods it changes.")
 @option("--against", type=FILE, help="With --reachability: compare with this file, not the lab.")
 @publish_option
+@rootless_option
 @output_option
 def up_(
     file: Path,
@@ -40,6 +42,7 @@ def up_(
     reachability: bool,
     against: Path | None,
     published: bool | None,
+    rootless: bool,
     output: str,
 ) -> None:
     """Bring the lab of FILE up, or change the running one into what FILE says now.
@@ -57,7 +60,7 @@ def up_(
     if dry_run:
         show_difference(lab, output)
         return
-    be_root()
+    privilege.choose_owner(lab.name, rootless=rootless)
     start = time.monotonic()
     report = lifecycle.up(lab, note, published=published)
     report["seconds"] = round(time.monotonic() - start, 2)
@@ -105,27 +108,34 @@ def _difference(lab: Lab) -> Json:
 @option("-a", "--all", "everything", is_flag=True, help="Every running lab.")
 def down_(labs: tuple[str, ...], everything: bool) -> None:
     """Take labs down until nothing of them remains; doing it twice is fine."""
-    be_root()
-    names = [home.lab for home in homes.running()] if everything else list(labs)
-    if not names and not everything:
-        running = homes.running()
-        if not running:
+    own, roots = [home.lab for home in homes.running()], privilege.roots_labs()
+    if not labs and not everything:
+        if not own and not roots:
             note("no lab is running")
             return
-        names = [chosen(None).lab]
-    for name in names:
-        if "/" in name or name.endswith((".yaml", ".yml", ".py")):
-            name = loaded(Path(name), None).name
+        labs = (chosen(None).lab,)
+    if not everything:
+        names = [_lab_name(given) for given in labs]
+        roots = [name for name in names if name in roots and name not in own]
+        own = [name for name in names if name not in roots]
+    for name in own:
         existed = lifecycle.down(name)
         click.echo(f"lab {name}: {'down' if existed else 'was not running'}")
+    if roots:
+        privilege.become_root(["down", "--", *roots])
+
+
+def _lab_name(given: str) -> str:
+    """The name of a lab, or of the lab in a file."""
+    is_file = "/" in given or given.endswith((".yaml", ".yml", ".py"))
+    return loaded(Path(given), None).name if is_file else given
 
 
 @click.command("ls")
 @output_option
 def ls_(output: str) -> None:
     """The labs of this machine and whether their daemons answer."""
-    be_root()
-    rows = [
+    rows: list[Json] = [
         {
             "name": home.lab,
             "status": _status(home),
@@ -133,6 +143,10 @@ def ls_(output: str) -> None:
         }
         for home in homes.homes()
         if (holder := home.holder())
+    ]
+    rows += [
+        {"name": name, "status": "root's: `sudo testbed ls` tells more", "pid": None}
+        for name in privilege.roots_labs()
     ]
     if rows or output != "table":
         emit(rows, output)
@@ -151,6 +165,7 @@ def _status(home: Home) -> str:
 @click.command("clean")
 def clean_() -> None:
     """Remove files and names of labs whose processes are gone; running labs are not touched."""
-    be_root()
     for name in lifecycle.sweep():
         click.echo(f"removed what was left of lab {name}")
+    if privilege.roots_labs():
+        privilege.become_root(["clean"])

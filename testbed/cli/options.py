@@ -1,18 +1,15 @@
 """What the verbs share: choosing a lab, the output format, reaching the daemon."""
 
-import os
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from testbed.cli.privilege import become_owner
 from testbed.daemon import home as homes
 from testbed.daemon.home import Home
-from testbed.daemon.inside import INSIDE
 from testbed.daemon.protocol import Json, call
-from testbed.errors import MissingFeature, UsageError
+from testbed.errors import UsageError
 
 Function = Callable[..., Any]
 
@@ -64,30 +61,21 @@ def publish_option(function: Function) -> Function:
     )(function)
 
 
-def be_root() -> None:
-    """Go on as root: run this very command again through sudo when we are not.
-
-    Raises MissingFeature where there is no sudo.
-    """
-    if os.geteuid() == 0:
-        return
-    sudo = shutil.which("sudo")
-    if sudo is None or os.environ.get("TESTBED_SUDO"):
-        raise MissingFeature(
-            "labs need root, and there is no sudo here: run this as root (labs of an ordinary "
-            "user are not there yet)"
-        )
-    kept = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TESTBED_")]
-    quiet = [] if sys.stdin.isatty() else ["-n"]
-    argv = [sudo, *quiet, "env", "TESTBED_SUDO=1", *kept, sys.executable, "-m", "testbed"]
-    os.execv(sudo, [*argv, *sys.argv[1:]])
+def rootless_option(function: Function) -> Function:
+    """`--rootless`: a lab of this user's own though there is sudo."""
+    return option(
+        "--rootless",
+        is_flag=True,
+        help="Without root and sudo, in a user namespace: docs/rootless.md.",
+    )(function)
 
 
 def chosen(lab_name: str | None) -> Home:
     """The running lab that is meant.  Raises UsageError when that is none or not clear."""
-    be_root()
-    if INSIDE in os.environ and lab_name in (None, os.environ[INSIDE]):
-        return Home(os.environ[INSIDE])  # in there, process ids are the lab's own
+    here = Home.inside()
+    if here and lab_name in (None, here.lab):
+        return here  # in there, process ids are the lab's own
+    become_owner(lab_name)
     running = homes.running()
     if lab_name:
         for home in running:

@@ -3,26 +3,48 @@
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.daemon.lock import locked
 from testbed.errors import UsageError
 from testbed.kernel.processes import Process, record, recorded
 
+INSIDE = "TESTBED_INSIDE"  # in the environment: the directory of the lab a process is in
 ROOT_DIRECTORY = Path("/run/testbed")
 HOLDER_RECORD, OWNER_RECORD = "holder.json", "owner.json"  # in a lab's directory
 LOCK = ".lock"  # of a lab: `.LAB.lock`, beside its directory
+LONGEST_SOCKET = 107  # bytes: sun_path, unix(7)
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123: a DNS label
 
 
 def directory() -> Path:
-    """The directory of all labs of this user: root's, or one under XDG_RUNTIME_DIR."""
-    if os.geteuid() == 0:
+    """The directory of all labs of this user; in a lab, the one that lab is in.
+
+    Root's is /run/testbed.  An ordinary user's is in XDG_RUNTIME_DIR or /run/user/UID, whichever
+    is the user's own: after `su` the variable leads to somebody else's.  Else it is in /tmp.
+    """
+    if lab := os.environ.get(INSIDE):
+        return Path(lab).parent
+    user = os.geteuid()
+    if user == 0 and os.access(ROOT_DIRECTORY.parent, os.W_OK):
         return ROOT_DIRECTORY
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/testbed-{os.geteuid()}") / "testbed"
+    for place in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
+        if place and _is_own(Path(place), user):
+            return Path(place, "testbed")
+    return Path(f"/tmp/testbed-{user}")
+
+
+def _is_own(place: Path, user: int) -> bool:
+    """Whether a directory is this user's, and nobody else can put anything there."""
+    try:
+        seen = place.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == user and not seen.st_mode & 0o022
 
 
 @dataclass(frozen=True)
@@ -33,15 +55,22 @@ class Home:
     """
 
     lab: str
+    base: Path = field(default_factory=directory)
 
     def __post_init__(self) -> None:
         if not _is_name(self.lab):
             raise UsageError(f"'{self.lab}' is no name of a lab: lower case letters, digits and -")
 
+    @classmethod
+    def inside(cls) -> "Home | None":
+        """The lab whose namespaces this process is in."""
+        path = os.environ.get(INSIDE)
+        return cls(Path(path).name, Path(path).parent) if path else None
+
     @property
     def path(self) -> Path:
         """The lab's own directory."""
-        return directory() / self.lab
+        return self.base / self.lab
 
     @property
     def socket(self) -> Path:
@@ -110,7 +139,12 @@ class Home:
             raise
 
     def make(self) -> None:
-        """Make the lab's directory, sweeping what a dead lab of that name left; we own it."""
+        """Make the lab's directory, sweeping what a dead lab of that name left; we own it.
+
+        Raises UsageError where the names of its sockets would be too long for the kernel.
+        """
+        if len(os.fsencode(self.holder_socket)) > LONGEST_SOCKET:
+            raise UsageError(f"{self.holder_socket}: too long for a socket's name; use --name")
         self.remove()
         self.path.mkdir(mode=0o700, parents=True)
         self.write(OWNER_RECORD, record(Process.of(os.getpid())))
@@ -122,21 +156,25 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other `up` and `down` of this lab out.  Raises UsageError when one is at work."""
-        directory().mkdir(mode=0o755, parents=True, exist_ok=True)
-        with locked(directory() / f".{self.lab}{LOCK}", self.lab, self.path):
+        self.base.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not _is_own(self.base, os.geteuid()):
+            raise UsageError(f"{self.base} is not this user's alone: set XDG_RUNTIME_DIR")
+        with locked(self.base / f".{self.lab}{LOCK}", self.lab, self.path):
             yield
 
 
-def homes() -> list[Home]:
-    """All labs that have files, alive or not, by name."""
-    return [Home(entry.name) for entry in _entries() if entry.is_dir() and _is_name(entry.name)]
+def homes(base: Path | None = None) -> list[Home]:
+    """All labs that have files, alive or not, by name; this user's, or those in a directory."""
+    base = base or directory()
+    found = [entry.name for entry in _entries(base) if entry.is_dir()]
+    return [Home(name, base) for name in found if _is_name(name)]
 
 
 def locks() -> list[Home]:
     """All labs that have a lock: it may be all that a killed `up` or `down` has left."""
     names = [
         entry.name.removeprefix(".").removesuffix(LOCK)
-        for entry in _entries()
+        for entry in _entries(directory())
         if entry.name.startswith(".") and entry.name.endswith(LOCK)
     ]
     return [Home(name) for name in names if _is_name(name)]
@@ -146,9 +184,9 @@ def _is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
-def _entries() -> list[Path]:
+def _entries(base: Path) -> list[Path]:
     try:
-        return sorted(directory().iterdir())
+        return sorted(base.iterdir())
     except FileNotFoundError:
         return []
 

@@ -1,5 +1,8 @@
 """Programs inside a lab, started by the command line itself: no daemon stands between terminal and
-program, so ^C, ^Z, job control and window size are the terminal's own.  Needs root."""
+program, so ^C, ^Z, job control and window size are the terminal's own.
+
+Only who has made a lab may enter it, and root.
+"""
 
 import fnmatch
 import json
@@ -8,14 +11,13 @@ import select
 import signal
 from pathlib import Path
 
-from testbed.daemon.home import Home
-from testbed.daemon.tree import NAMES, enter
+from testbed.daemon.home import INSIDE, Home
+from testbed.daemon.tree import enter
 from testbed.errors import KernelError, UsageError
-from testbed.kernel import mounts, resolv
+from testbed.kernel import mounts, programs, resolv
+from testbed.kernel.mounts import NAMES
 from testbed.kernel.namespaces import CLONE_NEWNET, setns
 from testbed.kernel.processes import end_with_parent
-
-INSIDE = "TESTBED_INSIDE"  # in the environment: the lab whose namespaces a process is in
 
 
 def enter_lab(home: Home) -> None:
@@ -23,7 +25,7 @@ def enter_lab(home: Home) -> None:
 
     From then on `/run/netns` is the lab's.  What this process mounts stays its own.
     """
-    if os.environ.get(INSIDE) == home.lab:
+    if Home.inside() == home:
         return
     holder = home.holder()
     if holder is None:
@@ -32,7 +34,8 @@ def enter_lab(home: Home) -> None:
     enter(holder)
     mounts.own()
     os.chdir(directory)
-    os.environ[INSIDE] = home.lab
+    os.environ[INSIDE] = str(home.path)
+    os.environ["PATH"] = programs.path()  # an ordinary user may be root in there, and needs sbin
 
 
 def matching(home: Home, patterns: tuple[str, ...]) -> list[str]:
@@ -94,10 +97,9 @@ def enter_place(netns: str) -> None:
         file = os.open(f"{NAMES}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
         setns(file, CLONE_NEWNET)
         os.close(file)
-        if lab := os.environ.get(INSIDE):
-            mounts.cover(resolv.shown(Home(lab).resolv, netns))
-    mounts.detach("/sys")
-    mounts.mount("sysfs", "/sys", "sysfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+        if home := Home.inside():
+            mounts.cover(resolv.shown(home.resolv, netns))
+    mounts.own_sys()
 
 
 def _become(argv: list[str], netns: str, env: dict[str, str], ended: int) -> None:

@@ -1,13 +1,12 @@
 """A lab's beginning and end: what `up` and `down` do, for the command line and for scripts."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from testbed.daemon import ending, publish, tree
 from testbed.daemon.home import Home, homes, locks
 from testbed.daemon.protocol import Json, answers, call
-from testbed.errors import MissingFeature, UsageError
+from testbed.errors import UsageError
 from testbed.kernel.modules import load
 from testbed.lab import Lab, kernel_modules, to_json
 
@@ -123,11 +122,3 @@ def sweep() -> list[str]:
         except UsageError:
             continue  # an `up` is making it right now
     return swept
-
-
-def check_privilege() -> None:
-    """Raise MissingFeature when this user cannot run labs."""
-    if os.geteuid() != 0:
-        raise MissingFeature(
-            "labs need root: run this with sudo (rootless labs are not there yet)"
-        )

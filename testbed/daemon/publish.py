@@ -5,19 +5,25 @@ those are ours that lead to its recorded first process, dead or alive, or to no 
 All others are somebody else's and stay as they are.  Needs root.
 """
 
+import os
 import re
 from pathlib import Path
 
 from testbed.daemon.home import Home
-from testbed.daemon.tree import NAMES
-from testbed.errors import KernelError, UsageError
+from testbed.errors import KernelError, MissingFeature, UsageError
+from testbed.kernel.mounts import NAMES
 from testbed.kernel.processes import Process
 
 DESCRIPTOR = re.compile(r"/proc/(\d+)/fd/\d+")
 
 
 def check(home: Home) -> None:
-    """Raise UsageError when somebody else has a name with this lab's prefix."""
+    """Raise UsageError when somebody else has a name with this lab's prefix.
+
+    Raises MissingFeature for an ordinary user, who can give no names.
+    """
+    if not _may_name():
+        raise MissingFeature(f"--publish makes names in {NAMES}, which only root may")
     _refuse(set(_prefixed(home)) - _ours(home))
 
 
@@ -28,7 +34,7 @@ def publish(home: Home) -> None:
     """
     wanted, ours = _wanted(home), _ours(home)
     _refuse(wanted.keys() & set(_prefixed(home)) - ours)
-    Path(NAMES).mkdir(mode=0o755, exist_ok=True)
+    NAMES.mkdir(mode=0o755, exist_ok=True)
     kept = {name for name in ours if wanted.get(name) == name.readlink()}
     for name in ours - kept:
         name.unlink()
@@ -63,9 +69,19 @@ def _refuse(foreign: set[Path]) -> None:
         )
 
 
+def _may_name() -> bool:
+    """Whether this user can make and remove names on the host."""
+    return os.access(NAMES if NAMES.exists() else NAMES.parent, os.W_OK)
+
+
 def _prefixed(home: Home) -> list[Path]:
-    """Everything on the host whose name begins with the lab's, which has no dot itself."""
-    return list(Path(NAMES).glob(f"{home.lab}.*"))
+    """Everything on the host whose name begins with the lab's, which has no dot itself.
+
+    Nothing for an ordinary user: those are of root's lab of that name.
+    """
+    if not _may_name():
+        return []
+    return list(NAMES.glob(f"{home.lab}.*"))
 
 
 def _ours(home: Home) -> set[Path]:

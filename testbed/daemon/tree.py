@@ -1,7 +1,7 @@
 """A lab's processes: starting the holder and the daemon, entering their namespaces, ending them.
 
-Needs root.  A lab has a mount, pid and network namespace of its own; everything that belongs to it
-lives below its first process, so that ending that one ends all of it.
+A lab has a mount, pid and network namespace of its own, and an ordinary user's a user namespace.
+Everything that belongs to it lives below its first process: ending that one ends all of it.
 """
 
 import json
@@ -15,12 +15,12 @@ from pathlib import Path
 
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import failure, last_words, line, raise_failure
-from testbed.errors import KernelError, MissingFeature
+from testbed.errors import KernelError
 from testbed.kernel import mounts
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare
 from testbed.kernel.processes import Process
+from testbed.kernel.rootless import obstacles, seccomp, userns
 
-NAMES = "/run/netns"  # where iproute2 looks names up
 MOST_DESCRIPTORS = 1 << 20
 READY = b"ready\n"
 
@@ -32,7 +32,8 @@ HOLDER = Path(__file__).with_name("holder.py")
 def start_holder(home: Home) -> socket.socket:
     """Start the lab's first process and return its lifeline: closed uncommitted, the lab ends.
 
-    Raises MissingFeature when this user may not make namespaces, KernelError for the rest.
+    Raises MissingFeature when this user may not make namespaces, with what is in the way and what
+    to do about it; KernelError for the rest.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     starter = os.fork()
@@ -58,11 +59,9 @@ def _make_namespaces(home: Home, lifeline: socket.socket) -> None:
     os.setsid()
     _detach_from_terminal(os.devnull)
     with _failing_to(lifeline.send):
-        try:
+        with obstacles.explained():
+            userns.become_root_where_needed()
             unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
-        except PermissionError as refused:
-            what = f"cannot make the lab's namespaces: {refused.strerror}; see `testbed doctor`"
-            raise MissingFeature(what) from refused
         recorded, record = os.pipe()
         first = os.fork()
         if first == 0:
@@ -86,10 +85,8 @@ def _failing_to(say: Callable[[bytes], object]) -> Iterator[None]:
 def _become_holder(home: Home, lifeline: socket.socket) -> None:
     """As process 1: private mounts, a /proc of its own, an own /run/netns; then exec."""
     mounts.mount("", "/", flags=mounts.MS_REC | mounts.MS_SLAVE)
-    flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-    mounts.mount("proc", "/proc", "proc", flags)
-    Path(NAMES).mkdir(exist_ok=True)
-    mounts.mount("tmpfs", NAMES, "tmpfs", flags, "mode=0755")
+    with obstacles.explained():
+        mounts.system()
     os.set_inheritable(lifeline.fileno(), True)
     argv = [sys.executable, "-I", "-S", str(HOLDER), str(home.path), str(lifeline.fileno())]
     os.execv(sys.executable, argv)
@@ -107,12 +104,19 @@ def commit(lifeline: socket.socket) -> None:
 
 
 def enter(holder: Process, *, pid: bool = True) -> None:
-    """Move this process (its future children, for the pid namespace) into the lab's namespaces."""
+    """Move this process (its future children, for the pid namespace) into the lab's namespaces.
+
+    In an ordinary user's lab programs then seem to change their user: there is no other.
+    """
+    kinds = CLONE_NEWNET | CLONE_NEWNS | (CLONE_NEWPID if pid else 0)
     try:
         with holder.held() as handle:  # setns(2) takes a pidfd since Linux 5.8
-            setns(handle, CLONE_NEWNET | CLONE_NEWNS | (CLONE_NEWPID if pid else 0))
+            users = userns.entrance(holder.pid)
+            setns(handle, kinds | users)
     except ProcessLookupError:
         raise KernelError("the lab's first process is gone, and the lab with it") from None
+    if users:
+        seccomp.pretend_to_change_user()
 
 
 def start_daemon(home: Home, main: Main) -> None:

@@ -1,14 +1,13 @@
 """What this machine has of what labs need, found out by trying.
 
 Trying happens in a forked child in namespaces of its own; no module is loaded, nothing of the host
-is changed.  Without root the kernel's features are not tried.
+is changed.  An ordinary user's features are those that a user namespace gives.
 """
 
 import os
 import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal
@@ -16,14 +15,9 @@ from typing import Literal
 from testbed.errors import TestbedError
 from testbed.kernel.features import FEATURES, Feature, try_all, words
 from testbed.kernel.modules import Modules, modules
-from testbed.kernel.namespaces import (
-    CLONE_NEWNET,
-    CLONE_NEWNS,
-    CLONE_NEWPID,
-    CLONE_NEWUSER,
-    unshare,
-)
+from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.programs import PACKAGES, run
+from testbed.kernel.rootless import obstacles, userns
 from testbed.kernel.scratch import in_child, in_scratch
 
 Status = Literal["ok", "missing", "limited"]
@@ -51,10 +45,10 @@ def examine(kernel: Modules | None = None) -> tuple[Finding, ...]:
     kernel: its modules; none looks at the running one's.
     """
     kernel = kernel or modules()
-    base = (*_root(), *_namespaces())
-    tried = None if any(finding.status != "ok" for finding in base) else _tried(kernel)
+    base = (_user_namespaces(), *_namespaces())
+    tried = None if any(one.needed and one.status != "ok" for one in base) else _tried(kernel)
     features = [_feature(feature, kernel, tried) for feature in FEATURES]
-    findings = [*base, *features, _user_namespaces(), *_programs(kernel), *_limits()]
+    findings = [_user(), *base, *features, *_programs(kernel), *_limits()]
     return tuple(sorted(findings, key=lambda finding: not finding.needed))
 
 
@@ -63,12 +57,11 @@ def satisfied(findings: tuple[Finding, ...]) -> bool:
     return not any(finding.needed and finding.status == "missing" for finding in findings)
 
 
-def _root() -> Iterator[Finding]:
-    if os.geteuid() == 0:
-        yield Finding("root", "ok", "labs are made by root", needed=True)
-    else:
-        detail = f"labs are made by root, this is user {os.geteuid()}"
-        yield Finding("root", "missing", detail, "sudo testbed doctor", needed=True)
+def _user() -> Finding:
+    if userns.privileged():
+        return Finding("root", "ok", "labs are made by root", needed=True)
+    detail = f"this is user {os.geteuid()}: labs are made by root through sudo, or rootless"
+    return Finding("root", "limited", detail, "for what root has: sudo testbed doctor")
 
 
 NAMESPACES = (
@@ -80,26 +73,34 @@ NAMESPACES = (
 
 def _namespaces() -> Iterator[Finding]:
     for feature, flag, use in NAMESPACES:
-        refusal = _refusal(partial(unshare, flag))
+
+        def attempt(flag: int = flag) -> None:
+            userns.become_root_where_needed()
+            unshare(flag)
+
         remedy = "run as root, outside a container or in a privileged one"
-        yield _judged(feature, refusal, use, remedy, needed=True)
+        yield _judged(feature, _refusal(attempt), use, remedy, needed=True)
 
 
 def _user_namespaces() -> Finding:
-    """An ordinary user's: Ubuntu 24.04 grants them, but without any privilege inside."""
+    """An ordinary user's.  Root's labs need none, so root asks as another user."""
+    needed = not userns.privileged()
 
     def attempt() -> None:
-        if os.geteuid() == 0:
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-        unshare(CLONE_NEWUSER)
-        unshare(CLONE_NEWNS | CLONE_NEWNET)
+        if not needed:
+            _become_nobody()
+        in_scratch(lambda: None)
 
-    remedy = (
-        "sysctl user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 (Debian), "
-        "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
+    remedy = obstacles.remedy()
+    return _judged(
+        "user namespaces", _refusal(attempt), "labs of ordinary users", remedy, needed=needed
     )
-    return _judged("user namespaces", _refusal(attempt), "labs of ordinary users", remedy)
+
+
+def _become_nobody() -> None:
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    userns.own_proc()
 
 
 def _refusal(attempt: Callable[[], None]) -> str:
@@ -166,7 +167,8 @@ def _untried(feature: Feature, kernel: Modules) -> Finding:
 
 def _other_kernel(feature: Feature, kernel: Modules) -> str:
     if not feature.modules:
-        return "run outside a container, or in a privileged one"
+        outside = "run outside a container, or in a privileged one"
+        return outside if userns.privileged() else "sudo testbed doctor"
     if not kernel.dynamic:
         return "another kernel: this one has no such part and loads no modules"
     return (

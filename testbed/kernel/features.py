@@ -8,9 +8,9 @@ from pathlib import Path
 from testbed.errors import KernelError, TestbedError
 from testbed.kernel import mounts
 from testbed.kernel.modules import Modules
+from testbed.kernel.mounts import NAMES
 from testbed.kernel.namespaces import entered, new_netns
 from testbed.kernel.programs import run
-from testbed.kernel.scratch import NAMES
 
 TIMEOUT_S = 10.0
 
@@ -92,24 +92,24 @@ def _complaint(feature: Feature) -> str:
 
 def _names() -> None:
     """The holder's names: symlinks on a tmpfs of the lab's own."""
-    mounts.mount("tmpfs", NAMES, "tmpfs")
+    mounts.mount("tmpfs", str(NAMES), "tmpfs")
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     Path(NAMES, "a").symlink_to(f"/proc/{os.getpid()}/fd/{own}")
     try:
         _succeed(["ip", "netns", "exec", "a", "ip", "link"], "")
     finally:
         os.close(own)
-        mounts.detach(NAMES)
+        mounts.detach(str(NAMES))
 
 
 def _tracefs() -> None:
     if "tracefs" not in Path("/proc/filesystems").read_text(encoding="ascii").split():
         raise KernelError("this kernel has no tracefs")  # mounting would look for a module
-    mounts.mount("tracefs", NAMES, "tracefs")
+    mounts.mount("tracefs", str(NAMES), "tracefs")
     try:
         Path(NAMES, "events/fib/enable").read_text(encoding="ascii")
     finally:
-        mounts.detach(NAMES)
+        mounts.detach(str(NAMES))
 
 
 def _br_netfilter() -> None:

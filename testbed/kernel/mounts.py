@@ -3,6 +3,7 @@
 import ctypes
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from testbed.kernel.namespaces import CLONE_NEWNS, unshare
@@ -10,6 +11,16 @@ from testbed.kernel.namespaces import CLONE_NEWNS, unshare
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8  # linux/mount.h
 MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 4096, 16384, 1 << 18, 1 << 19
 MNT_DETACH = 2
+# asm-generic/unistd.h, the same on all architectures; glibc has no open_tree before 2.36
+OPEN_TREE, MOVE_MOUNT = 428, 429
+AT_FDCWD, AT_RECURSIVE = -100, 0x8000  # linux/fcntl.h
+OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH = 1, 4  # linux/mount.h
+UNPRIVILEGED = MS_NOSUID | MS_NODEV | MS_NOEXEC  # nothing on it gives anybody anything
+
+RUN = Path("/run")
+HOST_RUN = ".host"
+LOCK = "xtables.lock"  # iptables
+NAMES = Path("/run/netns")  # where iproute2 looks names up
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,6 +51,61 @@ def own() -> None:
     """
     unshare(CLONE_NEWNS)
     mount("", "/", flags=MS_REC | MS_SLAVE)
+
+
+def system() -> None:
+    """A /proc of the calling process' pid namespace, and an empty /run/netns.  Raises OSError.
+
+    Where the machine has no /run/netns and lets us make none, /run is our own as well.
+    """
+    mount("proc", "/proc", "proc", UNPRIVILEGED)
+    if not os.access(RUN, os.W_OK):
+        _own_run()
+    NAMES.mkdir(exist_ok=True)
+    mount("tmpfs", str(NAMES), "tmpfs", UNPRIVILEGED, "mode=0755")
+
+
+def _own_run() -> None:
+    """A /run that can be written to; what was in it is reached by symbolic links.
+
+        /run/user -> .host/user
+
+    An ordinary user may not make /run/netns, nor lock the machine's /run/xtables.lock.
+    """
+    names = [entry.name for entry in RUN.iterdir() if entry.name not in (NAMES.name, LOCK)]
+    machines = _copy_of_mounts(RUN)
+    try:
+        mount("tmpfs", str(RUN), "tmpfs", UNPRIVILEGED, "mode=0755")
+        (RUN / HOST_RUN).mkdir()
+        _attach(machines, RUN / HOST_RUN)
+    finally:
+        os.close(machines)
+    for name in names:
+        (RUN / name).symlink_to(Path(HOST_RUN, name))
+
+
+def _copy_of_mounts(place: Path) -> int:
+    """A descriptor of what is mounted there and below, once more and nowhere yet."""
+    flags = OPEN_TREE_CLONE | AT_RECURSIVE | os.O_CLOEXEC
+    file: int = _libc.syscall(OPEN_TREE, AT_FDCWD, os.fsencode(place), flags)
+    _checked(file < 0, f"open_tree {place}")
+    return file
+
+
+def _attach(file: int, place: Path) -> None:
+    at = (AT_FDCWD, os.fsencode(place))
+    moved = _libc.syscall(MOVE_MOUNT, file, b"", *at, MOVE_MOUNT_F_EMPTY_PATH)
+    _checked(moved, f"move_mount {place}")
+
+
+def own_sys() -> None:
+    """A /sys of the network namespace the calling thread is in.  Raises OSError.
+
+    In an ordinary user's namespaces the machine's cannot be unmounted, so it is covered.
+    """
+    with suppress(OSError):
+        detach("/sys")
+    mount("sysfs", "/sys", "sysfs", UNPRIVILEGED)
 
 
 def cover(files: Mapping[str, Path]) -> None:

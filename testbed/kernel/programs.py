@@ -88,7 +88,7 @@ def _run(argv: Sequence[str], stdin: str, timeout_s: float) -> Result:
 
 def located(program: str) -> str:
     """The file of a program.  Raises MissingFeature naming the package that has it."""
-    found = shutil.which(program, path=_path())
+    found = shutil.which(program, path=path())
     if found is None:
         package = PACKAGES.get(program)
         remedy = f": install the package {package}" if package else ""
@@ -98,8 +98,9 @@ def located(program: str) -> str:
 
 def environment() -> dict[str, str]:
     """What every program is given."""
-    return {"PATH": _path(), "LC_ALL": "C"}
+    return {"PATH": path(), "LC_ALL": "C"}
 
 
-def _path() -> str:
+def path() -> str:
+    """Where programs are looked for: where the user does, then where the system's are."""
     return f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}".lstrip(":")

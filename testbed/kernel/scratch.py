@@ -1,4 +1,4 @@
-"""Work done in private namespaces that vanish with it.  Needs CAP_SYS_ADMIN.
+"""Work done in private namespaces that vanish with it.  An ordinary user is root in them.
 
 Only for a process that may fork: one thread, or a child that does nothing but the work.
 """
@@ -12,15 +12,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from testbed.errors import KernelError
 from testbed.kernel import mounts
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.processes import end_with_parent
-
-NAMES = "/run/netns"  # where iproute2 looks names up
+from testbed.kernel.rootless.userns import become_root_where_needed
 
 T = TypeVar("T")
 
@@ -62,16 +60,14 @@ def in_scratch(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
     """
 
     def outer() -> T:
+        become_root_where_needed()
         unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
         return in_child(inner, timeout_s=timeout_s)
 
     def inner() -> T:
         mounts.mount("", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
-        flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-        mounts.mount("proc", "/proc", "proc", flags)
-        mounts.mount("sysfs", "/sys", "sysfs", flags)
-        Path(NAMES).mkdir(parents=True, exist_ok=True)
-        mounts.mount("tmpfs", NAMES, "tmpfs", flags)
+        mounts.system()
+        mounts.own_sys()
         return work()
 
     return in_child(outer, timeout_s=timeout_s)

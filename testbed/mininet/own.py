@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from testbed.daemon.inside import enter_lab
-from testbed.daemon.lifecycle import check_privilege, lasting
+from testbed.daemon.lifecycle import lasting
 from testbed.daemon.protocol import call
 from testbed.errors import TestbedError
 from testbed.lab import Lab
@@ -39,7 +39,6 @@ def own_lab(lab: Lab, kind: type[AnyNet]) -> Iterator[AnyNet]:
 
     Raises MissingFeature when this user may not run labs, UsageError when one of that name runs.
     """
-    check_privilege()
     with lasting(lab, tell) as home:
         view = from_json(call(home, "inside"))
         enter_lab(home)

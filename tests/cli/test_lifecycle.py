@@ -208,13 +208,22 @@ def test_a_process_id_used_again_is_not_the_holder() -> None:
     assert not replace(own, started=own.started + 1).alive()
 
 
-def test_an_ordinary_user_is_told_what_to_do(commands: Commands, tmp_path: Path) -> None:
-    """Without root and without sudo: one clear message, exit code 4."""
-    process = commands.start("ls", user=ORDINARY_USER, env={"PATH": str(tmp_path)})
-    _, errors = process.communicate(timeout=60)
+def test_an_ordinary_user_is_told_that_a_lab_is_roots(commands: Commands, tmp_path: Path) -> None:
+    """Without sudo: its name, one clear message, exit code 4, and nothing of what is in it."""
+    commands.up()
 
-    assert process.returncode == 4
-    assert "root" in errors
+    for code, *words in (
+        (0, "ls"),
+        (4, "verify", "-l", commands.name),
+        (4, "down", commands.name),
+    ):
+        process = commands.start(*words, user=ORDINARY_USER, env={"PATH": str(tmp_path)})
+        output, errors = process.communicate(timeout=60)
+
+        assert process.returncode == code, errors
+        assert commands.name in output + errors
+        assert "root" in output + errors
+    assert commands.running()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "UPPER", "x" * 64])

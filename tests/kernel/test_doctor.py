@@ -1,6 +1,5 @@
 """What `testbed doctor` finds, how it finds it, and what it leaves alone."""
 
-import os
 import resource
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from testbed.kernel.doctor import Finding, examine, satisfied
 from testbed.kernel.features import FEATURES, Feature, commands, iptables, nft, try_all
 from testbed.kernel.modules import Modules, modules
 from testbed.kernel.scratch import in_child, in_scratch
+from tests import ordinary
 
 pytestmark = pytest.mark.kernel
 
@@ -126,20 +126,22 @@ def test_where_the_kernels_files_cannot_be_seen_nothing_is_assumed():
     assert found["vxlan"].remedy == "modprobe vxlan; then ask again"
 
 
-def test_an_ordinary_user_is_told_to_be_root_and_nothing_is_tried():
-    def as_nobody() -> tuple[Finding, ...]:
-        os.setresgid(65534, 65534, 65534)
-        os.setresuid(65534, 65534, 65534)
+def test_an_ordinary_user_is_told_what_a_lab_of_theirs_has():
+    """In a user namespace everything that is needed is there; tracefs is for root alone."""
+    ordinary.skip_unless_possible()
+
+    def as_ordinary() -> tuple[Finding, ...]:
+        ordinary.become()
         return examine()
 
-    findings = in_child(as_nobody)
+    findings = in_child(as_ordinary)
 
     found = by_feature(findings)
-    assert found["root"].status == "missing"
-    assert found["root"].remedy == "sudo testbed doctor"
-    assert found["network namespaces"].status == "missing"
-    assert (found["veth"].status, found["veth"].remedy) == ("limited", "run as root")
-    assert not satisfied(findings)
+    assert found["root"].status == "limited"
+    assert "sudo testbed doctor" in found["root"].remedy
+    assert (found["user namespaces"].status, found["user namespaces"].needed) == ("ok", True)
+    assert (found["tracefs"].status, found["tracefs"].remedy) == ("missing", "sudo testbed doctor")
+    assert satisfied(findings)
 
 
 def test_a_program_that_is_not_there_is_named_with_its_package():

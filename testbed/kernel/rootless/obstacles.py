@@ -1,0 +1,99 @@
+"""Why a kernel gives an ordinary user no namespaces, and what to do about it."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import MissingFeature
+
+SYSCTLS = Path("/proc/sys")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A sysctl that keeps ordinary users from namespaces while it has this value."""
+
+    name: str
+    value: str
+    remedy: str
+
+    def in_the_way(self) -> bool:
+        """Whether it has that value now; most kernels do not have all of these."""
+        try:
+            file = SYSCTLS / self.name.replace(".", "/")
+            return file.read_text(encoding="ascii").strip() == self.value
+        except OSError:
+            return False
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}: {self.remedy}"
+
+
+SETTINGS = (
+    Setting("user.max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=10000"),
+    # Debian's own, before its release 11 by default
+    Setting(
+        "kernel.unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"
+    ),
+    # Ubuntu 23.10 and later: such a namespace can be made, but has no capabilities
+    Setting(
+        "kernel.apparmor_restrict_unprivileged_userns",
+        "1",
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "
+        "`userns,` for this Python",
+    ),
+    Setting("user.max_net_namespaces", "0", "sudo sysctl user.max_net_namespaces=10000"),
+    Setting("user.max_mnt_namespaces", "0", "sudo sysctl user.max_mnt_namespaces=10000"),
+    Setting("user.max_pid_namespaces", "0", "sudo sysctl user.max_pid_namespaces=10000"),
+)
+OUTSIDE = "run outside the container, or as root: sudo testbed …"
+FILTERED = (
+    "a seccomp filter, as containers have: docker run --security-opt seccomp=unconfined, or run "
+    "outside the container"
+)
+HIDDEN = (
+    "parts of /proc or /sys are hidden, as in containers: docker run --security-opt "
+    "systempaths=unconfined, or run outside the container"
+)
+EXHAUSTED = "a limit is reached, of namespaces in use or nested: see `sysctl user`"
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """A refusal in this block says what is in the way and what to do about it.
+
+    Raises MissingFeature instead of OSError.
+    """
+    try:
+        yield
+    except OSError as refused:
+        said = f"{refused.filename}: {refused.strerror}" if refused.filename else refused.strerror
+        raise MissingFeature(
+            f"no namespaces for this user here ({said}): {reason(refused)}"
+        ) from refused
+
+
+def remedy() -> str:
+    """What lets an ordinary user have namespaces here, as far as it can be told."""
+    return "; ".join(one.remedy for one in SETTINGS if one.in_the_way()) or OUTSIDE
+
+
+def reason(refused: OSError) -> str:
+    """Why the kernel refused, as far as it can be told, and the remedy."""
+    if found := [str(setting) for setting in SETTINGS if setting.in_the_way()]:
+        return "; ".join(found)
+    if refused.errno in (errno.ENOSPC, errno.EUSERS):  # user_namespaces(7)
+        return EXHAUSTED
+    if "mount" in str(refused.strerror):
+        return HIDDEN
+    if _filtered():
+        return FILTERED
+    return "the kernel does not say why (a chroot, a security module?)"
+
+
+def _filtered() -> bool:
+    """Whether a seccomp filter judges this process' system calls: `Seccomp:	2` in proc(5)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return "\nSeccomp:\t2\n" in status
