@@ -82,6 +82,11 @@ def show_difference(lab: Lab, output: str) -> None:
     if output != "table":
         emit(difference, output)
         return
+    print_difference(difference)
+
+
+def print_difference(difference: Json) -> None:
+    """A line for each fact: `+ node-1: 1536: from …`."""
     for sign, facts in (("+", difference["add"]), ("-", difference["remove"])):
         for fact in facts:
             click.echo(f"{sign} {fact['ns']}: {fact['text']}")

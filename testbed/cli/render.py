@@ -52,7 +52,8 @@ def vpc_cni_(
     they take the place of the topology's.  Without a topology it is the workshop's node: eth0 with
     Pod1's address, eth1 with Pod2's.
     """
-    from testbed.eks.render import render, to_json, to_text, with_settings
+    from testbed.eks.render import render, to_json, to_text
+    from testbed.eks.rollout import with_settings
 
     changed = partial(
         with_settings,

@@ -6,6 +6,7 @@ from functools import partial
 
 from testbed.daemon import balancers, services, slides, views
 from testbed.daemon.protocol import Json
+from testbed.daemon.rollout import set_env
 from testbed.daemon.running import RunningLab
 from testbed.daemon.tour import tour as choose_checks
 from testbed.errors import UsageError
@@ -172,5 +173,8 @@ def _told(verb: str, running: RunningLab, progress: Progress, **args: Json) -> J
 
 VERBS: dict[str, Callable[..., Json]] = {
     verb.__name__: verb
-    for verb in (up, get, describe, verify, diff, ping, matrix, path, slide, tour, inside, heal)
+    for verb in (
+        *(up, set_env, get, describe, verify, diff),
+        *(ping, matrix, path, slide, tour, inside, heal),
+    )
 } | {verb: partial(_told, verb) for verb in ("explain", "reasons", "reachability")}

@@ -7,17 +7,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
-from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from testbed.description import mistakes
 from testbed.description.problem import unknown
-from testbed.eks.checks import of_environment
 from testbed.eks.conflist import PATH, conflist
-from testbed.eks.environment import CniSettings
-from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
+from testbed.eks.model import EksCluster, Profile
 from testbed.eks.wiring.node import node_facts
 from testbed.eks.wiring.pod import pod_facts
 from testbed.errors import UsageError
@@ -111,33 +105,6 @@ def example(profile: Profile = "current") -> Wired:
             for index, pod in enumerate(pods)
         ),
     )
-
-
-def with_settings(
-    cluster: EksCluster,
-    profile: Profile | None = None,
-    overrides: Mapping[str, str] = MappingProxyType({}),
-    connmark_backend: ConnmarkBackend | None = None,
-) -> EksCluster:
-    """The cluster in another era, and with some of the CNI's variables set otherwise.
-
-    Raises DescriptionError for a variable that is not known or cannot have its value.
-    """
-    settings = TypeAdapter(CniSettings)
-    given = settings.dump_python(cluster.env, by_alias=True) | overrides
-    try:
-        env = settings.validate_python(given, by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise mistakes.in_file(error, CniSettings, given).error() from error
-    changed = replace(
-        cluster,
-        profile=profile or cluster.profile,
-        connmark_backend=connmark_backend or cluster.connmark_backend,
-        env=env,
-    )
-    for problem in of_environment(changed):
-        raise problem.error()
-    return changed
 
 
 def render(wired: Wired, pod: str = "") -> Rendered:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from testbed.eks.model import Profile
-from testbed.eks.render import Rendered, example, render, to_json, to_text, with_settings
+from testbed.eks.render import Rendered, example, render, to_json, to_text
+from testbed.eks.rollout import with_settings
 from testbed.errors import DescriptionError, UsageError
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])

@@ -13,7 +13,8 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.eks.model import ConnmarkBackend, Profile
-from testbed.eks.render import Rendered, example, render, with_settings
+from testbed.eks.render import Rendered, example, render
+from testbed.eks.rollout import with_settings
 from testbed.kernel.namespaces import LocalStore, new_netns
 from testbed.kernel.programs import run
 from testbed.net.iptables import parse_save

@@ -1,0 +1,65 @@
+"""set: aws-node of a running lab rolled out with other settings."""
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from testbed.daemon import views
+from testbed.daemon.protocol import Json
+from testbed.daemon.running import RunningLab
+from testbed.description.problem import unknown
+from testbed.eks.model import EksCluster
+from testbed.eks.rollout import with_settings
+from testbed.errors import IgnoredSetting, UsageError
+from testbed.lab import Cluster, Lab
+from testbed.lab_checks import check
+
+Progress = Callable[[str], None]
+
+DAEMON_SET = ("daemonset/aws-node", "ds/aws-node", "aws-node")  # kubectl's words for it
+
+
+def set_env(
+    running: RunningLab,
+    progress: Progress,
+    *,
+    where: str,
+    values: dict[str, str],
+    unset: list[str],
+    dry_run: bool,
+) -> Json:
+    """Give the CNI's daemon other variables; what that writes and removes in the kernels.
+
+    Raises UsageError, DescriptionError; the lab is then as it was.
+    """
+    lab = running.described()
+    cluster = _cluster(lab.clusters, where)
+    with warnings.catch_warnings(record=True) as ignored:
+        warnings.simplefilter("always", IgnoredSetting)
+        changed = with_settings(cluster, overrides=values, unset=unset)
+    for one in ignored:
+        progress(f"warning: {one.message}")
+    wanted = check(_with(lab, changed))
+    difference = views.difference(*running.drift_to(wanted))
+    if not dry_run:
+        running.up(wanted)
+    return {"cluster": cluster.name, "nodes": [node.name for node in cluster.nodes], **difference}
+
+
+def _with(lab: Lab, changed: EksCluster) -> Lab:
+    others = [changed if one.name == changed.name else one for one in lab.clusters]
+    return replace(lab, clusters=tuple(others))
+
+
+def _cluster(clusters: Iterable[Cluster], where: str) -> EksCluster:
+    """The EKS cluster of that name, of that node, or the only one.  Raises UsageError."""
+    own = [one for one in clusters if isinstance(one, EksCluster)]
+    if where in DAEMON_SET:
+        if len(own) == 1:
+            return own[0]
+        which = ", ".join(one.name for one in own) or "none"
+        raise UsageError(f"aws-node runs once in each EKS cluster; name one of them: {which}")
+    names = {one.name: one for one in own} | {node.name: one for one in own for node in one.nodes}
+    if where not in names:
+        raise UsageError(unknown("EKS cluster or node", where, names))
+    return names[where]
