@@ -28,8 +28,8 @@ def decide_(file: Path) -> None:
 
     docs/ipam.md describes what goes in and what comes out.
     """
-    from testbed.eks.ipamd.answer import answer
-    from testbed.eks.ipamd.description import parse
+    from testbed.eks.ipamd.asked.answer import answer
+    from testbed.eks.ipamd.asked.read import parse
 
     click.echo(json.dumps(answer(parse(_text(file), str(file))), indent=2))
 

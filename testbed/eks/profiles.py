@@ -44,6 +44,7 @@ class Era:
     delegates_prefixes: bool  # ENABLE_PREFIX_DELEGATION and WARM_PREFIX_TARGET are known
     discovers_subnets: bool  # ENABLE_SUBNET_DISCOVERY is known
     external_eni_config: bool  # a label of its own says a node's ENIConfig before all others
+    trusts_metadata: bool  # reconciling believes IMDS; else EC2 is asked where they differ
     stands_still: bool  # changes no ENI while it ends or its node is cordoned
 
 
@@ -76,6 +77,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             delegates_prefixes=False,
             discovers_subnets=False,
             external_eni_config=False,
+            trusts_metadata=True,
             stands_still=False,
         ),
         "current": Era(
@@ -107,6 +109,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             delegates_prefixes=True,
             discovers_subnets=True,
             external_eni_config=True,
+            trusts_metadata=False,
             stands_still=True,
         ),
     }

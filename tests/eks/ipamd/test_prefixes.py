@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from testbed.eks.ipamd.asked.grants import Grants
 from testbed.eks.ipamd.daemon import Ipamd
 from testbed.eks.ipamd.decisions import (
     AssignPrefixes,
@@ -13,7 +14,6 @@ from testbed.eks.ipamd.decisions import (
     UnassignAddresses,
     UnassignPrefixes,
 )
-from testbed.eks.ipamd.grants import Grants
 from testbed.eks.ipamd.store import PoolEni
 from tests.eks.ipamd.pools import blocks, eni, m5_large, prefixed, run_pass, store
 

@@ -4,10 +4,11 @@ from dataclasses import fields
 from typing import Any
 
 from testbed.eks.ipamd import pool
+from testbed.eks.ipamd.asked.grants import Grants
+from testbed.eks.ipamd.asked.read import NOW, Asked
 from testbed.eks.ipamd.daemon import Ipamd
 from testbed.eks.ipamd.decisions import Decision, Refusal
-from testbed.eks.ipamd.description import NOW, Asked
-from testbed.eks.ipamd.grants import Grants
+from testbed.eks.ipamd.reconcile import Change, reconcile
 from testbed.eks.ipamd.settings import Settings
 from testbed.eks.ipamd.store import choose, count
 
@@ -19,7 +20,7 @@ def answer(asked: Asked) -> Json:
     rules, store = asked.rules, asked.store
     stats, chosen = count(store, rules), choose(store, rules, NOW)
     ipamd = Ipamd(rules, store, Grants(asked.subnet_free), asked.conditions)
-    return {
+    found = {
         "total": stats.total,
         "assigned": stats.assigned,
         "available": stats.available,
@@ -35,6 +36,10 @@ def answer(asked: Asked) -> Json:
         "nextPod": {"eni": chosen[0].id, "address": str(chosen[1])} if chosen else None,
         "decisions": [as_json(done) for done in ipamd.run_pass(NOW)],
     }
+    if asked.attached is None:
+        return found
+    changes = reconcile(store, rules, asked.attached, NOW)[1] if asked.reconciles else []
+    return {**found, "reconcile": [_change(change) for change in changes]}
 
 
 def as_json(done: Decision | Refusal) -> Json:
@@ -43,6 +48,16 @@ def as_json(done: Decision | Refusal) -> Json:
         return {**as_json(done.decision), "refused": done.code or done.message}
     values = {field.name: _plain(getattr(done, field.name)) for field in fields(done)}
     return {"action": type(done).__name__, **values}
+
+
+def _change(change: Change) -> Json:
+    """`{"action": "Removed", "eni": "eni-1", "cidrs": ["10.0.1.7"], "pods": ["10.0.1.7"]}`."""
+    sets = {
+        field.name: sorted(map(str, getattr(change, field.name)))
+        for field in fields(change)
+        if field.name != "eni"
+    }
+    return {"action": type(change).__name__, "eni": change.eni, **sets}
 
 
 def _plain(value: Any) -> Any:

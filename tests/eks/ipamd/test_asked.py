@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from testbed.eks.ipamd.answer import answer
-from testbed.eks.ipamd.description import parse
+from testbed.eks.ipamd.asked.answer import answer
+from testbed.eks.ipamd.asked.read import parse
 from testbed.errors import DescriptionError
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
@@ -188,6 +188,22 @@ def test_a_full_subnet_shows_what_is_refused() -> None:
     ]
 
 
+def test_with_what_the_metadata_lists_it_says_what_reconciling_changes() -> None:
+    """A pod's address that EC2 took away is removed, and the pod does not know."""
+    entry = {"id": "eni-0", "deviceIndex": 0, "assigned": ["10.0.0.1"], "free": ["10.0.0.2"]}
+    listed = {"id": "eni-0", "deviceIndex": 0, "addresses": ["10.0.0.2", "10.0.0.3"]}
+    state: State = {"instanceType": "m5.large", "enis": [entry], "imds": [listed]}
+
+    assert asked(state)["reconcile"] == [
+        {"action": "Added", "eni": "eni-0", "cidrs": ["10.0.0.3"]},
+        {"action": "Removed", "eni": "eni-0", "cidrs": ["10.0.0.1"], "pods": ["10.0.0.1"]},
+    ]
+    assert asked(state | {"actedSecondsAgo": 60})["reconcile"] == []
+    assert asked(state | {"ec2Fails": True})["reconcile"] == []
+    assert asked(state | {"returned": {"10.0.0.3": 59}})["reconcile"][0]["action"] == "Removed"
+    assert "reconcile" not in asked({"instanceType": "m5.large", "enis": [entry]})
+
+
 def test_json_may_be_indented_with_tabs() -> None:
     text = '{\n\t"instanceType": "m5.large",\n\t"enis": [{"id": "e", "deviceIndex": 0}]\n}\n'
 
@@ -236,6 +252,19 @@ ENI = '{"id": "e", "deviceIndex": 0'
             f'{{"instanceType": "m5.large", "enis": [{ENI},'
             ' "prefixes": {"10.0.0.0/27": {}}}]}',
             'enis.e.prefixes["10.0.0.0/27"]: an IPv4 prefix is a /28, not 10.0.0.0/27',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI},'
+            ' "prefixes": {"0.0.0.0/0": {}}}]}',
+            "an IPv4 prefix is a /28, not 0.0.0.0/0",
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}}}],\n"returned": {{"10.0.0.300": 1}}}}',
+            's.json:2: returned["10.0.0.300"]: expected an address or a prefix',
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}}}],\n"imds": [{ENI}}}, {ENI}}}]}}',
+            's.json:2: imds: there are two ENIs "e"',
         ),
         (
             f'{{"instanceType": "m5.large", "enis": [{ENI},\n'
