@@ -6,6 +6,7 @@ Sightings are put in order by the kernel's time stamps.
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from testbed.explain.evidence.witnesses import Sighting, Way
 from testbed.probes.observe import filter as socket_filter
@@ -35,6 +36,7 @@ class Tap:
         self._socket = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
         self.look_for(patterns)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._drain()
 
     def fileno(self) -> int:
         """For poll."""
@@ -43,6 +45,12 @@ class Tap:
     def look_for(self, patterns: Patterns) -> None:
         """From now on take what has these patterns."""
         socket_filter.attach(self._socket, patterns)
+
+    def _drain(self) -> None:
+        """Under load the socket is full before the filter is there: it would take no more."""
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(1)
 
     def seen(self, classify: Classify) -> Iterator[Sighting]:
         """What has come since the last time."""
