@@ -23,6 +23,7 @@ from testbed.explain.render.page import html
 from testbed.explain.render.text import text
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
+from testbed.kernel.learnt import learnt
 from testbed.kubernetes.model import Service
 from testbed.lab import from_json
 from testbed.net.diff import implied
@@ -144,11 +145,13 @@ def _served_port(running: RunningLab, destination: str, protocol: str) -> int:
 def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:
     """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
     found = _kernels(running)
-    if answer.edits:
+    if answer.edits:  # where ARP would lead afterwards, not where it led before
         from testbed.explain.what_if.edits import edited
 
         for edit in answer.edits:
             found = edited(found, edit)
+    else:
+        found |= learnt(running.store, running.store.names())
     listeners = listening(running.store, running.store.names())
     branches = predict(World(found), start, answer.header, listeners)
     planned = predict(running.world, start, answer.header, listeners)
@@ -221,7 +224,7 @@ def reasons(
     protocol: Probed,
 ) -> Json:
     """Why each of these pairs of pods fails: predicted from what the kernels have now."""
-    world = World(_kernels(running))
+    world = World(_kernels(running) | learnt(running.store, running.store.names()))
     listeners = listening(running.store, running.store.names())
     pods = {end.name: end for end in endpoints(running.described(), running.allocations)}
     found = []

@@ -86,6 +86,17 @@ NTF_MASTER = 0x04
 NTF_PROXY = 0x08
 NUD_NOARP = 0x40
 NUD_PERMANENT = 0x80
+NUD_NAMES = {
+    0x00: "NONE",
+    0x01: "INCOMPLETE",
+    0x02: "REACHABLE",
+    0x04: "STALE",
+    0x08: "DELAY",
+    0x10: "PROBE",
+    0x20: "FAILED",
+    NUD_NOARP: "NOARP",
+    NUD_PERMANENT: "PERMANENT",
+}  # as `ip neigh` prints them
 
 # fib_rules.h
 FRA_DST = 1

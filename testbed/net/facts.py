@@ -23,6 +23,7 @@ IpNetwork = IPv4Network | IPv6Network
 MAIN = 254  # the kernel's own numbers: /etc/iproute2/rt_tables
 LOCAL = 255
 DEFAULT_TABLE = 253
+PERMANENT = "PERMANENT"
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
 OF_DEVICE = re.compile(
@@ -111,13 +112,14 @@ class Address(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour(Fact):
-    """A permanent neighbour entry."""
+    """A neighbour entry.  Wanted ones are permanent; what a kernel learns has another state."""
 
     identity = ("ns", "dev", "ip")
 
     dev: str
     ip: IpAddress
     mac: str
+    state: str = PERMANENT  # as `ip neigh` prints it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ def _(fact: Address) -> str:
 
 @show.register
 def _(fact: Neighbour) -> str:
-    return f"{fact.ip} dev {fact.dev} lladdr {fact.mac} PERMANENT"
+    return f"{fact.ip} dev {fact.dev} lladdr {fact.mac} {fact.state}"
 
 
 @show.register

@@ -48,7 +48,9 @@ class Knowledge:
 
 def visit(stay: Stay, known: Knowledge) -> Visit:
     """A stay as what became of the packet in it."""
-    came, went, told = stay.came, stay.went, stay.traversals
+    came, told = stay.came, stay.traversals
+    bridges = known.planned.place(stay.ns).is_bridge
+    went = () if stay.went and bridges(stay.went[-1].dev) else stay.went
     return Visit(
         ns=stay.ns,
         dev_in=came[0].dev if came else "",

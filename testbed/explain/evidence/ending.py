@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from testbed.explain.evidence.correlate import Knowledge, evaluated, filtered, rules, space
 from testbed.explain.evidence.spine import Stay
-from testbed.explain.evidence.witnesses import FIRST, LAST, Flow, Question, Way
+from testbed.explain.evidence.witnesses import FIRST, LAST, NOT_ITS_ADDRESS, Flow, Question, Way
 from testbed.explain.journey import End, Header
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
@@ -26,6 +26,7 @@ class Case:
 
     start, sent: where the probe was sent, and its header.  watched: the namespaces.
     refused: what the sender's kernel answered to sending.  is_closed: nobody listens there.
+    before: the stay before the last one.
     """
 
     way: Way
@@ -36,6 +37,7 @@ class Case:
     watched: frozenset[str]
     refused: str = ""
     is_closed: bool = False
+    before: Stay | None = None
 
     @property
     def question(self) -> Question | None:
@@ -50,6 +52,11 @@ def ending(case: Case) -> End:
         if end is not None:
             return end
     return _end(case, "X_LOST", where=_last_place(case.stay))
+
+
+def _by_source(case: Case) -> End | None:
+    """The sender has not the address that it should send from."""
+    return _end(case, "X_NO_SOURCE") if case.refused == NOT_ITS_ADDRESS else None
 
 
 def _by_rule(case: Case) -> End | None:
@@ -130,6 +137,21 @@ def _by_link(case: Case) -> End | None:
     return None
 
 
+def _by_bridge(case: Case) -> End | None:
+    """A bridge sent it, and none of its ports did."""
+    stay = case.stay
+    if not stay.went or not case.known.planned.place(stay.ns).is_bridge(stay.went[-1].dev):
+        return None
+    return _end(case, "X_NO_PORT", dev=stay.went[-1].dev, mac=_sent_to(stay, case.known))
+
+
+def _sent_to(stay: Stay, known: Knowledge) -> str:
+    """The MAC that a stay's packet was sent to: `lladdr 02:… REACHABLE`."""
+    neighbours = [known.routes[asked].neighbour for asked in stay.questions()]
+    words = neighbours[-1].split() if neighbours else []
+    return words[1] if words[:1] == ["lladdr"] else "another MAC"
+
+
 def _by_wire(case: Case) -> End | None:
     """It went out, and was not seen where the plan says it comes in."""
     if not case.stay.went:
@@ -145,20 +167,10 @@ def _by_wire(case: Case) -> End | None:
 def _by_mac(case: Case) -> End | None:
     """The frame was for another MAC, and there is no bridge that could hand it on."""
     stay = case.stay
-    if not stay.came or not stay.came[-1].other_host or stay.traversals:
+    if case.before is None or not stay.came or not stay.came[-1].other_host or stay.traversals:
         return None
-    dev = stay.came[-1].dev
-    link = case.known.planned.place(stay.ns).peer(dev)
-    sender = link.peer_ns if link else "its sender"
-    return _end(case, "X_WRONG_MAC", dev=dev, mac=_addressed(case, sender), sender=sender)
-
-
-def _addressed(case: Case, sender: str) -> str:
-    """The MAC that a namespace has for its next hop: `lladdr 02:… PERMANENT`."""
-    for asked, answer in case.known.routes.items():
-        if asked.ns == sender and answer.neighbour.startswith("lladdr "):
-            return answer.neighbour.split()[1]
-    return "another MAC"
+    mac, sender = _sent_to(case.before, case.known), case.before.ns
+    return _end(case, "X_WRONG_MAC", dev=stay.came[-1].dev, mac=mac, sender=sender)
 
 
 def _refused(case: Case) -> End | None:
@@ -170,11 +182,13 @@ def _refused(case: Case) -> End | None:
 
 Judge = Callable[[Case], End | None]
 JUDGES: tuple[Judge, ...] = (
+    _by_source,
     _by_rule,
     _delivered,
     _by_route,
     _by_ttl,
     _by_link,
+    _by_bridge,
     _by_wire,
     _by_mac,
     _refused,

@@ -87,6 +87,7 @@ def _journey(
         watched=around.watched,
         refused=evidence.refused if way == "there" else "",
         is_closed=is_closed,
+        before=stays[-2] if len(stays) > 1 else None,
     )
     return Journey(visits=tuple(visit(stay, known) for stay in stays), end=ending(case))
 
@@ -122,7 +123,7 @@ def _disagreements(spines: Spines, known: Knowledge) -> Iterator[str]:
 
 def _other_device(stay: Stay, known: Knowledge) -> Iterator[str]:
     """The device the packet was sent by, against the one of the kernel's answer."""
-    asked = stay.questions()
+    asked = [] if stay.is_bridged else stay.questions()
     route = known.routes[asked[-1]].route if asked else None
     if route and stay.went and stay.went[0].dev != route.dev and route.kind == "unicast":
         went = stay.went[0].dev

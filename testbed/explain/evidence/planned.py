@@ -68,6 +68,10 @@ class Place:
         """The veth that a device is; it names its other end."""
         return self.space.veths.get(dev)
 
+    def is_bridge(self, dev: str) -> bool:
+        """Whether a device is a bridge."""
+        return dev in self.space.bridges
+
     def element(self, name: str, dev: str, ip: IpAddress) -> NftElement | None:
         """The element of a fabric's set that names a port, an address or both."""
         for element in self._elements.get(name, ()):

@@ -72,6 +72,11 @@ class Stay:
         """The chain that dropped it."""
         return next((one for one in self.traversals if one.dropped), None)
 
+    @property
+    def is_bridged(self) -> bool:
+        """Whether a bridge handed it on."""
+        return self.reached("forward", FIRST, "bridge")
+
     def at(self, family: str, hook: str, place: str) -> Traversal | None:
         """One of our own chains, as the packet was there; None where it did not come."""
         for one in self.traversals:
@@ -86,7 +91,8 @@ class Stay:
     def questions(self) -> list[Question]:
         """What the kernel decided about: once, or once more when OUTPUT changed the packet.
 
-        A frame that is bridged is not routed, though br_netfilter shows it to the IP hooks.
+        A frame that is bridged is not routed, though br_netfilter shows it to the IP hooks; unless
+        these translated its destination (br_netfilter_hooks.c, br_nf_pre_routing_finish).
         """
         if self.is_origin:
             again = [after for one, after in pairwise(self.traversals) if reroutes(one, after)]
@@ -95,7 +101,9 @@ class Stay:
                 *(_question(self.ns, after.header, after.mark, "") for after in again),
             ]
         came = self.at("ip", "prerouting", LAST)
-        if came is None or self.reached("forward", FIRST, "bridge"):
+        if came is None:
+            return []
+        if self.is_bridged and came.header.destination == self.arrived.destination:
             return []
         return [_question(self.ns, came.header, came.mark, came.iif)]
 

@@ -11,6 +11,8 @@ Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
 OWN_TABLE = "testbed-trace"  # how the names of our tables begin
 FIRST, LAST = "first", "last"  # our chains in every hook, before and behind everybody else's
 
+NOT_ITS_ADDRESS = "not an address of the sender's"  # why a probe was never sent
+
 
 class Flow(NamedTuple):
     """What tells packets of a probe apart."""

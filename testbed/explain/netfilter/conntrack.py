@@ -40,10 +40,12 @@ class Tracking:
         """An ICMP error belongs to the connection it is about, in the direction of an answer.
 
         net/netfilter/nf_conntrack_proto_icmp.c: only a connection whose first packet went
-        through (confirmed) is found.
+        through (confirmed) is found.  An error that is made here has the connection of the packet
+        it is about from the start: net/ipv4/icmp.c, icmp_glue_bits, nf_ct_attach.
         """
         known = self._connections.get((ns, quoted.turned()))
-        if known is None or not known[0].confirmed:
+        is_attached = not packet.iif
+        if known is None or not (known[0].confirmed or is_attached):
             packet.state = "invalid"
             return
         packet.connection, packet.is_reply = known

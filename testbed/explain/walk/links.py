@@ -72,7 +72,7 @@ class Links:
         """
         known = space.neighbours.get((dev, next_hop))
         if known is not None:
-            return known.mac, f"lladdr {known.mac} PERMANENT"
+            return known.mac, f"lladdr {known.mac} {known.state}"
         sender = own or space.own.select(dev, next_hop)
         mac = self._ask(space, dev, Request(next_hop, sender, space.mac(dev)))
         return mac, f"lladdr {mac}" if mac else "FAILED"
@@ -116,11 +116,14 @@ class Links:
         return self._space(veth.peer_ns), veth.peer
 
     def is_up(self, space: Space, dev: str) -> bool:
-        """Whether a bridge, or both ends of a veth, are up."""
+        """Whether both ends of a veth are up, or a bridge and one of its ports (br_stp_if.c)."""
         veth = space.veths.get(dev)
-        if veth is None:
-            return dev in space.bridges and space.bridges[dev].up
-        return veth.up and self._is_far_up(veth)
+        if veth is not None:
+            return veth.up and self._is_far_up(veth)
+        bridge = space.bridges.get(dev)
+        if bridge is None or not bridge.up:
+            return False
+        return any(self.is_up(space, port.dev) for port in space.ports_of(dev))
 
     def _is_far_up(self, veth: Veth) -> bool:
         far = self._space(veth.peer_ns).veths.get(veth.peer)

@@ -19,18 +19,6 @@ from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysct
 from testbed.probes.listening import listening
 from testbed.probes.sockets import inside
 
-# linux/neighbour.h: NUD_*, as `ip neigh` prints them
-STATES = {
-    0x00: "NONE",
-    0x01: "INCOMPLETE",
-    0x02: "REACHABLE",
-    0x04: "STALE",
-    0x08: "DELAY",
-    0x10: "PROBE",
-    0x20: "FAILED",
-    0x40: "NOARP",
-    0x80: "PERMANENT",
-}
 NO_ENTRY = "none"
 IFF_LOWER_UP = 1 << 16  # linux/if.h
 FOUND = ("unicast", "local", "broadcast")
@@ -135,7 +123,7 @@ def _entry(answer: Message) -> str:
     _, _, state, _, _ = _NEIGHBOUR.unpack_from(answer.body)
     found = attributes(answer.body, _NEIGHBOUR.size)
     words = [f"lladdr {found[uapi.NDA_LLADDR].hex(':')}"] if uapi.NDA_LLADDR in found else []
-    return " ".join([*words, STATES.get(state, f"{state:#x}")])
+    return " ".join([*words, uapi.NUD_NAMES.get(state, f"{state:#x}")])
 
 
 def _space(kernel: NetlinkSocket, asked: Question) -> State:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from testbed.errors import KernelError
-from testbed.explain.evidence.witnesses import Flow, Way
+from testbed.explain.evidence.witnesses import NOT_ITS_ADDRESS, Flow, Way
 from testbed.explain.journey import Header
 from testbed.probes import icmp
 from testbed.probes.observe import packets, patterns
@@ -58,9 +58,10 @@ class Probe:
         self._socket = socket.socket(socket.AF_INET, *KINDS[header.protocol])
         try:
             self._prepare(header)
+            self._is_sendable = self._take_source(header)
         except OSError as refused:
             self._socket.close()
-            raise KernelError(f"cannot send from {header.source}: {refused.strerror}") from refused
+            raise KernelError(f"cannot make a probe: {refused.strerror}") from refused
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +83,8 @@ class Probe:
 
     def send(self) -> str:
         """Send it; what the sender's own kernel has against it, in its words, or nothing."""
+        if not self._is_sendable:
+            return NOT_ITS_ADDRESS
         try:
             self._socket.connect((str(self.sent.destination), self._port))
             self._say(FIRST)
@@ -151,8 +154,17 @@ class Probe:
         if header.protocol == "tcp":
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self._choose_sequence()
-        if header.source != UNSPECIFIED:
-            self._socket.bind((str(header.source), 0))
+
+    def _take_source(self, header: Header) -> bool:
+        """Whether it can be sent from the address that was asked for."""
+        try:
+            if header.source != UNSPECIFIED:
+                self._socket.bind((str(header.source), 0))
+        except OSError as refused:
+            if refused.errno != errno.EADDRNOTAVAIL:
+                raise
+            return False
+        return True
 
     def _choose_sequence(self) -> None:
         """The number as a signed one: that is what setsockopt() takes."""
