@@ -104,7 +104,7 @@ _ALL = (
     ),
     Reason(
         "X_NO_PORT",
-        "no port of bridge {dev} leads to {mac}, and it floods none",
+        "no port of bridge {dev} leads to {mac}",
         "add a forwarding entry, or turn learning and flooding on",
     ),
     # netfilter and sockets

@@ -14,6 +14,7 @@ from testbed.explain.evidence.witnesses import (
     KernelRoute,
     Question,
     RuleName,
+    Sighting,
     Traversal,
 )
 from testbed.explain.journey import (
@@ -48,19 +49,25 @@ class Knowledge:
 
 def visit(stay: Stay, known: Knowledge) -> Visit:
     """A stay as what became of the packet in it."""
-    came, told = stay.came, stay.traversals
-    bridges = known.planned.place(stay.ns).is_bridge
-    went = () if stay.went and bridges(stay.went[-1].dev) else stay.went
+    came, told, went = stay.came, stay.traversals, _went(stay, known)
     return Visit(
         ns=stay.ns,
         dev_in=came[0].dev if came else "",
-        dev_out=went[-1].dev if went else "",
+        dev_out=went.dev if went else "",
         arrived=stay.arrived,
-        left=went[-1].header if went else None,
+        left=went.header if went else None,
         mark_in=told[0].mark if told else 0,
         mark_out=told[-1].mark if told else 0,
         steps=tuple(_steps(stay, known)),
     )
+
+
+def _went(stay: Stay, known: Knowledge) -> Sighting | None:
+    """Where it went out; a bridge that sent it out of no port only tried to."""
+    last = next(reversed(stay.went), None)
+    if last is None or stay.flooded or known.planned.place(stay.ns).is_bridge(last.dev):
+        return None
+    return last
 
 
 def _steps(stay: Stay, known: Knowledge) -> Iterator[Step]:

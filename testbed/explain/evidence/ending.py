@@ -26,7 +26,7 @@ class Case:
 
     start, sent: where the probe was sent, and its header.  watched: the namespaces.
     refused: what the sender's kernel answered to sending.  is_closed: nobody listens there.
-    before: the stay before the last one.
+    earlier: the stays before.
     """
 
     way: Way
@@ -37,7 +37,7 @@ class Case:
     watched: frozenset[str]
     refused: str = ""
     is_closed: bool = False
-    before: Stay | None = None
+    earlier: tuple[Stay, ...] = ()
 
     @property
     def question(self) -> Question | None:
@@ -115,9 +115,11 @@ def _by_ttl(case: Case) -> End | None:
     """It came to be forwarded with nothing left."""
     stay = case.stay
     came = stay.at("ip", "prerouting", LAST)
-    if came and came.header.ttl <= 1 and not stay.reached("forward", FIRST) and not stay.went:
-        return _end(case, "X_TTL_EXCEEDED")
-    return None
+    if not came or came.header.ttl > 1 or stay.reached("forward", FIRST) or stay.went:
+        return None
+    if any(one.ns == stay.ns for one in case.earlier):
+        return _end(case, "X_LOOP", visits=len(case.earlier) + 1)
+    return _end(case, "X_TTL_EXCEEDED")
 
 
 def _by_link(case: Case) -> End | None:
@@ -139,17 +141,23 @@ def _by_link(case: Case) -> End | None:
 
 def _by_bridge(case: Case) -> End | None:
     """A bridge sent it, and none of its ports did."""
-    stay = case.stay
-    if not stay.went or not case.known.planned.place(stay.ns).is_bridge(stay.went[-1].dev):
+    stay, place = case.stay, case.known.planned.place(case.stay.ns)
+    if not stay.went:
         return None
-    return _end(case, "X_NO_PORT", dev=stay.went[-1].dev, mac=_sent_to(stay, case.known))
+    last = stay.went[-1].dev
+    bridge = place.space.ports[last].bridge if stay.flooded else last
+    if not place.is_bridge(bridge):
+        return None
+    return _end(case, "X_NO_PORT", dev=bridge, mac=_sent_to(case, stay))
 
 
-def _sent_to(stay: Stay, known: Knowledge) -> str:
-    """The MAC that a stay's packet was sent to: `lladdr 02:… REACHABLE`."""
-    neighbours = [known.routes[asked].neighbour for asked in stay.questions()]
-    words = neighbours[-1].split() if neighbours else []
-    return words[1] if words[:1] == ["lladdr"] else "another MAC"
+def _sent_to(case: Case, *last: Stay) -> str:
+    """The MAC that the frame was sent to, by the last who routed it: `lladdr 02:… REACHABLE`."""
+    for stay in (*last, *reversed(case.earlier)):
+        for asked in reversed(stay.questions()):
+            words = case.known.routes[asked].neighbour.split()
+            return words[1] if words[:1] == ["lladdr"] else "another MAC"
+    return "another MAC"
 
 
 def _by_wire(case: Case) -> End | None:
@@ -167,10 +175,11 @@ def _by_wire(case: Case) -> End | None:
 def _by_mac(case: Case) -> End | None:
     """The frame was for another MAC, and there is no bridge that could hand it on."""
     stay = case.stay
-    if case.before is None or not stay.came or not stay.came[-1].other_host or stay.traversals:
+    if not case.earlier or not stay.came or not stay.is_stray:
         return None
-    mac, sender = _sent_to(case.before, case.known), case.before.ns
-    return _end(case, "X_WRONG_MAC", dev=stay.came[-1].dev, mac=mac, sender=sender)
+    before = case.earlier[-1]
+    dev = stay.came[-1].dev
+    return _end(case, "X_WRONG_MAC", dev=dev, mac=_sent_to(case), sender=before.ns)
 
 
 def _refused(case: Case) -> End | None:

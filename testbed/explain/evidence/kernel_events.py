@@ -26,7 +26,7 @@ AGREEING: Mapping[str, tuple[str, ...]] = {
     "NEIGH_FAILED": ("X_NO_NEIGHBOUR",),
     "NEIGH_QUEUEFULL": ("X_NO_NEIGHBOUR",),
     "NO_SOCKET": ("X_CLOSED_PORT",),
-    "OTHERHOST": ("X_WRONG_MAC",),
+    "OTHERHOST": ("X_WRONG_MAC", "X_NO_PORT"),
 }
 NETFILTER = "NETFILTER_DROP"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from testbed.explain.evidence import kernel_events
 from testbed.explain.evidence.correlate import Knowledge, visit
 from testbed.explain.evidence.ending import CLOSED, Case, ending
+from testbed.explain.evidence.flooding import one_copy
 from testbed.explain.evidence.spine import Spine, Stay
 from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.explain.journey import Journey, RoundTrip
@@ -78,6 +79,7 @@ def _journey(
     *,
     is_closed: bool = False,
 ) -> Journey:
+    stays = one_copy(stays, known.planned)
     case = Case(
         way=way,
         stay=stays[-1],
@@ -87,7 +89,7 @@ def _journey(
         watched=around.watched,
         refused=evidence.refused if way == "there" else "",
         is_closed=is_closed,
-        before=stays[-2] if len(stays) > 1 else None,
+        earlier=stays[:-1],
     )
     return Journey(visits=tuple(visit(stay, known) for stay in stays), end=ending(case))
 

@@ -72,6 +72,10 @@ class Place:
         """Whether a device is a bridge."""
         return dev in self.space.bridges
 
+    def is_port(self, dev: str) -> bool:
+        """Whether a device is a bridge's port."""
+        return dev in self.space.ports
+
     def element(self, name: str, dev: str, ip: IpAddress) -> NftElement | None:
         """The element of a fabric's set that names a port, an address or both."""
         for element in self._elements.get(name, ()):

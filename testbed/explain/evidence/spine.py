@@ -5,7 +5,7 @@ and begins with OUTPUT; so what trace told of a namespace falls into parts, and 
 order of the packet's stays there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
@@ -30,13 +30,15 @@ Part = list[Traversal]
 class Stay:
     """What witnesses say of a packet in one namespace, from coming to leaving.
 
-    made: its header where it was made here.
+    made: its header where it was made here.  flooded: its bridge knew no port for the frame, and
+    nobody behind the ports that got it took it.
     """
 
     ns: str
     sightings: tuple[Sighting, ...] = ()
     traversals: tuple[Traversal, ...] = ()
     made: Header | None = None
+    flooded: bool = False
 
     @property
     def came(self) -> tuple[Sighting, ...]:
@@ -47,6 +49,13 @@ class Stay:
     def went(self) -> tuple[Sighting, ...]:
         """Where it was seen going out: at a bridge first, then at its port."""
         return tuple(one for one in self.sightings if one.outgoing)
+
+    @property
+    def is_stray(self) -> bool:
+        """Whether all that came was a frame for somebody else, which no bridge took on."""
+        return not self.traversals and all(
+            one.other_host and not one.outgoing for one in self.sightings
+        )
 
     @property
     def is_origin(self) -> bool:
@@ -122,9 +131,9 @@ def spine(evidence: Evidence, way: Way) -> Spine:
     A repetition of the packet (TCP sends a SYN again after a second) is left out.
     """
     seen = [one for one in evidence.sightings if one.way == way]
-    groups = list(_grouped(sorted(seen, key=lambda one: one.time_ns)))
-    once = _once(groups)
     told = _told(one for one in evidence.traversals if one.way == way)
+    groups = list(_grouped(_on_the_way(sorted(seen, key=lambda one: one.time_ns), told)))
+    once = _once(groups)
     stays = [*_maker(evidence, way, once, told), *map(_stay, once)]
     placed = tuple(_with_traversals(stays, told))
     repeated = len(once) < len(groups)
@@ -172,6 +181,20 @@ def silent_answer(last: Stay) -> Stay:
         kind=ANSWERS.get(asked.kind, ""),
     )
     return Stay(last.ns, made=made)
+
+
+def _on_the_way(seen: list[Sighting], told: Mapping[str, list[Part]]) -> list[Sighting]:
+    """Without what a bridge flooded to others; the first of that where nobody got the packet."""
+    bridges = {
+        ns for ns, parts in told.items() if any(part[0].family == "bridge" for part in parts)
+    }
+    stray = [one for one in seen if one.other_host and not one.outgoing and one.ns not in bridges]
+    way = [one for one in seen if one not in stray]
+    if not way:
+        return seen[:1]
+    last = way[-1]
+    later = [one for one in stray if one.time_ns >= last.time_ns]
+    return [*way, *later[:1]] if last.outgoing else way
 
 
 def _grouped(seen: Iterable[Sighting]) -> Iterator[list[Sighting]]:

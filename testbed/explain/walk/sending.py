@@ -3,6 +3,8 @@
 Sources: Linux net/ipv4/route.c (ip_route_output_key), netfilter.c (ip_route_me_harder).
 """
 
+from ipaddress import IPv4Address
+
 from testbed.explain.routing.local_table import LOOPBACK
 from testbed.explain.routing.policy import Decision
 from testbed.explain.walk.bridging import bridge_out, cross
@@ -11,6 +13,7 @@ from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.neighbours import address_frame
 from testbed.explain.walk.trip import Trip
 
+DUMMY = int(IPv4Address("192.0.0.8"))  # RFC 7600: of ICMP errors, where there is no other one
 LOOPBACK_NETWORK = 127  # the first byte of its addresses
 
 
@@ -51,6 +54,8 @@ def _source(trip: Trip, decision: Decision) -> int:
     if route is not None and route.src is not None:
         return int(route.src)
     chosen = trip.space.own.select(decision.dev, decision.next_hop(trip.packet.destination))
+    if not chosen and trip.packet.quoted is not None:
+        return DUMMY
     if not chosen:
         trip.drop("X_NO_SOURCE")
     return chosen

@@ -15,7 +15,7 @@ from testbed.explain.walk.ends import filtered_end
 from testbed.explain.walk.links import Links
 from testbed.explain.walk.space import Space
 
-MOST_VISITS = 40  # more are a loop
+MOST_VISITS = 600  # more are a loop that costs no TTL: 255 hops have two visits each
 
 
 class Ended(Exception):
@@ -61,6 +61,11 @@ class Trip:
     def previous(self) -> str:
         """The namespace it was in before."""
         return self.visits[-1].ns if self.visits else ""
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether it was here before."""
+        return any(visit.ns == self.space.ns for visit in self.visits)
 
     def reopen(self) -> None:
         """The packet is as it is now when its visit begins: its source has just been chosen."""

@@ -1,0 +1,184 @@
+"""What is predicted of a packet is what becomes of a real one: the kernel is the oracle."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.bed import bed as bring_up
+from testbed.errors import TestbedError
+from testbed.explain.compare import difference
+from testbed.explain.reachability import question
+from testbed.explain.walk.predict import predict
+from testbed.explain.walk.world import World
+from testbed.kernel.learnt import learnt
+from testbed.kernel.observe import observe
+from testbed.load import load
+from testbed.net.facts import (
+    Address,
+    BridgePort,
+    Chain,
+    Fact,
+    Fdb,
+    Neighbour,
+    NftElement,
+    Route,
+    Rule,
+    State,
+    Sysctl,
+)
+from testbed.plan import endpoints, served
+from testbed.probes.observe.observer import Observer
+
+pytestmark = pytest.mark.kernel
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+LARGEST = 20  # namespaces of a lab whose pairs are all asked
+OUTSIDE = "203.0.113.10"
+SILENCE_S = 0.3
+
+
+class Asked(NamedTuple):
+    """A packet: from a namespace to a name or an address."""
+
+    source: str
+    destination: str
+    protocol: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source} to {self.destination} by {self.protocol} {self.port or ''}".strip()
+
+
+def all_pairs(lab: Bed) -> list[Asked]:
+    """Every pod to every other one, by ICMP and by TCP where it serves that."""
+    pods = endpoints(lab.lab, lab.allocations)
+    return [
+        Asked(source.netns, to.name, protocol, to.port(protocol) or 0)
+        for source, to in permutations(pods, 2)
+        if source.netns != to.netns
+        for protocol in ("icmp", "tcp")
+        if to.port(protocol) is not None
+    ]
+
+
+def beyond(lab: Bed) -> list[Asked]:
+    """From each pod to the internet and to every Service."""
+    pods = [one.netns for one in endpoints(lab.lab, lab.allocations)]
+    services = [
+        Asked(pod, str(given.cluster_ip), "tcp", 80)
+        for given in lab.allocations.services
+        for pod in pods
+    ]
+    return [*services, *(Asked(pod, OUTSIDE, "tcp", 80) for pod in pods)]
+
+
+def disagreements(
+    lab: Bed, observer: Observer, world: World, packets: list[Asked], watched: Collection[str]
+) -> list[str]:
+    """Where prediction and observation differ, or witnesses contradict each other."""
+    listeners = served(lab.lab, lab.allocations)
+    found = []
+    for one in packets:
+        own = lab.address(one.source)
+        header = question(one.protocol, own, lab.address(one.destination), one.port)
+        branches = predict(world, one.source, header, listeners)
+        seen = observer.observe(lab.state, watched, one.source, header, timeout_s=SILENCE_S)
+        unlike = difference(branches, seen.round_trip)
+        if unlike or seen.contradictions:
+            found.append(f"{one}: {unlike} {seen.contradictions}")
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(TOPOLOGIES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_pair_of_every_topology_goes_as_predicted(file: Path) -> None:
+    """All of two protocols; the internet and Services besides, each branch of a random choice."""
+    with bring_up(load(file)) as lab, Observer(lab.store) as observer:
+        names = lab.store.names()
+        if len(names) > LARGEST:
+            pytest.skip(f"{len(names)} namespaces are more than {LARGEST}")
+        packets = [*all_pairs(lab), *beyond(lab)]
+
+        found = disagreements(lab, observer, World.planned(lab.state), packets, names)
+
+        assert packets
+        assert found == []
+
+
+# What is taken away, one fact a time: of each kind the n-th in the order of their texts.  What
+# cannot be taken away alone (an address that a route's gateway needs) the kernel refuses.
+KINDS: tuple[type[Fact], ...] = (
+    Address,
+    BridgePort,
+    Chain,
+    Fdb,
+    Neighbour,
+    NftElement,
+    Route,
+    Rule,
+    Sysctl,
+)
+FLIPPED = {"0": "1", "1": "0", "2": "1"}
+
+
+def losses(state: State) -> Iterator[tuple[str, State]]:
+    """States that lack one fact, or a rule of one, or have one setting turned."""
+    for kind in KINDS:
+        facts = sorted((fact for fact in state if is_lost_at_once(fact, kind, state)), key=repr)
+        for fact in facts[:: max(1, len(facts) // 4)]:
+            yield f"without {fact}", state - {fact} | {*changed(fact)}
+
+
+def is_lost_at_once(fact: Fact, kind: type[Fact], state: State) -> bool:
+    """Whether a fact is of this kind.  A bridge's last port is none: until its links are watched
+    next (linkwatch, up to a second later) the bridge keeps its carrier.
+    """
+    if not isinstance(fact, kind) or not isinstance(fact, BridgePort):
+        return isinstance(fact, kind)
+    ports = [one for one in state if isinstance(one, BridgePort) and one.ns == fact.ns]
+    return sum(one.bridge == fact.bridge for one in ports) > 1
+
+
+def changed(fact: Fact) -> Iterator[Fact]:
+    """What stands in the place of a fact that is changed and not taken away."""
+    if isinstance(fact, Chain) and fact.rules:
+        middle = len(fact.rules) // 2
+        yield replace(fact, rules=fact.rules[:middle] + fact.rules[middle + 1 :])
+    if isinstance(fact, Sysctl):
+        yield replace(fact, value=FLIPPED.get(fact.value, fact.value))
+
+
+@contextmanager
+def changed_to(lab: Bed, state: State) -> Iterator[State | None]:
+    """The lab in another state, as it is then read; None where the kernel refuses that state."""
+    sysctls = [fact for fact in lab.state if isinstance(fact, Sysctl)]
+    try:
+        lab.change(state)
+        found = observe(lab.store, sysctls=sysctls).state
+        yield found | learnt(lab.store, lab.store.names())
+    except TestbedError:
+        yield None
+    finally:
+        lab.change(lab.state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["eks", "kops"])
+def test_a_lab_that_lacks_something_goes_as_predicted_too(name: str) -> None:
+    """Whatever is lost, prediction and kernel name the same place, rule and reason."""
+    with bring_up(load(TOPOLOGIES / f"{name}.yaml")) as lab, Observer(lab.store) as observer:
+        packets, names, found = [*all_pairs(lab)[::17], beyond(lab)[0]], lab.store.names(), []
+        for what, state in losses(lab.state):
+            with changed_to(lab, state) as now:
+                if now is not None:
+                    some = disagreements(lab, observer, World(now), packets[:4], names)
+                    found += [f"{what}: {one}" for one in some]
+            packets = [*packets[4:], *packets[:4]]
+
+        assert found == []
+        assert not lab.drift()
