@@ -1,0 +1,113 @@
+"""What is predicted of groups and ACLs is what the guide says, and what real packets do."""
+
+import random
+from collections.abc import Callable
+from ipaddress import IPv4Network
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from testbed.allocations import allocate
+from testbed.bed import Bed
+from testbed.explain.journey import Header, Protocol
+from testbed.explain.walk.predict import predict
+from testbed.explain.walk.world import World
+from testbed.net.facts import IpAddress
+from testbed.plan import plan
+from testbed.probes import tcp
+from testbed.probes.outcome import Row, Target
+from tests.security.by_the_book import (
+    GROUPS,
+    acl_allows,
+    group_allows,
+    some_acl,
+    some_groups,
+)
+from tests.security.conftest import CALLER, SUBNETS, lab, predicted
+
+PROBES: tuple[tuple[Protocol, int], ...] = (("tcp", 80), ("tcp", 7), ("udp", 7), ("icmp", 0))
+ECHO_REQUEST, ECHO_REPLY = 8 * 256, 0
+
+
+def described(seed: int) -> dict[str, Any]:
+    """A random lab: groups of its pods, and ACLs of its subnets."""
+    chance = random.Random(seed)
+    return {
+        "groups": some_groups(chance),
+        "nodes": {pod: tuple(chance.sample(GROUPS, chance.randint(1, 2))) for pod in SUBNETS},
+        "acls": {name: some_acl(chance, f"acl-{name}") for name in "ab" if chance.random() < 0.4},
+    }
+
+
+def by_the_book(
+    of: dict[str, Any], ends: tuple[str, str], own: tuple[IpAddress, IpAddress], what: Any
+) -> bool:
+    """Whether a packet and its answer pass, said rule by rule."""
+    protocol, port = what
+    groups = {group.name: group for group in of["groups"]}
+    networks = [IPv4Network(str(address)) for address in own]
+    asked = (protocol, ECHO_REQUEST if protocol == "icmp" else port)
+    answer = (protocol, ECHO_REPLY if protocol == "icmp" else CALLER)
+    for i, side in ((0, "egress"), (1, "ingress")):
+        rules = [
+            rule for name in of["nodes"][ends[i]] for rule in getattr(groups[name], side) or ()
+        ]
+        if not group_allows(rules, networks[1 - i], of["nodes"][ends[1 - i]], asked):
+            return False
+    subnets = [SUBNETS[end] for end in ends]
+    if subnets[0] == subnets[1]:
+        return True
+    for i, packet in ((0, asked), (1, answer)):
+        for j, side in ((i, "egress"), (1 - i, "ingress")):
+            acl = of["acls"].get(subnets[j])
+            if acl and not acl_allows(getattr(acl, side), networks[1 - j], packet):
+                return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_predictions_are_what_the_guide_says(seed: int) -> None:
+    of = described(seed)
+    made = lab(**of)
+    allocations = allocate(made)
+    world = World.planned(plan(made, allocations))
+    own = {placed.pod: placed.ip for placed in allocations.pods}
+    for ends in permutations(SUBNETS, 2):
+        addresses = own[ends[0]], own[ends[1]]
+        for protocol, port in PROBES:
+            header = Header(
+                protocol=protocol,
+                source=addresses[0],
+                destination=addresses[1],
+                source_port=0 if protocol == "icmp" else CALLER,
+                destination_port=port,
+            )
+            [trip] = predict(world, ends[0], header)
+            arrived = trip.there.end.delivered and (trip.back is None or trip.back.end.delivered)
+
+            assert arrived == by_the_book(of, ends, addresses, (protocol, port)), (ends, header)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("seed", [1, 3, 8, 21])
+def test_real_packets_do_what_is_predicted(become: Callable[..., Bed], seed: int) -> None:
+    bed = become(**described(seed))
+    addresses = {pod: bed.address(pod) for pod in SUBNETS}
+    rows = [
+        Row(source, [Target.of(addresses[to], port) for to in SUBNETS for port in (80, 7)])
+        for source in SUBNETS
+    ]
+    found = tcp.sweep(bed.store, rows, timeout_s=0.7)
+    silent = {(one.source, one.destination) for one in bed.matrix().failed}
+
+    for source, outcomes in zip(SUBNETS, found, strict=True):
+        asked = [(to, port) for to in SUBNETS for port in (80, 7)]
+        for (to, port), outcome in zip(asked, outcomes, strict=True):
+            if to != source:
+                said = predicted(bed, source, addresses[to], "tcp", port)
+                assert outcome.delivered == (said == "delivered"), (source, to, port, said)
+        for to in SUBNETS:
+            if to != source:
+                said = predicted(bed, source, addresses[to], "icmp")
+                assert ((source, to) in silent) == (said != "delivered"), (source, to, said)
