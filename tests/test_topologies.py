@@ -29,8 +29,10 @@ def test_every_topology_loads(file: Path) -> None:
         "custom-networking.yaml",
         "eks-slides.yaml",
         "eks.yaml",
+        "hybrid.yaml",
         "kops-slides.yaml",
         "kops.yaml",
+        "peering.yaml",
         "prefix-delegation.yaml",
     ],
 )

@@ -32,6 +32,7 @@ VERBS = {
     "mininet": "inside",
     "ping": "check",
     "matrix": "check",
+    "clients": "clients",
     "verify": "check",
     "demo": "demo",
 }
@@ -56,6 +57,7 @@ HELP = {
     "mininet": "Mininet's own prompt over the running lab.",
     "ping": "Ping from A to B.",
     "matrix": "Probe every pair of pods.",
+    "clients": "Whom a peer, an office and the internet see as client, per SNAT setting.",
     "verify": "Compare the kernel with the plan.",
     "demo": "Bring a lab up, prove it with real pings and curls, say what to try.",
 }

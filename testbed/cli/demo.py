@@ -1,6 +1,7 @@
 """demo: what `make eks-topology` does: the slide, the lab, real pings and curls."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -70,6 +71,8 @@ def _show_slides(file: Path) -> bool:
 
 
 def _show_tour(results: Json) -> bool:
+    if not results:  # a lab without pods
+        return True
     rows = []
     for previous, row in zip([{"problem": ""}, *results], results, strict=False):
         same_problem = previous["problem"] == row["problem"]
@@ -85,20 +88,29 @@ def _show_tour(results: Json) -> bool:
 
 
 def _show_hints(lab: Lab) -> None:
-    """Three commands with names of this lab: a node's rules, a way across nodes, the matrix."""
+    """Commands with names of this lab: a node's rules, a way, the matrix."""
     prefix = "" if len(homes.running()) == 1 else f"-l {lab.name} "
-    [cluster, *_] = lab.clusters
-    first = [pod for pod in cluster.pods if pod.selectable == cluster.pods[0].selectable]
-    others = [pod for pod in cluster.pods if pod not in first] or first
-    node, source, target = cluster.nodes[0].name, first[-1].netns, others[0].netns
-    look = "ip rule" if cluster.kind == "eks" else "ip route"
-    hints = (
-        (f"testbed exec {prefix}{node} -- {look}", "the node's routing, as on a real one"),
-        (f"testbed path {prefix}{source} {target}", "hop by hop, as each kernel answers"),
-        (f"testbed matrix {prefix}-p http", "every pod to every pod"),
-    )
+    hints = (*_ways(lab, prefix), (f"testbed matrix {prefix}-p http", "every end to every end"))
     width = max(len(command) for command, _ in hints)
-    note("\nThe lab stays up. Three things to try:")
+    note("\nThe lab stays up. Things to try:")
     for command, what in hints:
         note(f"  {command:{width}}   {what}")
     note(f"`testbed down {lab.name}` takes it away.")
+
+
+def _ways(lab: Lab, prefix: str) -> Iterator[tuple[str, str]]:
+    """What to ask of the first cluster; of a lab without pods, of its instances."""
+    path = (f"testbed path {prefix}{{}} {{}}", "hop by hop, as each kernel answers")
+    pods = [(cluster, pod) for cluster in lab.clusters for pod in cluster.pods]
+    if not pods:
+        ends = [instance.name for vpc in lab.vpcs for instance in vpc.instances]
+        if len(ends) > 1:
+            yield path[0].format(*ends[:2]), path[1]
+        return
+    [(cluster, _), *_] = pods
+    first = [pod for pod in cluster.pods if pod.selectable == cluster.pods[0].selectable]
+    others = [pod for pod in cluster.pods if pod not in first] or first
+    look = "ip rule" if cluster.kind == "eks" else "ip route"
+    node = cluster.nodes[0].name
+    yield f"testbed exec {prefix}{node} -- {look}", "the node's routing, as on a real one"
+    yield path[0].format(first[-1].netns, others[0].netns), path[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from testbed.cli.options import output_option
-from testbed.cli.output import emit, mark
+from testbed.cli.output import emit, mark, note
 
 EXIT_LACKING = 4
 
@@ -15,8 +15,12 @@ EXIT_LACKING = 4
 @click.command("validate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def validate_(files: tuple[Path, ...]) -> None:
-    """Check topology FILEs completely, addresses and wiring too, without touching a kernel."""
+    """Check topology FILEs completely, addresses and wiring too, without touching a kernel.
+
+    What AWS would take but advises against, or what cannot answer, is told on standard error.
+    """
     from testbed.allocations import allocate
+    from testbed.lab_checks import warnings
     from testbed.load import load
     from testbed.plan import plan
 
@@ -24,6 +28,8 @@ def validate_(files: tuple[Path, ...]) -> None:
         lab = load(file)
         allocations = allocate(lab)
         facts = plan(lab, allocations)
+        for problem in warnings(lab):
+            note(f"{file}: {problem.key}: {problem.message}")
         click.echo(
             f"{file}: lab {lab.name}, {len(allocations.pods)} pods, "
             f"{len(allocations.pending)} pending, {len(facts)} facts  {mark(True)}"

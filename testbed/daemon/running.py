@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
@@ -99,6 +101,15 @@ class RunningLab:
             self._put_back(error)
             raise
         self.lab, self.allocations, self.state = lab, allocations, wanted
+
+    @contextmanager
+    def trying(self, wanted: State) -> Iterator[None]:
+        """The kernel with other facts for as long as the block lasts; nothing is recorded."""
+        try:
+            self._write(wanted)
+            yield
+        finally:
+            self._write(self.state)
 
     def _put_back(self, error: Exception) -> None:
         """The last applied lab once more, if there is one; a new one is ended by its starter.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 
 from testbed.daemon import balancers, services, slides, views
 from testbed.daemon.protocol import Json
@@ -163,11 +164,9 @@ def heal(running: RunningLab, progress: Progress) -> Json:
     return {}
 
 
-def _told(verb: str, running: RunningLab, progress: Progress, **args: Json) -> Json:
-    """A verb of testbed.daemon.explain, loaded when it is first asked for: `up` shall be quick."""
-    from testbed.daemon import explain
-
-    answer: Callable[..., Json] = getattr(explain, verb)
+def _told(module: str, verb: str, running: RunningLab, progress: Progress, **args: Json) -> Json:
+    """A verb of another module, loaded when it is first asked for: `up` shall be quick."""
+    answer: Callable[..., Json] = getattr(import_module(f"testbed.daemon.{module}"), verb)
     return answer(running, progress, **args)
 
 
@@ -177,4 +176,12 @@ VERBS: dict[str, Callable[..., Json]] = {
         *(up, set_env, get, describe, verify, diff),
         *(ping, matrix, path, slide, tour, inside, heal),
     )
-} | {verb: partial(_told, verb) for verb in ("explain", "reasons", "reachability")}
+} | {
+    verb: partial(_told, module, verb)
+    for module, verb in (
+        ("explain", "explain"),
+        ("explain", "reasons"),
+        ("explain", "reachability"),
+        ("clients", "clients"),
+    )
+}

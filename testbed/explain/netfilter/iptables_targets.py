@@ -123,4 +123,5 @@ _TARGETS: Mapping[str, Callable[[list[str]], Action | None]] = {
     "TTL": _set_ttl,
     "LOG": lambda _: Continue(),
     "NFLOG": lambda _: Continue(),
+    "TCPMSS": lambda _: Continue(),  # changes an option of TCP, which no rule looks at
 }

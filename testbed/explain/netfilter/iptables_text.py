@@ -96,6 +96,9 @@ def _condition(word: str, words: _Words, module: str) -> Iterator[Condition]:
     if option == "--mode":
         yield _chance(words)
         return
+    if option == "--tcp-flags":
+        yield _flags(words, negated)
+        return
     if option in ("--limit-iface-in", "--limit-iface-out"):
         return  # read with the address type it belongs to
     if option in ("--dst-type", "--src-type"):
@@ -126,6 +129,17 @@ def _chance(words: _Words) -> Chance:
     if mode != "random" or words.take() != "--probability":
         raise _NotKnown(f"statistic --mode {mode}")
     return Chance(float(words.take()))
+
+
+# Which kinds of packets have the second flags of the first (iptables-extensions(8), tcp)
+_FLAGS = {("SYN,RST", "SYN"): ("SYN", "SYN,ACK"), ("FIN,SYN,RST,ACK", "SYN"): ("SYN",)}
+
+
+def _flags(words: _Words, negated: bool) -> Matches:
+    asked = words.take(), words.take()
+    if asked not in _FLAGS:
+        raise _NotKnown(f"tcp --tcp-flags {' '.join(asked)}")
+    return Matches((Field("kind"),), tuple((kind,) for kind in _FLAGS[asked]), negated=negated)
 
 
 Reader = Callable[[str, bool], Iterator[Condition]]
