@@ -18,7 +18,7 @@ from testbed.kernel.batch import (
 )
 from testbed.kernel.carrier import await_carrier, carrying
 from testbed.kernel.inherited import inherited
-from testbed.kernel.namespaces import Descriptors, NamespaceStore, entered
+from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, entered, returning
 from testbed.kernel.observe import Observation
 from testbed.kernel.socket import NetlinkSocket
 from testbed.net.changes import NETFILTER, Changes, changes, links
@@ -54,9 +54,10 @@ def apply(store: NamespaceStore, wanted: State, found: Observation | None = None
             indexes=by_namespace(numbers),
             places={ns: place for place, ns in enumerate(order)},
         )
-        with inherited(spaces, _late(todo), todo.new_links) as left:
+        with inherited(spaces, _late(todo), todo.new_links) as left, returning():
             for ns in order:
-                _send(ns, spaces.of(ns), writing(ns, todo.written[ns], wiring, spaces.of))
+                enter(spaces.of(ns))
+                _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
         _finish(spaces, left)
         await_carrier(spaces, carrying(chain.from_iterable(todo.written.values()), wanted))
     return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
@@ -66,7 +67,8 @@ def _remove(spaces: Descriptors, todo: Changes, numbers: Numbers) -> None:
     for ns, indexes in by_namespace(numbers).items():
         requests = removal(ns, todo, indexes) if ns not in todo.dropped else []
         if requests:
-            _send(ns, spaces.of(ns), requests)
+            with entered(spaces.of(ns)):
+                _send(ns, requests)
 
 
 def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) -> None:
@@ -120,9 +122,9 @@ def _netfilter(state: State, namespaces: Iterable[str]) -> dict[str, list[Fact]]
     return facts
 
 
-def _send(ns: str, netns: int, requests: Sequence[Request]) -> None:
+def _send(ns: str, requests: Sequence[Request]) -> None:
     """One batch.  Raises KernelError for the first fact that the kernel refuses."""
-    with entered(netns), NetlinkSocket() as socket:
+    with NetlinkSocket() as socket:
         for refusal in socket.send([request.data for request in requests]):
             request = requests[refusal.sequence]
             if refusal.errno not in request.forgiven:

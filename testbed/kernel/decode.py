@@ -42,6 +42,7 @@ _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, t
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg; fib_rule_hdr has the same shape
 _NO_SUPPRESSION = b"\xff\xff\xff\xff"
 _INTERNED = 1 << 16  # addresses remembered, so that equal ones are one object
+_REPEATED = 256  # bodies remembered that many namespaces have
 
 _KINDS = {number: name for name, number in uapi.ROUTE_KINDS.items()}
 _PROTOCOLS = {number: name for name, number in uapi.ROUTE_PROTOCOLS.items()}
@@ -116,19 +117,20 @@ def complete(found: Iterable[Fact]) -> Iterator[Fact]:
 def address(ns: str, body: bytes, names: Names) -> Fact | None:
     """An address of RTM_NEWADDR."""
     family, length, _, _, index = _ADDRESS.unpack_from(body)
-    found = attributes(body, _ADDRESS.size)
-    ip = interface(family, found[uapi.IFA_LOCAL], length)
-    return None if ip.is_loopback else Address(ns=ns, dev=names[index], ip=ip)
+    packed = attributes(body, _ADDRESS.size)[uapi.IFA_LOCAL]
+    if _is_loopback(family, packed):
+        return None
+    return Address(ns=ns, dev=names[index], ip=interface(family, packed, length))
 
 
 def route(ns: str, body: bytes, names: Names) -> Fact | None:
     """A route of RTM_NEWROUTE."""
     family, length, source, tos, table, protocol, scope, kind, flags = _ROUTE.unpack_from(body)
+    if table == LOCAL:
+        return None
     found = attributes(body, _ROUTE.size)
     if uapi.RTA_TABLE in found:
         table = u32(found[uapi.RTA_TABLE])
-    if table == LOCAL:
-        return None
     dst = network(family, found.get(uapi.RTA_DST, b""), length)
     more = _words(uapi.OTHER_ROUTE_ATTRIBUTES, found.keys() - _ROUTE_ATTRIBUTES)
     more += ["tos"] if tos else []
@@ -152,6 +154,24 @@ def route(ns: str, body: bytes, names: Names) -> Fact | None:
 
 def rule(ns: str, body: bytes, _: Names) -> Fact:
     """A policy rule of RTM_NEWRULE."""
+    read = _rule(body)
+    if isinstance(read, Foreign):
+        return Foreign(ns=ns, kind=read.kind, text=read.text, message=body)
+    return Rule(
+        ns=ns,
+        priority=read.priority,
+        table=read.table,
+        src=read.src,
+        dst=read.dst,
+        fwmark=read.fwmark,
+        fwmask=read.fwmask,
+        iif=read.iif,
+    )
+
+
+@lru_cache(_REPEATED)
+def _rule(body: bytes) -> Rule | Foreign:
+    """A rule of no namespace yet: every one has the kernel's own three."""
     family, to, source, tos, table, _, _, action, flags = _ROUTE.unpack_from(body)
     found = attributes(body, _ROUTE.size)
     if uapi.FRA_TABLE in found:
@@ -164,9 +184,9 @@ def rule(ns: str, body: bytes, _: Names) -> Fact:
     more += ["not"] if flags & uapi.FIB_RULE_INVERT else []
     if more or action != uapi.RULE_ACTIONS["lookup"]:
         words = [f"{priority}:", _ACTIONS.get(action, str(action)), *more]
-        return Foreign(ns=ns, kind="rule", text=" ".join(words), message=body)
+        return Foreign(ns="", kind="rule", text=" ".join(words), message=body)
     return Rule(
-        ns=ns,
+        ns="",
         priority=priority,
         table=table,
         src=network(family, found[uapi.FRA_SRC], source) if source else ANYWHERE,
@@ -183,14 +203,20 @@ def neighbour(ns: str, body: bytes, names: Names) -> Fact | None:
     `bridge fdb` calls an entry of state NUD_NOARP static; the permanent ones are the ports' own.
     """
     family, index, state, flags, _ = _NEIGHBOUR.unpack_from(body)
+    if state != (uapi.NUD_NOARP if family == AF_BRIDGE else uapi.NUD_PERMANENT):
+        return None
     found = attributes(body, _NEIGHBOUR.size)
     mac = found.get(uapi.NDA_LLADDR, b"").hex(":")
     if family == AF_BRIDGE:
-        static = state == uapi.NUD_NOARP and uapi.NDA_VLAN not in found
-        return Fdb(ns=ns, dev=names[index], mac=mac) if static else None
-    if state != uapi.NUD_PERMANENT or flags & uapi.NTF_PROXY:
+        return None if uapi.NDA_VLAN in found else Fdb(ns=ns, dev=names[index], mac=mac)
+    if flags & uapi.NTF_PROXY:
         return None
     return Neighbour(ns=ns, dev=names[index], ip=ip_address(family, found[uapi.NDA_DST]), mac=mac)
+
+
+@lru_cache(_REPEATED)
+def _is_loopback(family: int, packed: bytes) -> bool:
+    return ip_address(family, packed).is_loopback
 
 
 @lru_cache(_INTERNED)

@@ -11,7 +11,8 @@ from socket import AF_INET, AF_INET6
 
 from testbed.kernel import uapi
 from testbed.kernel.encode_links import LOOPBACK_INDEX
-from testbed.kernel.netlink import Message, attributes, text, u32
+from testbed.kernel.layouts import Layouts
+from testbed.kernel.netlink import Message, text, u32
 from testbed.net.facts import Bridge, BridgePort, Fact, Foreign, Netns, Veth
 
 # Devices the kernel itself puts into every new namespace once a module for them is loaded
@@ -52,8 +53,9 @@ class Link:
     ipv6_settings: bytes = b""
 
 
-def link(ns: str, message: Message) -> Link:
+def link(ns: str, message: Message, layouts: Layouts) -> Link:
     """One message of a link dump."""
+    attributes = layouts.attributes
     _, _, index, flags, _ = _LINK.unpack_from(message.body)
     found = attributes(message.body, _LINK.size)
     info = attributes(found.get(uapi.IFLA_LINKINFO, b""))

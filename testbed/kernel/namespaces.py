@@ -44,28 +44,29 @@ def setns(fd: int, kind: int = 0) -> None:
 
 def new_netns() -> int:
     """A descriptor of a new, empty network namespace; the calling thread stays where it is."""
-    home = _own_netns()
-    try:
-        unshare(CLONE_NEWNET)
-        try:
-            return _own_netns()
-        finally:
-            setns(home, CLONE_NEWNET)
-    finally:
-        os.close(home)
+    with returning():
+        return _unshared()
+
+
+def enter(fd: int) -> None:
+    """Move the calling thread into a network namespace, within `returning`.  Raises OSError."""
+    setns(fd, CLONE_NEWNET)
 
 
 @contextmanager
 def entered(fd: int) -> Iterator[None]:
     """The calling thread is in that network namespace; it always returns to where it was."""
     with returning():
-        setns(fd, CLONE_NEWNET)
+        enter(fd)
         yield
 
 
 @contextmanager
 def returning() -> Iterator[None]:
-    """Whatever network namespaces the calling thread enters, it is where it was afterwards."""
+    """Whatever network namespaces the calling thread enters, it is where it was afterwards.
+
+    For many of them, one after the other, it takes three system calls less for each.
+    """
     home = _own_netns()
     try:
         yield
@@ -162,12 +163,19 @@ class Descriptors:
     def create(self, names: Iterable[str]) -> None:
         """Make new namespaces and let the store hold them.  Raises KernelError."""
         created: dict[str, int] = {}
-        for name in names:
-            try:
-                created[name] = self._fds[name] = new_netns()
-            except OSError as refused:
-                raise told(refused, f"cannot make the namespace '{name}'") from refused
+        with returning():
+            for name in names:
+                try:
+                    created[name] = self._fds[name] = _unshared()
+                except OSError as refused:
+                    raise told(refused, f"cannot make the namespace '{name}'") from refused
         self._store.keep(created)
+
+
+def _unshared() -> int:
+    """A descriptor of a new network namespace; the calling thread is in it."""
+    unshare(CLONE_NEWNET)
+    return _own_netns()
 
 
 def _own_netns() -> int:

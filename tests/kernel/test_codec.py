@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 
 from testbed.kernel import decode, devconf, encode, encode_links, uapi
 from testbed.kernel.decode_links import Link, Peers, link, link_facts
+from testbed.kernel.layouts import Layouts
 from testbed.kernel.netlink import (
     Message,
     Refusal,
@@ -119,6 +120,18 @@ def test_attributes_of_any_length_are_read_back(pairs: list[tuple[int, bytes]]) 
     assert attributes(data) == dict(pairs)
 
 
+@given(some.lists(some.lists(some.tuples(some.integers(1, 0x3FFF), some.binary(max_size=9)))))
+def test_layouts_read_the_same_whatever_they_met_before(
+    messages: list[list[tuple[int, bytes]]],
+) -> None:
+    """A message of a known length may still be laid out otherwise."""
+    layouts = Layouts()
+
+    for pairs in messages:
+        data = b"".join(attribute(kind, value) for kind, value in pairs)
+        assert layouts.attributes(b"head" + data, 4) == dict(pairs)
+
+
 def test_a_device_without_a_number_is_an_error_of_the_caller() -> None:
     with pytest.raises(KeyError, match="eth9"):
         encode.written(Fdb(ns="n1", dev="eth9", mac="02:00:00:00:00:01"), INDEXES)
@@ -199,8 +212,8 @@ def test_both_ends_of_a_veth_are_found_by_each_others_numbers() -> None:
     elsewhere = attribute_u32(uapi.IFLA_LINK_NETNSID, 0)
     veth = attribute(uapi.IFLA_LINKINFO, attribute_text(uapi.IFLA_INFO_KIND, "veth"))
 
-    first = link("pod", dumped(request, attribute_u32(uapi.IFLA_LINK, 9), elsewhere))
-    second = link("n1", dumped(peer, veth, attribute_u32(uapi.IFLA_LINK, 5), elsewhere))
+    first = link("pod", dumped(request, attribute_u32(uapi.IFLA_LINK, 9), elsewhere), Layouts())
+    second = link("n1", dumped(peer, veth, attribute_u32(uapi.IFLA_LINK, 5), elsewhere), Layouts())
 
     assert (first.index, second.index) == (5, 9)
     peers = Peers([first, second])
