@@ -19,6 +19,7 @@ import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
 from contextlib import suppress
 
@@ -35,13 +36,20 @@ class Holder:
         self.held: dict[str, int] = {}
         self.selector = selectors.DefaultSelector()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        os.umask(0o177)  # for our own user alone; we make no other file
         self.listener.bind(f"{directory}/holder.sock")
         self.listener.listen(8)
         self.selector.register(self.listener, selectors.EVENT_READ, self.accept)
 
     def accept(self, listener: socket.socket) -> None:
-        """A daemon has come."""
+        """A daemon has come; anybody else is sent away."""
         client, _ = listener.accept()
+        _, user, _ = struct.unpack(
+            "3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        )
+        if user != os.geteuid():
+            client.close()
+            return
         self.selector.register(client, selectors.EVENT_READ, self.serve)
 
     def serve(self, client: socket.socket) -> None:

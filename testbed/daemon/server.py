@@ -64,12 +64,16 @@ def _listen(home: Home) -> socket.socket:
 
 
 def _may_talk(connection: socket.socket) -> bool:
-    """Whether the peer is this daemon's own user, or root."""
+    """Whether the peer is this daemon's own user: root, or the lab's ordinary user.
+
+    The kernel tells who connected, as seen from here: an ordinary user's daemon takes its user for
+    root, and everybody else, root of the machine too, for user 65534.
+    """
     credentials = connection.getsockopt(
         socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
     )
-    _, uid, _ = struct.unpack("3i", credentials)
-    return uid in (0, os.geteuid())
+    _, user, _ = struct.unpack("3i", credentials)
+    return bool(user == os.geteuid())
 
 
 async def _answer(
