@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from testbed.errors import KernelError, MissingFeature, told
+from testbed.kernel.rootless import obstacles
 
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-LIMIT = "no namespace more is allowed: raise the sysctls user.max_{net,mnt,pid}_namespaces"
 OWN_NETNS = "/proc/thread-self/ns/net"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -32,7 +32,7 @@ def unshare(flags: int) -> None:
     """
     if _libc.unshare(flags):
         if ctypes.get_errno() == errno.ENOSPC:
-            raise MissingFeature(LIMIT)
+            raise MissingFeature(f"no namespace more is allowed: {obstacles.limits()}")
         _raise_errno("unshare")
 
 

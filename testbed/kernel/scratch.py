@@ -18,6 +18,7 @@ from testbed.errors import KernelError
 from testbed.kernel import mounts
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.processes import end_with_parent
+from testbed.kernel.rootless import obstacles
 from testbed.kernel.rootless.userns import become_root_where_needed
 
 T = TypeVar("T")
@@ -66,8 +67,9 @@ def in_scratch(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
 
     def inner() -> T:
         mounts.mount("", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
-        mounts.system()
-        mounts.own_sys()
+        with obstacles.explained():
+            mounts.system()
+            mounts.own_sys()
         return work()
 
     return in_child(outer, timeout_s=timeout_s)

@@ -27,6 +27,7 @@ def become_root() -> None:
 
     Raises MissingFeature naming the setting that is in the way and what to do about it.
     """
+    obstacles.refuse_without_limits()
     user, group = os.geteuid(), os.getegid()
     with obstacles.explained():
         unshare(CLONE_NEWUSER)
