@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from testbed.daemon.home import INSIDE, Home
-from testbed.daemon.tree import enter
+from testbed.daemon.tree import enter, fork_inside
 from testbed.errors import KernelError, UsageError
 from testbed.kernel import mounts, programs, resolv
 from testbed.kernel.mounts import NAMES
@@ -71,7 +71,7 @@ def run(argv: list[str], netns: str = "", env: dict[str, str] | None = None) -> 
     A program that a signal ended gives 128 plus the signal's number, as in a shell.
     """
     ended, open_until_we_end = os.pipe()
-    child = os.fork()
+    child = fork_inside()
     if child == 0:
         os.close(open_until_we_end)
         end_with_parent()

@@ -4,6 +4,7 @@ A lab has a mount, pid and network namespace of its own, and an ordinary user's 
 Everything that belongs to it lives below its first process: ending that one ends all of it.
 """
 
+import errno
 import json
 import os
 import socket
@@ -119,6 +120,19 @@ def enter(holder: Process, *, pid: bool = True) -> None:
         seccomp.pretend_to_change_user()
 
 
+def fork_inside() -> int:
+    """What os.fork() returns, for a process that has entered a lab: its child is in there.
+
+    Raises KernelError when the lab has ended: pid_namespaces(7).
+    """
+    try:
+        return os.fork()
+    except OSError as refused:
+        if refused.errno == errno.ENOMEM:
+            raise KernelError("the lab's first process is gone, and the lab with it") from refused
+        raise
+
+
 def start_daemon(home: Home, main: Main) -> None:
     """Run `main(home, ready)` in a process of its own below the lab's first one.
 
@@ -148,7 +162,7 @@ def _make_daemon(home: Home, starter: socket.socket, main: Main) -> None:
         if holder is None:
             raise KernelError(f"lab '{home.lab}' has no first process any more")
         enter(holder)
-        inner = os.fork()
+        inner = fork_inside()
         if inner:
             os.waitpid(inner, 0)
         elif os.fork() == 0:  # its parent ends: now it is the holder's child, and reaped by it
