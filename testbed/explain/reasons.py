@@ -88,6 +88,11 @@ _ALL = (
         "set both ends of the link up",
     ),
     Reason(
+        "X_EMPTY_BRIDGE",
+        "{ns} looks for {destination} behind its bridge {dev}, and nothing is attached to that",
+        "give {dev} a range that no other network has, or delete it",
+    ),
+    Reason(
         "X_NO_NEIGHBOUR",
         "nobody answers for {next_hop} on {dev} of {ns}",
         "give {next_hop} to somebody on that link, or correct the route",

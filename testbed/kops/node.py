@@ -11,7 +11,7 @@ from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Bridge, ChainPiece, ChainRule, Fact, Netns, Sysctl
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric import JUMBO
-from testbed.vpc.instance import primary_facts, routing_sysctls
+from testbed.vpc.instance import docker_facts, primary_facts, routing_sysctls
 from testbed.vpc.model import Subnet
 
 CBR0 = "cbr0"
@@ -41,6 +41,8 @@ def node_facts(cluster: KopsCluster, node: KopsNode, subnet: Subnet, eni: Eni) -
     ):
         yield Sysctl(ns=node.name, name=name, value=value, why=why)
     yield from primary_facts(eni, subnet, JUMBO)
+    if node.docker:
+        yield from docker_facts(node.name)
     yield from _snat(cluster, node.name)
 
 

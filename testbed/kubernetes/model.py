@@ -67,6 +67,7 @@ class Node:
     max_pods: kubelet's --max-pods; none takes what the instance type's addresses allow.
     labels: besides the ones every node has.
     security_groups: of all its network interfaces; none for the ones its cluster gives it.
+    docker: it has docker's bridge, docker0, which takes 172.17.0.0/16.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Node:
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
     security_groups: tuple[str, ...] = ()
+    docker: bool = False
 
 
 Pods = Annotated[tuple[Pod, ...], named(replicated=True)]

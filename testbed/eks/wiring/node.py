@@ -11,7 +11,7 @@ from testbed.kubernetes.model import Node
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import device, instance_side
-from testbed.vpc.instance import own_address, primary_facts, routing_sysctls
+from testbed.vpc.instance import docker_facts, own_address, primary_facts, routing_sysctls
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import gateway_address
 
@@ -44,6 +44,8 @@ def node_facts(cluster: EksCluster, vpc: Vpc, node: Node, enis: Iterable[Eni]) -
     yield from _eth0(cluster, primary, subnets[primary.subnet])
     for eni in others:
         yield from _secondary_facts(cluster, eni, subnets[eni.subnet])
+    if node.docker:
+        yield from docker_facts(node.name)
     yield from _mark_rule(cluster, node.name)
     yield from _external_service_rules(cluster, node.name)
     yield from snat_facts(cluster, vpc, node.name, primary.primary)

@@ -132,7 +132,8 @@ def _by_link(case: Case) -> End | None:
         return None
     dev = answer.route.dev
     if not answer.works:
-        return _end(case, "X_LINK_DOWN", dev=dev)
+        empty = case.known.planned.place(asked.ns).space.is_empty(dev)
+        return _end(case, "X_EMPTY_BRIDGE" if empty else "X_LINK_DOWN", dev=dev)
     if answer.neighbour in UNRESOLVED:
         next_hop = answer.route.via or asked.destination
         return _end(case, "X_NO_NEIGHBOUR", dev=dev, next_hop=next_hop)

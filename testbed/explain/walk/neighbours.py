@@ -25,6 +25,8 @@ def _drop(trip: Trip, decision: Decision, leaving: Leaving) -> None:
     if not trip.space.mac(dev):
         trip.drop("X_HOST", dev=dev)
     told = "" if leaving.mac else "host-unreachable"
+    if trip.space.is_empty(dev):
+        trip.drop("X_EMPTY_BRIDGE", told, dev=dev)
     if not leaving.is_up:
         trip.drop("X_LINK_DOWN", told, dev=dev)
     next_hop = address(decision.next_hop(trip.packet.destination))

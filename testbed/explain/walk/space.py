@@ -106,6 +106,10 @@ class Space:
         """A device's MAC; empty for one that no fact describes."""
         return self.macs.get(dev, "")
 
+    def is_empty(self, dev: str) -> bool:
+        """Whether it is a bridge that nothing is attached to, such as docker0 at first."""
+        return dev in self.bridges and not self.ports_of(dev)
+
     def ports_of(self, bridge: str) -> list[BridgePort]:
         """A bridge's ports, by name."""
         ports = (port for port in self.ports.values() if port.bridge == bridge)
