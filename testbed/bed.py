@@ -19,6 +19,7 @@ from testbed.allocations import Allocations, allocate
 from testbed.daemon.views import addresses
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
+from testbed.kernel.conntrack import forget
 from testbed.kernel.modules import load
 from testbed.kernel.namespaces import LocalStore
 from testbed.kernel.observe import observe
@@ -37,6 +38,7 @@ from testbed.probes.path import Path, path
 from testbed.probes.ping import PingResult, ping
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
+from testbed.proxies import stale_entries
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
@@ -56,17 +58,20 @@ class Bed:
         self.supervisor = supervisor
         self._servers = servers
         self._resolv = resolv_directory
+        self.lab = lab
         self.allocations = Allocations()
         self.up(lab)
 
     def up(self, lab: Lab) -> None:
         """Become this lab, as `testbed up` of a changed file does: what was given is kept."""
+        before = self.lab, self.allocations
         self.lab = lab
         self.allocations = allocate(lab, self.allocations)
         self.state: State = plan(lab, self.allocations)
         serving = listeners(lab, self.allocations)
         self._servers.close({one.netns for one in self._servers.listening - frozenset(serving)})
         self.change(self.state)
+        forget(self.store, stale_entries(*before, lab, self.allocations))
         self._servers.serve(serving)
         self.supervisor.serve(programs(lab, self.allocations))
         resolv.write(self._resolv, resolvers(lab, self.allocations))

@@ -23,7 +23,7 @@ from testbed.networks.peering import peering_facts
 from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import hops, with_propagated_routes
 from testbed.networks.site import site_facts
-from testbed.proxies import proxy_facts
+from testbed.proxies import health_listeners, proxy_facts
 from testbed.security import memberships, with_security_groups
 from testbed.services import dns
 from testbed.services.load_balancer import (
@@ -142,11 +142,12 @@ def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
 
 
 def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
-    """Every port the lab serves: its pods', its instances' and the internet's."""
+    """Every port the lab serves: its pods', kube-proxies', instances' and the internet's."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
     bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
     return (
         *kubernetes_endpoints.listeners(pods, allocations.pods),
+        *(one for cluster in lab.clusters for one in health_listeners(cluster, allocations)),
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *host_listeners(lab.on_premises),
         *internet_listeners(lab.internet),

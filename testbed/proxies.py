@@ -10,9 +10,13 @@ from testbed.allocations import Allocations
 from testbed.kops.host_local import gateway
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.kube_proxy import Era
-from testbed.lab import Cluster
+from testbed.lab import Cluster, Lab
+from testbed.net.endpoints import Listener
 from testbed.net.facts import Fact
 from testbed.services.endpoints import Behind
+from testbed.services.kube_proxy import conntrack
+from testbed.services.kube_proxy.conntrack import Command
+from testbed.services.kube_proxy.health import health_pages
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort, proxied_ports
 from testbed.services.kube_proxy.rules import ProxyNode
@@ -47,6 +51,32 @@ def proxied(cluster: Cluster, allocations: Allocations) -> tuple[ProxiedPort, ..
     addresses = [given for given in allocations.services if given.cluster == cluster.name]
     there = behind(cluster, allocations)
     return tuple(proxied_ports(era(cluster), cluster.services, addresses, there))
+
+
+def health_listeners(cluster: Cluster, allocations: Allocations) -> Iterator[Listener]:
+    """What load balancers ask, on every node."""
+    ports = proxied(cluster, allocations)
+    for node in cluster.nodes:
+        for number, page in health_pages(ports, node.name, era(cluster)):
+            yield Listener(
+                netns=node.name, port=number, protocol="http", pod="", node=node.name, page=page
+            )
+
+
+def stale_entries(
+    before: Lab, had: Allocations, after: Lab, have: Allocations
+) -> dict[str, tuple[Command, ...]]:
+    """The conntrack commands of each node that stays, when a lab becomes another one."""
+    old = {cluster.name: cluster for cluster in before.clusters}
+    found: dict[str, tuple[Command, ...]] = {}
+    for cluster in after.clusters:
+        if cluster.name in old:
+            ports = proxied(old[cluster.name], had), proxied(cluster, have)
+            commands = conntrack.stale_entries(*ports, era(cluster))
+            staying = {node.name for node in old[cluster.name].nodes}
+            nodes = (node.name for node in cluster.nodes if node.name in staying)
+            found |= dict.fromkeys(nodes if commands else (), commands)
+    return found
 
 
 def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, ...]:

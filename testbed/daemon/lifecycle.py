@@ -36,6 +36,15 @@ def up(lab: Lab, progress: Progress | None = None, *, published: bool | None = N
             (publish.publish if published else publish.refresh)(home)
 
 
+def change(home: Home, verb: str, **args: Json) -> Json:
+    """A verb that changes a running lab; the daemon's report.  A failure puts the lab back."""
+    with home.locked():
+        try:
+            return call(home, verb, **args)
+        finally:
+            publish.refresh(home)
+
+
 def _start(home: Home, lab: Lab, progress: Progress | None, *, published: bool) -> Json:
     _stop(home)  # what a dead lab of that name has left
     try:

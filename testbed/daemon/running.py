@@ -12,11 +12,15 @@ from testbed.allocations import Allocations, allocate
 from testbed.allocations import from_json as allocations_from_json
 from testbed.allocations import to_json as allocations_to_json
 from testbed.daemon import views
+from testbed.daemon.applied import Names
+from testbed.daemon.applied import from_json as manifests_from_json
+from testbed.daemon.applied import to_json as manifests_to_json
 from testbed.daemon.home import Home
 from testbed.daemon.store import HolderStore
 from testbed.errors import KernelError, TestbedError, UsageError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
+from testbed.kernel.conntrack import forget
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
 from testbed.kernel.supervisor import Supervisor
@@ -28,6 +32,7 @@ from testbed.plan import listeners, plan, programs, resolvers
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
+from testbed.proxies import stale_entries
 from testbed.services.load_balancer import HAPROXY
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ class RunningLab:
         self.lab: Lab | None = None
         self.allocations = Allocations()
         self.state: State = frozenset()
+        self.manifests: Names = frozenset()
         self._world: tuple[State, World] | None = None
 
     def described(self) -> Lab:
@@ -83,24 +89,36 @@ class RunningLab:
             return
         lab, allocations = from_json(record["lab"]), allocations_from_json(record["allocations"])
         self.lab, self.allocations, self.state = lab, allocations, plan(lab, allocations)
+        self.manifests = manifests_from_json(record["manifests"])
         self.servers.serve(listeners(lab, allocations))
 
-    def up(self, lab: Lab) -> None:
-        """Change the kernel into what `lab` says.  A failure puts a running lab back."""
+    def up(self, lab: Lab, manifests: Names | None = None) -> None:
+        """Change the kernel into what `lab` says.  A failure puts a running lab back.
+
+        manifests: the objects of it that `apply -f` brought; none leaves that as it is.
+        """
+        names = self.manifests if manifests is None else manifests
         allocations = allocate(lab, self.allocations)
         wanted = plan(lab, allocations)
         serving = listeners(lab, allocations)
-        record = {"lab": to_json(lab), "allocations": allocations_to_json(allocations)}
+        record = {
+            "lab": to_json(lab),
+            "allocations": allocations_to_json(allocations),
+            "manifests": manifests_to_json(names),
+        }
         try:
             self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
             self.supervisor.retain(programs(lab, allocations))
             self._write(wanted)
+            if self.lab is not None:
+                forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
             self._serve(lab, allocations)
             self.home.write(self.home.applied.name, json.dumps(record))
         except Exception as error:
             self._put_back(error)
             raise
         self.lab, self.allocations, self.state = lab, allocations, wanted
+        self.manifests = names
 
     @contextmanager
     def trying(self, wanted: State) -> Iterator[None]:

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-from testbed.daemon import balancers, services, slides, views
+from testbed.daemon import balancers, manifests, services, slides, views
+from testbed.daemon.applied import kept
 from testbed.daemon.protocol import Json
 from testbed.daemon.rollout import set_env
 from testbed.daemon.running import RunningLab
 from testbed.daemon.tour import tour as choose_checks
 from testbed.errors import UsageError
 from testbed.kernel.observe import observe
-from testbed.lab import from_json
+from testbed.lab import Lab, from_json
 from testbed.mininet import view
 from testbed.net.endpoints import Probed
 from testbed.plan import endpoints
@@ -26,17 +27,46 @@ Progress = Callable[[str], None]
 def up(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
     """Apply a lab; how much of it there is and how long it took."""
     start = time.monotonic()
-    running.up(from_json(lab))
+    running.up(_described(running, lab))
     return {
         "lab": running.described().name,
         "namespaces": len(running.store.names()),
         "pods": len(running.allocations.pods),
-        "pending": [
-            {"pod": pending.pod, "reason": pending.reason}
-            for pending in running.allocations.pending
-        ],
+        "pending": views.pending_rows(running.allocations),
         "seconds": round(time.monotonic() - start, 3),
     }
+
+
+def _described(running: RunningLab, lab: Json) -> Lab:
+    """The lab that is wanted now, with what `apply -f` brought into the running one."""
+    wanted = from_json(lab)
+    if running.lab is None or not running.manifests:
+        return wanted
+    wanted = kept(running.manifests, running.lab, wanted)
+    manifests.check(wanted)
+    return wanted
+
+
+def apply(
+    running: RunningLab, progress: Progress, *, files: Json, cluster: str, dry_run: bool
+) -> Json:
+    """The objects of manifests, by file, put into a cluster."""
+    return manifests.applied(running, files, cluster, dry_run=dry_run)
+
+
+def delete(
+    running: RunningLab,
+    progress: Progress,
+    *,
+    files: Json,
+    cluster: str,
+    dry_run: bool,
+    ignore_not_found: bool,
+) -> Json:
+    """The objects of manifests, by file, taken out of a cluster."""
+    return manifests.deleted(
+        running, files, cluster, dry_run=dry_run, ignore_not_found=ignore_not_found
+    )
 
 
 def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -> Json:
@@ -88,7 +118,7 @@ def verify(running: RunningLab, progress: Progress) -> Json:
 
 def diff(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
     """What `up` of this lab would change, without changing it."""
-    return views.difference(*running.drift_to(from_json(lab)))
+    return views.difference(*running.drift_to(_described(running, lab)))
 
 
 def ping(
@@ -173,7 +203,7 @@ def _told(module: str, verb: str, running: RunningLab, progress: Progress, **arg
 VERBS: dict[str, Callable[..., Json]] = {
     verb.__name__: verb
     for verb in (
-        *(up, set_env, get, describe, verify, diff),
+        *(up, apply, delete, set_env, get, describe, verify, diff),
         *(ping, matrix, path, slide, tour, inside, heal),
     )
 } | {

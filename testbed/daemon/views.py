@@ -148,6 +148,11 @@ def order(fact: Fact) -> tuple[str, str, int, str]:
             return fact.ns, type(fact).__name__, 0, show(fact)
 
 
+def pending_rows(allocations: Allocations) -> list[Row]:
+    """The pods that wait, each with the reason."""
+    return [{"pod": one.pod, "reason": one.reason} for one in allocations.pending]
+
+
 def _pods(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     placed = {placement.pod: placement for placement in allocations.pods}
     pending = {pod.pod: pod.reason for pod in allocations.pending}

@@ -12,11 +12,21 @@ Probed = Literal["icmp", "tcp", "http"]
 EVERY_ADDRESS = IPv4Address("0.0.0.0")
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What an HTTP server answers to every request: `200 OK`, its header fields, its content."""
+
+    status: str
+    content: str
+    fields: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A port served inside a network namespace, and the names its answers carry.
 
     address: what the socket is bound to; its version is the socket's family.
+    page: what it says in the place of those names.
     """
 
     netns: str
@@ -26,6 +36,7 @@ class Listener:
     node: str
     container: str = ""
     address: IpAddress = EVERY_ADDRESS
+    page: Page | None = None
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}/{self.protocol} of {self.pod}"

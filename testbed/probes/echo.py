@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from testbed.net.endpoints import Page
+
 About = Mapping[str, str]  # pod, node, container, local, client
 
 LONGEST_HEAD = 16384  # bytes of request line and header fields; Apache and nginx take 8 KiB a line
@@ -84,12 +86,15 @@ class _Refused(Exception):
 class HttpEcho:
     """HTTP/1.1: every request is answered with the JSON line, with its method and path (RFC 9112).
 
+    page: the answer in place of that.
+
     State: the bytes not understood yet, and the request whose body is still to come.
     """
 
-    def __init__(self, about: About) -> None:
+    def __init__(self, about: About, page: Page | None = None) -> None:
         self.over = False
         self._about = about
+        self._page = page
         self._received = b""
         self._request: _Request | None = None
         self._body_bytes = 0  # of the request's body, still to come
@@ -107,7 +112,8 @@ class HttpEcho:
                 said.append(answer)
         except _Refused as refused:
             self.over = True
-            said.append(_response(str(refused), {**self._about, "error": str(refused)}, last=True))
+            page = _json_page(str(refused), {**self._about, "error": str(refused)})
+            said.append(_response(page, last=True))
         return b"".join(said)
 
     def _advance(self) -> bytes | None:
@@ -134,7 +140,8 @@ class HttpEcho:
             return None
         self._request, self.over = None, request.last
         seen = {**self._about, "method": request.method, "path": request.path}
-        return _response(OK, seen, last=request.last, bodiless=request.method == "HEAD")
+        page = self._page or _json_page(OK, seen)
+        return _response(page, last=request.last, bodiless=request.method == "HEAD")
 
 
 def _request(head: bytes) -> _Request:
@@ -159,14 +166,16 @@ def _request(head: bytes) -> _Request:
     )
 
 
-def _response(
-    status: str, body: Mapping[str, str], *, last: bool, bodiless: bool = False
-) -> bytes:
-    content = json_line(body)
-    head = (
-        f"HTTP/1.1 {status}\r\n"
-        "Content-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\n"
-        f"Connection: {'close' if last else 'keep-alive'}\r\n\r\n"
-    )
-    return head.encode() + (b"" if bodiless else content)
+def _json_page(status: str, body: Mapping[str, str]) -> Page:
+    return Page(status, json_line(body).decode(), (("Content-Type", "application/json"),))
+
+
+def _response(page: Page, *, last: bool, bodiless: bool = False) -> bytes:
+    content = page.content.encode()
+    fields = [
+        *page.fields,
+        ("Content-Length", str(len(content))),
+        ("Connection", "close" if last else "keep-alive"),
+    ]
+    lines = [f"HTTP/1.1 {page.status}", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return "\r\n".join(lines).encode() + (b"" if bodiless else content)

@@ -33,7 +33,6 @@ LONGEST_DATAGRAM = 65535
 PKTINFO = struct.Struct("=I4s4s")  # in_pktinfo: interface, our own address, destination address
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
-CONVERSATIONS: dict[str, Callable[[About], Conversation]] = {"http": HttpEcho, "tcp": LineEcho}
 
 Address = tuple[str, int]
 
@@ -174,7 +173,9 @@ class Servers:
 
     def _begin(self, listener: Listener, accepted: socket.socket, client: Address) -> None:
         about = _about(listener, accepted.getsockname(), client)
-        conversation = CONVERSATIONS[listener.protocol](about)
+        conversation: Conversation = (
+            LineEcho(about) if listener.protocol == "tcp" else HttpEcho(about, listener.page)
+        )
         connection = Connection(listener.netns, accepted, conversation)
         events = connection.advance()
         if events == OVER:

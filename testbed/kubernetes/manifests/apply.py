@@ -1,0 +1,94 @@
+"""`kubectl apply` and `kubectl delete` on what a cluster has: what it has afterwards."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+from testbed.errors import UsageError
+from testbed.kubernetes.manifests import ObjectName, Objects
+
+Outcome = Literal["created", "configured", "unchanged", "deleted"]  # kubectl's words
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one object."""
+
+    name: ObjectName
+    outcome: Outcome
+
+
+class _Kind(NamedTuple):
+    """Where the parts of such objects are, and which of them are one object's."""
+
+    field: str
+    is_part: Callable[[Any, ObjectName], bool]
+
+
+def _named(part: Any, name: ObjectName) -> bool:
+    return (part.namespace, part.name) == (name.namespace, name.name)
+
+
+_KINDS = {
+    "Pod": _Kind("pods", lambda pod, name: not pod.owner and _named(pod, name)),
+    "Deployment": _Kind(
+        "pods", lambda pod, name: (pod.namespace, pod.owner) == (name.namespace, name.name)
+    ),
+    "Service": _Kind("services", _named),
+    "Endpoints": _Kind(
+        "endpoint_slices", lambda one, name: one.kind == name.kind and _named(one, name)
+    ),
+    "EndpointSlice": _Kind(
+        "endpoint_slices", lambda one, name: one.kind == name.kind and _named(one, name)
+    ),
+}
+
+
+def apply(there: Objects, objects: Objects) -> tuple[Objects, tuple[Change, ...]]:
+    """What is there with these objects, each in the place of the one of its name."""
+    changes = []
+    for name in objects.written:
+        before, after = parts(there, name), parts(objects, name)
+        outcome: Outcome = "unchanged" if before == after else "configured"
+        changes.append(Change(name, outcome if before else "created"))
+        there = put(there, name, after)
+    return there, tuple(changes)
+
+
+def delete(
+    there: Objects, names: Iterable[ObjectName], *, ignore_not_found: bool = False
+) -> tuple[Objects, tuple[Change, ...]]:
+    """What is there without these objects.
+
+    Raises UsageError for the first that is not there.
+    """
+    changes = []
+    for name in names:
+        if parts(there, name):
+            changes.append(Change(name, "deleted"))
+            there = put(there, name, ())
+        elif not ignore_not_found:
+            raise UsageError(f'{name.kind} "{name.name}" not found in namespace {name.namespace}')
+    return there, tuple(changes)
+
+
+def parts(there: Objects, name: ObjectName) -> list[Any]:
+    """The pods, Service or slices that an object is."""
+    kind = _KINDS[name.kind]
+    return [one for one in getattr(there, kind.field) if kind.is_part(one, name)]
+
+
+def put(there: Objects, name: ObjectName, after: Iterable[Any]) -> Objects:
+    """Other parts in the place of an object's; the rest keeps its order."""
+    field = _KINDS[name.kind].field
+    everything, old = getattr(there, field), parts(there, name)
+    kept = [one for one in everything if one not in old]
+    place = next((i for i, one in enumerate(everything) if one in old), len(kept))
+    changed = (*kept[:place], *after, *kept[place:])
+    match field:
+        case "pods":
+            return replace(there, pods=changed)
+        case "services":
+            return replace(there, services=changed)
+        case _:
+            return replace(there, endpoint_slices=changed)

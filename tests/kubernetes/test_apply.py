@@ -1,0 +1,102 @@
+"""kubectl's apply and delete, on a cluster that is a value."""
+
+import pytest
+
+from testbed.errors import UsageError
+from testbed.kubernetes.manifests import ObjectName, Objects, parse
+from testbed.kubernetes.manifests.apply import apply, delete
+from testbed.kubernetes.model import Pod, Service, ServicePort
+
+APP = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {selector: {app: shop}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: db}
+subsets:
+- {addresses: [{ip: 10.9.0.1}], ports: [{port: 1}]}
+- {addresses: [{ip: 10.9.0.2}], ports: [{port: 2}]}
+"""
+THERE = Objects(
+    pods=(Pod("web-0"), Pod("shop")),
+    services=(Service("shop", {}, (ServicePort(1),), namespace="other"),),
+)
+
+
+def written(text: str) -> Objects:
+    return parse({"app.yaml": text})
+
+
+def test_new_objects_are_created_beside_what_is_there():
+    """A pod named like the Deployment and a Service of another namespace are others."""
+    after, changes = apply(THERE, written(APP))
+
+    assert [str(change.name) for change in changes] == [
+        "deployment/shop",
+        "service/shop",
+        "endpoints/db",
+    ]
+    assert {change.outcome for change in changes} == {"created"}
+    assert after.pods[:2] == THERE.pods
+    assert [pod.owner for pod in after.pods[2:]] == ["shop", "shop"]
+    assert [service.namespace for service in after.services] == ["other", "default"]
+    assert len(after.endpoint_slices) == 2
+
+
+def test_the_same_again_changes_nothing():
+    once, _ = apply(THERE, written(APP))
+
+    twice, changes = apply(once, written(APP))
+
+    assert (twice.pods, twice.services) == (once.pods, once.services)
+    assert {change.outcome for change in changes} == {"unchanged"}
+
+
+def test_another_number_of_replicas_keeps_the_pods_that_stay():
+    once, _ = apply(THERE, written(APP))
+
+    after, changes = apply(once, written(APP.replace("replicas: 2", "replicas: 1")))
+
+    assert after.pods == once.pods[:3]
+    assert changes[0].outcome == "configured"
+
+
+def test_another_template_replaces_them_in_their_place():
+    once, _ = apply(Objects(), written(APP))
+    late = Objects((*once.pods, Pod("late")), once.services, once.endpoint_slices)
+
+    after, _ = apply(late, written(APP.replace("{name: shop}]}", "{name: shop, image: two}]}")))
+
+    assert [pod.owner for pod in after.pods] == ["shop", "shop", ""]
+    assert not {pod.name for pod in after.pods} & {pod.name for pod in once.pods}
+
+
+def test_deleted_objects_are_gone_with_all_their_parts():
+    once, _ = apply(THERE, written(APP))
+
+    after, changes = delete(once, written(APP).written)
+
+    assert (after.pods, after.services, after.endpoint_slices) == (THERE.pods, THERE.services, ())
+    assert {change.outcome for change in changes} == {"deleted"}
+
+
+def test_what_is_not_there_cannot_be_deleted():
+    """kubectl's NotFound; with --ignore-not-found it is no mistake."""
+    names = [ObjectName("Service", "default", "nope")]
+
+    with pytest.raises(UsageError, match='Service "nope" not found in namespace default'):
+        delete(THERE, names)
+    assert delete(THERE, names, ignore_not_found=True) == (THERE, ())
