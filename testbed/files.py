@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from testbed.description.problem import nearest
 from testbed.errors import DescriptionError, Where
 
 STANDARD_INPUT = "-"
+LARGEST = 64 << 20  # bytes: a topology of 10,000 pods, each written out, has some 2 MB
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:
@@ -20,20 +22,29 @@ def texts(names: Iterable[str]) -> dict[str, str]:
 
 
 def _content(name: str, path: Path) -> bytes:
-    return sys.stdin.buffer.read() if name == STANDARD_INPUT else content(path)
+    return _read(sys.stdin.buffer, path) if name == STANDARD_INPUT else content(path)
 
 
 def content(path: Path) -> bytes:
-    """What is in a file.  Raises DescriptionError: it cannot be read."""
+    """What is in a file.  Raises DescriptionError: it cannot be read, or is no file for people."""
     where = Where(str(path))
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return _read(file, path)
     except FileNotFoundError as error:
-        beside = [one.name for one in path.parent.glob("*")]
+        beside = [one.name for one in path.parent.glob("*") if one.name != path.name]
         raise DescriptionError(f"no such file{nearest(path.name, beside)}", where) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DescriptionError(f"cannot be read: {reason}", where) from error
+
+
+def _read(file: BinaryIO, path: Path) -> bytes:
+    """All of it; `/dev/zero` has no end."""
+    found = file.read(LARGEST + 1)
+    if len(found) > LARGEST:
+        raise DescriptionError(f"has more than {LARGEST >> 20} MiB", Where(str(path)))
+    return found
 
 
 def text(found: bytes, path: Path) -> str:

@@ -30,7 +30,9 @@ def run(path: Path) -> Lab:
     except SystemExit as error:
         where = Where(str(path), _line(error, path))
         raise DescriptionError("the script exits instead of defining its lab", where) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _explained(error, path) from error
     lab = defined.get(VARIABLE)
     if not isinstance(lab, Lab):
@@ -57,7 +59,7 @@ def _no_lab(defined: dict[str, Any]) -> str:
     return f"{missing}; is it {' or '.join(others)}?" if others else missing
 
 
-def _explained(error: Exception, path: Path) -> DescriptionError:
+def _explained(error: BaseException, path: Path) -> DescriptionError:
     """The error in one message, at the line of the script that led to it."""
     line = _line(error, path)
     match error:
@@ -67,7 +69,8 @@ def _explained(error: Exception, path: Path) -> DescriptionError:
             return DescriptionError(error.message, Where(str(path), line, error.where.key))
         case SyntaxError():
             return DescriptionError(f"not Python: {error.msg}", Where(str(path), line))
-    return DescriptionError(f"{type(error).__name__}: {error}", Where(str(path), line))
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return DescriptionError(said.removesuffix(":"), Where(str(path), line))
 
 
 def _line(error: BaseException, path: Path) -> int:

@@ -77,7 +77,8 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
     if not isinstance(kind, str):
         raise _error(document, Problem((*path, "kind"), f"expected text, found {found(kind)}"))
     if kind not in KINDS:
-        problem = Problem(path, f"kind {kind} is not enforced by the testbed; {KNOWN} are")
+        word = kind if kind.isalnum() else quoted(kind)
+        problem = Problem(path, f"kind {word} is not enforced by the testbed; {KNOWN} are")
         raise problem.error(document.file, document.line((*path, "kind")))
     try:
         value = TypeAdapter(KINDS[kind]).validate_python(data, by_alias=True, by_name=False)
