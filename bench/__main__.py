@@ -5,7 +5,18 @@ from pathlib import Path
 import click
 
 from bench import report
-from bench.contests import FULL, QUICK, TINY, Contest, Reading, cluster, wiring
+from bench.contests import (
+    FULL,
+    QUICK,
+    TINY,
+    Contest,
+    Reading,
+    cluster,
+    explaining,
+    others,
+    probing,
+    wiring,
+)
 from bench.rounds import RunFailed
 from testbed.errors import MissingFeature
 
@@ -15,6 +26,14 @@ CONTESTS: dict[str, Contest] = {
     "peers": wiring.against_peers,
     "cluster": cluster.against_floor,
     "memory": cluster.memory,
+    "probes": probing.against_floor,
+    "pingall": probing.against_pingall,
+    "rules": others.rules,
+    "programs": others.programs,
+    "throughput": others.throughput,
+    "explain": explaining.explained,
+    "predict": explaining.predicted,
+    "thousands": cluster.thousands,
 }
 SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
 

@@ -24,13 +24,61 @@ class Size:
     pods: int  # wired beside the floor
     grown: tuple[int, int]  # between these numbers of pods growth is measured
     peer_pods: int
-    nodes: int  # of the cluster, and thirty pods on each
-    pods_on_node: int = 30
+    nodes: int  # of the cluster; also namespaces with rules
+    pods_on_node: int
+    probed: tuple[int, int]  # nodes, and pods on each
+    pinged: int  # Mininet's hosts, and as many pods
+    rules: int
+    sending_s: float
+    predicted: tuple[int, int]
+    thousands: int  # nodes of the largest lab
 
 
 Readings = Iterator[Reading]
 Contest = Callable[[Size, Progress], Readings]
 
-FULL = Size("full", rounds=5, pods=1000, grown=(300, 3000), peer_pods=100, nodes=100)
-QUICK = Size("quick", rounds=3, pods=300, grown=(100, 300), peer_pods=30, nodes=10)
-TINY = Size("tiny", rounds=1, pods=6, grown=(3, 6), peer_pods=3, nodes=2, pods_on_node=3)
+FULL = Size(
+    "full",
+    rounds=5,
+    pods=1000,
+    grown=(300, 3000),
+    peer_pods=100,
+    nodes=100,
+    pods_on_node=30,
+    probed=(4, 25),
+    pinged=40,
+    rules=200,
+    sending_s=0.5,
+    predicted=(10, 30),
+    thousands=334,
+)
+QUICK = Size(
+    "quick",
+    rounds=3,
+    pods=300,
+    grown=(100, 300),
+    peer_pods=30,
+    nodes=10,
+    pods_on_node=30,
+    probed=(2, 20),
+    pinged=10,
+    rules=200,
+    sending_s=0.2,
+    predicted=(2, 20),
+    thousands=12,
+)
+TINY = Size(
+    "tiny",
+    rounds=1,
+    pods=6,
+    grown=(3, 6),
+    peer_pods=3,
+    nodes=2,
+    pods_on_node=3,
+    probed=(2, 2),
+    pinged=4,
+    rules=8,
+    sending_s=0.05,
+    predicted=(2, 2),
+    thousands=3,
+)

@@ -32,3 +32,20 @@ def memory(size: Size, progress: Progress) -> Readings:
         number = f"{name}_kib"
         more = found.median(str(many), number) - found.median(str(few), number)
         yield Reading(f"{name}-memory", more / pods)
+
+
+def thousands(size: Size, progress: Progress) -> Readings:
+    """A lab of a size at which limits show, beside one of a third."""
+    many = size.thousands
+    few = many // 3
+    contenders = {
+        str(nodes): python("bench.runs.thousands", nodes, size.pods_on_node)
+        for nodes in (few, many)
+    }
+    found = interleaved(contenders, 1, progress)
+    seconds = {nodes: found.median(str(nodes), "up_s") for nodes in (few, many)}
+    detail = ", ".join(f"{n * size.pods_on_node} pods {s:.1f} s" for n, s in seconds.items())
+    value = found.ratio("up_s", str(many), str(few)) * few / many
+    yield Reading("ten-thousand", value, detail)
+    for name in ("ls", "exec"):
+        yield Reading(f"ten-thousand-{name}", found.median(str(many), f"{name}_ms"))

@@ -1,13 +1,13 @@
 """A whole lab through the command line, as a user has it."""
 
 import json
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench.meter import used
+from testbed.lab import Lab
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 LARGE = TOPOLOGIES / "eks-100x30.py"
@@ -27,6 +27,12 @@ def timed(*arguments: str) -> float:
     return spent.seconds
 
 
+def large(nodes: int, pods: int) -> Lab:
+    """The large topology's lab in another size, as a value."""
+    lab: Lab = runpy.run_path(str(LARGE))["cluster"](nodes, pods)
+    return lab
+
+
 def topology(nodes: int, pods: int) -> Path:
     """The large topology's file, or one with the same lab in another size."""
     if (nodes, pods) == FULL_SIZE:
@@ -36,16 +42,6 @@ def topology(nodes: int, pods: int) -> Path:
         f"import runpy\n\nlab = runpy.run_path({str(LARGE)!r})['cluster']({nodes}, {pods})\n"
     )
     return file
-
-
-@contextmanager
-def up(file: Path) -> Iterator[float]:
-    """The lab for the block; how many seconds it took to come up."""
-    seconds = timed("up", str(file))
-    try:
-        yield seconds
-    finally:
-        testbed("down", "--all")
 
 
 def first_process() -> int:

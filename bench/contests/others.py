@@ -1,0 +1,34 @@
+"""Rule sets, programs in pods, the data plane."""
+
+from bench.contests import Progress, Reading, Readings, Size
+from bench.rounds import interleaved, python
+
+
+def rules(size: Size, progress: Progress) -> Readings:
+    """Two hundred rules in each of many namespaces."""
+    argv = python("bench.runs.rules", size.nodes, size.rules)
+    found = interleaved({"rules": argv}, size.rounds, progress)
+    ms = {
+        name: found.median("rules", f"{name}_s") / size.nodes * 1e3
+        for name in ("testbed", "restore")
+    }
+    detail = f"{ms['testbed']:.1f} ms a namespace, a restore {ms['restore']:.1f} ms"
+    yield Reading("rules", found.ratio("restore_s", "rules", "rules", "testbed_s"), detail)
+
+
+def programs(size: Size, progress: Progress) -> Readings:
+    """A program where there are many namespaces with names."""
+    argv = python("bench.runs.programs", size.grown[1])
+    found = interleaved({"programs": argv}, size.rounds, progress)
+    ms = {name: found.median("programs", f"{name}_ms") for name in ("testbed", "ip")}
+    detail = f"{ms['testbed']:.1f} ms, ip netns exec {ms['ip']:.1f} ms"
+    yield Reading("exec", found.ratio("testbed_ms", "programs", "programs", "ip_ms"), detail)
+
+
+def throughput(size: Size, progress: Progress) -> Readings:
+    """Pod, node, VPC, node, pod; each crossing is a veth."""
+    argv = python("bench.runs.throughput", size.sending_s)
+    found = interleaved({"tcp": argv}, 2 * size.rounds, progress)
+    ns = {name: found.median("tcp", name) for name in ("hops", "bare")}
+    detail = f"{ns['hops']:.0f} ns a KiB, one veth {ns['bare']:.0f} ns"
+    yield Reading("throughput", found.ratio("hops", "tcp", "tcp", "bare"), detail)
