@@ -2,11 +2,22 @@
 
 import json
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from testbed.cli.options import option, output_option, overrides, parsed
+from testbed.cli.output import emit
 from testbed.errors import DescriptionError, Where
+
+if TYPE_CHECKING:
+    from testbed.eks.model import EksCluster, Profile
+    from testbed.kubernetes.model import Node
+
+STORY = ("10s=1", "20s=10", "30s=19", "40s=28", "100s=0")  # of an m5.large
+SUBNET = IPv4Network("10.0.0.0/24")
 
 
 @click.group("ipam")
@@ -32,6 +43,56 @@ def decide_(file: Path) -> None:
     from testbed.eks.ipamd.asked.read import parse
 
     click.echo(json.dumps(answer(parse(_text(file), str(file))), indent=2))
+
+
+@ipam_.command("timeline")
+@option("-t", "--instance-type", default="m5.large", help="EC2 instance type of the node.")
+@option("--profile", type=click.Choice(["slides", "current"]), default="current", help="Whose.")
+@option(
+    "--subnet",
+    metavar="CIDR",
+    default=str(SUBNET),
+    callback=parsed(IPv4Network),
+    help="The node's subnet, which it has for itself.",
+)
+@output_option
+@click.argument("words", nargs=-1, metavar="[SECONDS=PODS | KEY=VALUE]...")
+def timeline_(
+    *,
+    instance_type: str,
+    profile: "Profile",
+    subnet: IPv4Network,
+    output: str,
+    words: tuple[str, ...],
+) -> None:
+    """How a node's pool of addresses grows and shrinks while pods come and go.
+
+    60s=12: from 60 seconds after the start of aws-node twelve pods want to run; without any, it is
+    the story of an m5.large in docs/ipam.md.  KEY=VALUE are variables of the container aws-node.
+    """
+    from testbed.eks.ipamd.asked.answer import event_as_json
+    from testbed.eks.ipamd.timeline import moment, timeline
+    from testbed.eks.ipamd.words import row
+
+    times = [word for word in words if word[:1].isdigit()]
+    cluster, node = _alone(instance_type, profile, [word for word in words if word not in times])
+    told = timeline(cluster, node, subnet, map(moment, times or STORY))
+    emit([row(event) if output == "table" else event_as_json(event) for event in told], output)
+
+
+def _alone(
+    instance_type: str, profile: "Profile", settings: list[str]
+) -> "tuple[EksCluster, Node]":
+    """A cluster of one node, its ENIConfig in the node's own subnet."""
+    from testbed.eks.model import EksCluster, EniConfig
+    from testbed.eks.rollout import with_settings
+    from testbed.kubernetes.model import Node
+    from testbed.vpc.instance_types import limits
+
+    limits(instance_type)
+    node = Node("node", "subnet", instance_type)
+    alone = EksCluster("", "", (node,), eni_configs=(EniConfig("default", node.subnet),))
+    return with_settings(alone, profile, overrides(settings)), node
 
 
 def _text(file: Path) -> str:

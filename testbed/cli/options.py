@@ -70,6 +70,14 @@ def rootless_option(function: Function) -> Function:
     )(function)
 
 
+def overrides(settings: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE arguments as a map.  Raises UsageError."""
+    for one in settings:
+        if "=" not in one:
+            raise UsageError(f"expected KEY=VALUE, found {one!r}")
+    return {key: value for key, _, value in (one.partition("=") for one in settings)}
+
+
 def chosen(lab_name: str | None) -> Home:
     """The running lab that is meant.  Raises UsageError when that is none or not clear."""
     here = Home.inside()

@@ -1,7 +1,7 @@
 """render: what a component would write, without any lab."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.options import option, parsed
+from testbed.cli.options import option, overrides, parsed
 from testbed.cli.output import note
 from testbed.errors import UsageError
 
@@ -58,7 +58,7 @@ def vpc_cni_(
     changed = partial(
         with_settings,
         profile=profile,
-        overrides=_overrides(settings),
+        overrides=overrides(settings),
         connmark_backend=connmark_backend,
     )
     rendered = render(_of_topology(file, node, changed) if file else _example(node, changed), pod)
@@ -66,13 +66,6 @@ def vpc_cni_(
         click.echo(json.dumps(to_json(rendered), indent=2))
     else:
         click.echo(to_text(rendered), nl=False)
-
-
-def _overrides(settings: Sequence[str]) -> dict[str, str]:
-    for one in settings:
-        if "=" not in one:
-            raise UsageError(f"expected KEY=VALUE, found {one!r}")
-    return {key: value for key, _, value in (one.partition("=") for one in settings)}
 
 
 def _example(node: str, changed: "Callable[[EksCluster], EksCluster]") -> "Wired":

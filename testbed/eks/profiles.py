@@ -44,6 +44,7 @@ class Era:
     delegates_prefixes: bool  # ENABLE_PREFIX_DELEGATION and WARM_PREFIX_TARGET are known
     discovers_subnets: bool  # ENABLE_SUBNET_DISCOVERY is known
     external_eni_config: bool  # a label of its own says a node's ENIConfig before all others
+    prescales: bool  # the pool is filled before the node becomes Ready
     trusts_metadata: bool  # reconciling believes IMDS; else EC2 is asked where they differ
     stands_still: bool  # changes no ENI while it ends or its node is cordoned
 
@@ -77,6 +78,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             delegates_prefixes=False,
             discovers_subnets=False,
             external_eni_config=False,
+            prescales=False,
             trusts_metadata=True,
             stands_still=False,
         ),
@@ -109,6 +111,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             delegates_prefixes=True,
             discovers_subnets=True,
             external_eni_config=True,
+            prescales=True,
             trusts_metadata=False,
             stands_still=True,
         ),

@@ -156,3 +156,28 @@ def test_a_flag_that_is_no_range_is_refused() -> None:
     assert "--cluster-cidr" in run(
         "render", "kube-proxy", "-f", "-", "--cluster-cidr", "pods", code=2, stdin=WEB
     )
+
+
+def test_a_day_of_a_node_is_a_table_or_json() -> None:
+    """The defaults tell the story of docs/ipam.md."""
+    table = run("ipam", "timeline").splitlines()
+    told = json.loads(run("ipam", "timeline", "5s=1", "WARM_IP_TARGET=3", "-o", "json"))
+
+    assert table[0].split() == ["AT", "PODS", "WAITING", "POOL", "ENIS", "REQUESTS", "IPAMD"]
+    assert table[-1].split() == ["137.5s", "0", "9/0", "1", "5", "detach", "and", "delete", "eth1"]
+    assert told[0]["done"] == [{"action": "AssignAddresses", "eni": "eth0", "count": 3}]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["10s=many"], "found '10s=many'"),
+        ([""], "expected KEY=VALUE, found ''"),
+        (["WARM=1"], 'unknown key "WARM"'),
+        (["-t", "m5.lage"], "did you mean m5.large?"),
+        (["--subnet", "10.0.0.0/30"], "a subnet is a /16 to a /28"),
+        (["--subnet", "10.0.0.5/24"], "10.0.0.5/24 has host bits set"),
+    ],
+)
+def test_what_is_no_story_is_one_clear_error(words: list[str], message: str) -> None:
+    assert message in run("ipam", "timeline", *words, code=2)

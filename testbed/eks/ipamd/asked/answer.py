@@ -3,6 +3,8 @@
 from dataclasses import fields
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from testbed.eks.ipamd import pool
 from testbed.eks.ipamd.asked.grants import Grants
 from testbed.eks.ipamd.asked.read import NOW, Asked
@@ -11,6 +13,7 @@ from testbed.eks.ipamd.decisions import Decision, Refusal
 from testbed.eks.ipamd.reconcile import Change, reconcile
 from testbed.eks.ipamd.settings import Settings
 from testbed.eks.ipamd.store import choose, count
+from testbed.eks.ipamd.timeline import Event
 
 Json = dict[str, Any]
 
@@ -48,6 +51,12 @@ def as_json(done: Decision | Refusal) -> Json:
         return {**as_json(done.decision), "refused": done.code or done.message}
     values = {field.name: _plain(getattr(done, field.name)) for field in fields(done)}
     return {"action": type(done).__name__, **values}
+
+
+def event_as_json(event: Event) -> Json:
+    """A line of a timeline: `{"atS": 12.5, "pods": 1, …, "done": [{"action": …}]}`."""
+    values = {to_camel(one.name): getattr(event, one.name) for one in fields(event)}
+    return values | {"done": [as_json(one) for one in event.done]}
 
 
 def _change(change: Change) -> Json:
