@@ -1,5 +1,6 @@
 """An ordinary user for tests that root runs: who it is, and what it may use."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -20,10 +21,15 @@ NEIGHBOUR = 54322  # another
 
 
 def become(user: int = USER) -> None:
-    """Be an ordinary user in this process, for good."""
+    """Be an ordinary user in this process, for good.
+
+    Raises OSError where the machine has but one: in a user namespace the calls may only seem to.
+    """
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
+    if os.geteuid() != user:
+        raise OSError(errno.EINVAL, "this user namespace has one user")
     own_proc()
 
 

@@ -3,7 +3,7 @@
 `testbed up topologies/kops.py` brings it up like any topology.  By itself it works as a Mininet
 script does: it brings the lab up, opens Mininet's prompt, and takes the lab down at the end.
 
-    sudo .venv/bin/python topologies/kops.py
+    .venv/bin/python topologies/kops.py
 """
 
 from testbed.kops.model import KopsCluster, KopsNode

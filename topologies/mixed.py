@@ -1,6 +1,6 @@
 """An office on the internet, of ordinary Mininet hosts and a Linux bridge, beside the EKS lab.
 
-    sudo .venv/bin/python topologies/mixed.py
+    .venv/bin/python topologies/mixed.py
 
     h1   h2        Mininet hosts: 198.51.100.130 and .131
      |___|

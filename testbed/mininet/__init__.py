@@ -8,7 +8,7 @@ from testbed.lab import Lab
 def run(lab: Lab) -> None:
     """Bring `lab` up, open Mininet's prompt over it, and take the lab down at the end.
 
-    For scripts: `sudo .venv/bin/python topologies/eks.py`.  A prompt that is not on a terminal
+    For scripts: `.venv/bin/python topologies/eks.py`.  A prompt that is not on a terminal
     reads commands from standard input.  An error is one message and its exit code, as on the
     command line.
     """

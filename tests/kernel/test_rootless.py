@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -214,3 +215,35 @@ def test_the_doctor_says_so_too():
 
     assert (found.status, found.needed) == ("missing", True)
     assert "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0" in found.remedy
+
+
+BED = """
+from pathlib import Path
+from testbed.bed import bed
+from testbed.load import load
+with bed(load(Path("topologies/eks-slides.yaml"))) as lab:
+    print(lab.ping("pod-2", "pod-3").received)
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        ([sys.executable, "-c", BED], 0, "1\n"),
+        (["sh", "-c", "kill -9 $$"], 128 + 9, ""),
+        (["no-such-program"], 127, "no-such-program"),
+        ([], 2, "usage"),
+    ],
+    ids=["a bed", "killed", "not there", "nothing"],
+)
+def test_a_users_own_tests_run_in_a_user_namespace_as_a_whole(argv, code, said, topologies):
+    """`make test` without root and sudo."""
+    with ordinary.home() as home:
+        done = subprocess.run(
+            [sys.executable, "-m", "testbed.kernel.rootless", *argv],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+            cwd=topologies.parent, **ordinary.identity(home),
+        )  # fmt: skip
+
+    assert done.returncode == code, done.stdout
+    assert said in done.stdout
