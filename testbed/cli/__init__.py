@@ -53,7 +53,7 @@ HELP = {
     "delete": "Take the objects of manifests out of a running lab.",
     "get": "Nodes, pods, Services, subnets, ENIs, routes, rules … of a running lab.",
     "describe": "A Service: its addresses, endpoints, and rules on a node.",
-    "path": "The way of a packet from A to B, asked of each kernel on it.",
+    "path": "The way of a packet from A to B, as the kernels on it would take it.",
     "explain": "One packet's life, predicted and followed, told rule by rule.",
     "slide": "The workshop's slides beside what the kernel prints.",
     "exec": "Run a command in a pod, node or router.",

@@ -72,7 +72,8 @@ def _routes(tables: Json) -> list[Json]:
 def path_(lab_name: str | None, output: str, source: str, destination: str) -> None:
     """The way of a packet from SOURCE to DESTINATION (a name or an address), hop by hop.
 
-    Every kernel on the way is asked for its route; nothing is sent.  Exits 1 when it ends early.
+    Predicted from what the kernels on the way have now; nothing is sent.  `explain` tells more.
+    Exits 1 when it ends early.
     """
     found = ask(lab_name, "path", source=source, destination=destination)
     if output != "table":

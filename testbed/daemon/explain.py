@@ -23,7 +23,6 @@ from testbed.explain.render.page import html
 from testbed.explain.render.text import text
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
-from testbed.kernel.learnt import learnt
 from testbed.kubernetes.model import Service
 from testbed.lab import from_json
 from testbed.net.diff import implied
@@ -32,6 +31,7 @@ from testbed.net.facts import IpAddress, State
 from testbed.plan import endpoints, plan, served
 from testbed.probes.listening import listening
 from testbed.probes.observe.observer import Observer
+from testbed.probes.present import Present
 from testbed.vpc.naming import INTERNET
 
 Progress = Callable[[str], None]
@@ -144,22 +144,29 @@ def _served_port(running: RunningLab, destination: str, protocol: str) -> int:
 
 def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:
     """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
-    found = _kernels(running)
-    if answer.edits:  # where ARP would lead afterwards, not where it led before
-        from testbed.explain.what_if.edits import edited
-
-        for edit in answer.edits:
-            found = edited(found, edit)
-    else:
-        found |= learnt(running.store, running.store.names())
     listeners = listening(running.store, running.store.names())
-    branches = predict(World(found), start, answer.header, listeners)
+    world = _edited(running, answer.edits) if answer.edits else _present(running)
+    branches = predict(world, start, answer.header, listeners)
     planned = predict(running.world, start, answer.header, listeners)
     return replace(
         answer,
         predicted=branches,
         drift=None if answer.edits else compare.difference(planned, branches[0]),
     )
+
+
+def _present(running: RunningLab) -> World:
+    return Present(running.store, running.state)
+
+
+def _edited(running: RunningLab, edits: Iterable[str]) -> World:
+    """All kernels with edits; without what they have learnt, which edits might have changed."""
+    from testbed.explain.what_if.edits import edited
+
+    found = _kernels(running)
+    for edit in edits:
+        found = edited(found, edit)
+    return World(found)
 
 
 def _kernels(running: RunningLab) -> State:
@@ -224,7 +231,7 @@ def reasons(
     protocol: Probed,
 ) -> Json:
     """Why each of these pairs of pods fails: predicted from what the kernels have now."""
-    world = World(_kernels(running) | learnt(running.store, running.store.names()))
+    world = _present(running)
     listeners = listening(running.store, running.store.names())
     pods = {end.name: end for end in endpoints(running.described(), running.allocations)}
     found = []

@@ -50,13 +50,17 @@ class _Namespace:
 
 
 def observe(
-    store: NamespaceStore, names: Iterable[str] | None = None, sysctls: Iterable[Sysctl] = ()
+    store: NamespaceStore,
+    names: Iterable[str] | None = None,
+    sysctls: Iterable[Sysctl] = (),
+    near: Iterable[str] = (),
 ) -> Observation:
     """The facts in these namespaces (None: in all), and of the sysctls the ones named.
 
     Only IPv4 is read, but for sysctls; those of a device without IPv6 are found as they are named,
     for nothing is otherwise.  Left out is what the kernel does by itself: table local, learnt
     neighbours and forwarding entries, veths whose peers' namespaces are gone.  Raises KernelError.
+    near: where veths' peers are to be looked for first.
     """
     wanted: dict[str, list[Sysctl]] = {}
     for fact in sysctls:
@@ -65,7 +69,10 @@ def observe(
     asked = everywhere if names is None else frozenset(names)
     read = _read_all(store, sorted(asked), wanted)
     seen = [one for space in read for one in space.links]
-    peers = Peers([*seen, *_elsewhere(store, seen, everywhere - asked)])
+    unread = everywhere - asked
+    first = [ns for ns in near if ns in unread]
+    elsewhere = _elsewhere(store, seen, [*first, *sorted(unread.difference(first))])
+    peers = Peers([*seen, *elsewhere])
     facts = [fact for space in read for fact in link_facts(space.links, peers)]
     facts += [fact for space in read for fact in space.facts]
     return Observation(
@@ -96,17 +103,20 @@ def _read_all(
 
 
 def _elsewhere(store: NamespaceStore, seen: list[Link], unread: Iterable[str]) -> list[Link]:
-    """The links of namespaces nobody asked for, if one of them must hold a veth's peer."""
-    peers = Peers(seen)
-    if all(peers.of(one) for one in seen if one.kind == "veth"):
-        return []
+    """The links of namespaces nobody asked for, until each veth's peer is among them."""
+    peers, veths = Peers(seen), (one for one in seen if one.kind == "veth")
+    alone = {(one.peer_index, one.index) for one in veths if not peers.of(one)}
     found: list[Link] = []
     layouts = Layouts()
     with Descriptors(store) as spaces, returning():
-        for ns in sorted(unread):
+        for ns in unread:
+            if not alone:
+                break
             enter(spaces.of(ns))
             with NetlinkSocket() as socket:
-                found += _links(ns, socket, layouts)
+                links = _links(ns, socket, layouts)
+            alone -= {(one.index, one.peer_index) for one in links}
+            found += links
     return found
 
 

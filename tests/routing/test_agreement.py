@@ -46,14 +46,14 @@ def test_paths_and_pings_agree_when_something_is_missing(bed: Bed, number: int) 
     assert not bed.drift()
 
 
-def test_a_wrong_neighbour_is_not_seen_by_routes_but_by_the_ping(bed: Bed) -> None:
-    """Where path is blind: it trusts the plan's links and neighbours.  So the ping decides."""
+def test_a_wrong_neighbour_is_seen_by_both(bed: Bed) -> None:
+    """The frame is for a MAC that nobody has."""
     neighbour = bed.fact(Neighbour, ns="web-0")
     wrong = replace(neighbour, mac="02:00:00:00:00:99")
 
     bed.change(bed.state - {neighbour} | {wrong})
     try:
-        assert bed.path("web-0", "client").delivered
+        assert bed.path("web-0", "client").code == "X_WRONG_MAC"
         assert bed.ping("web-0", "client", timeout_s=0.1).received == 0
     finally:
         bed.change(bed.state)

@@ -111,7 +111,7 @@ def test_an_untranslated_source_dies_at_the_internet_gateway(bed: Bed) -> None:
 
     with bed.without(*pairing):
         assert bed.tcp("web-0", HOST, 80).verdict == "timeout"
-        assert bed.path("web-0", HOST).delivered, "path trusts the plan's checks"
+        assert bed.path("web-0", HOST).code == "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
         assert bed.tcp("client", HOST, 80).delivered, "control: nat-b is paired"
 
     assert not bed.drift()
@@ -184,7 +184,7 @@ def test_external_snat_shows_the_gateway_the_pods_own_address(
         ("web-0", "nat-a", "X_NAT_UNSOLICITED"),
         ("web-0", "10.0.1.1", "X_ROUTER_SILENT"),
         ("node-1", "192.168.7.7", "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"),
-        ("web-0", "224.0.0.1", "X_NO_MAPPING"),
+        ("web-0", "224.0.0.1", "X_UNKNOWN"),
     ],
 )
 def test_path_knows_what_gateways_refuse(

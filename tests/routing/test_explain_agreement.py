@@ -16,8 +16,6 @@ from testbed.explain.compare import difference
 from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
-from testbed.kernel.learnt import learnt
-from testbed.kernel.observe import observe
 from testbed.load import load
 from testbed.net.facts import (
     Address,
@@ -34,6 +32,7 @@ from testbed.net.facts import (
 )
 from testbed.plan import endpoints, served
 from testbed.probes.observe.observer import Observer
+from testbed.probes.present import Present
 
 pytestmark = pytest.mark.kernel
 
@@ -154,13 +153,11 @@ def changed(fact: Fact) -> Iterator[Fact]:
 
 
 @contextmanager
-def changed_to(lab: Bed, state: State) -> Iterator[State | None]:
-    """The lab in another state, as it is then read; None where the kernel refuses that state."""
-    sysctls = [fact for fact in lab.state if isinstance(fact, Sysctl)]
+def changed_to(lab: Bed, state: State) -> Iterator[World | None]:
+    """The lab in another state, as it then is; None where the kernel refuses that state."""
     try:
         lab.change(state)
-        found = observe(lab.store, sysctls=sysctls).state
-        yield found | learnt(lab.store, lab.store.names())
+        yield Present(lab.store, lab.state)
     except TestbedError:
         yield None
     finally:
@@ -176,7 +173,7 @@ def test_a_lab_that_lacks_something_goes_as_predicted_too(name: str) -> None:
         for what, state in losses(lab.state):
             with changed_to(lab, state) as now:
                 if now is not None:
-                    some = disagreements(lab, observer, World(now), packets[:4], names)
+                    some = disagreements(lab, observer, now, packets[:4], names)
                     found += [f"{what}: {one}" for one in some]
             packets = [*packets[4:], *packets[:4]]
 

@@ -4,6 +4,7 @@ Every outcome of a random choice is followed (kube-proxy's `statistic`, nft's `n
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address
 from math import prod
 
 from testbed.explain.journey import End, Header, Journey, RoundTrip
@@ -21,6 +22,7 @@ from testbed.explain.walk.world import World
 from testbed.net.endpoints import Listener
 
 MOST_BRANCHES = 4096
+EVERYBODY = IPv4Address("255.255.255.255")
 TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel answers
 ANSWERS = {"echo-request": "echo-reply", "SYN": "SYN,ACK", "": ""}  # by the kind of a packet
 
@@ -54,6 +56,8 @@ def _not_predictable(world: World, start: str, header: Header) -> str:
         return f"there is no namespace {start}"
     if header.source.version != 4 or header.destination.version != 4:
         return "IPv6"
+    if header.destination.is_multicast or header.destination == EVERYBODY:
+        return "multicast and broadcast"
     return ""
 
 

@@ -1,5 +1,7 @@
 """All facts of a lab, found by namespace."""
 
+from collections.abc import Iterable
+
 from testbed.explain.walk.links import Links
 from testbed.explain.walk.space import Space
 from testbed.net.diff import implied
@@ -37,5 +39,9 @@ class World:
         """What is known of a namespace; nothing of one that is not there."""
         found = self._spaces.get(ns)
         if found is None:
-            found = self._spaces[ns] = Space(ns, self._facts.get(ns, ()))
+            found = self._spaces[ns] = Space(ns, self.facts(ns))
         return found
+
+    def facts(self, ns: str) -> Iterable[Fact]:
+        """All facts of a namespace."""
+        return self._facts.get(ns, ())

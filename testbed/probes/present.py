@@ -1,0 +1,36 @@
+"""The kernels of a lab as they are now, to predict packets in.  Needs CAP_SYS_ADMIN."""
+
+from collections.abc import Iterable
+
+from testbed.explain.evidence.reasoned import with_reasons
+from testbed.explain.walk.world import World
+from testbed.kernel.learnt import learnt
+from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.observe import observe
+from testbed.net.diff import implied
+from testbed.net.facts import Fact, State, Sysctl, Veth
+
+
+class Present(World):
+    """Namespaces as their kernels are, each read when a packet first comes there.
+
+    What is read is kept: a Present is for one answer.  The plan gives the reasons.
+    """
+
+    def __init__(self, store: NamespaceStore, plan: State) -> None:
+        super().__init__(plan | implied(plan))
+        self._store = store
+        self._names = frozenset(store.names())
+
+    def __contains__(self, ns: str) -> bool:
+        return ns in self._names
+
+    def facts(self, ns: str) -> Iterable[Fact]:
+        """All facts of a namespace, and what it has learnt; none of one that is gone."""
+        if ns not in self:
+            return ()
+        planned = frozenset(super().facts(ns))
+        sysctls = [fact for fact in planned if isinstance(fact, Sysctl)]
+        near = sorted({fact.peer_ns for fact in planned if isinstance(fact, Veth)})
+        found = observe(self._store, [ns], sysctls, near).state
+        return with_reasons(found, planned) | learnt(self._store, [ns])
