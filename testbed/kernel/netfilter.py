@@ -24,7 +24,7 @@ Refusal = Callable[[str, str], str]
 
 
 def write(ns: str, found: State, wanted: State) -> None:
-    """Bring the namespace's rules from `found` to `wanted`; tables that do not differ stay.
+    """Bring the namespace's rules from `found` to `wanted`; chains that do not differ stay.
 
     Facts of other namespaces are left out.
     Raises KernelError (the program's message and the line it refused), MissingFeature.
@@ -32,7 +32,7 @@ def write(ns: str, found: State, wanted: State) -> None:
     before, after = _of(ns, found), _of(ns, wanted)
     restore = iptables_text.changes_text(before, after)
     if restore:
-        _feed(ns, ["iptables-nft-restore"], restore, iptables_text.refusal)
+        _feed(ns, ["iptables-nft-restore", "--noflush"], restore, iptables_text.refusal)
     script = nft_text.script(before, after)
     if script:
         _feed_nft(ns, script)

@@ -7,13 +7,16 @@ The text of a rule is what `iptables-save` prints after `-A CHAIN `, alike in 1.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 
 from testbed.net.facts import Chain, ChainPiece, ChainRule, Fact
 
 # iptables(8), TABLES; in the order in which a packet meets them
 TABLES = ("raw", "mangle", "nat", "filter", "security")
+ACCEPT = "ACCEPT"  # the policy of a built-in chain that says none
+NO_CHAINS: frozenset[Chain] = frozenset()
 BUILT_IN = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 
 _POLICY = re.compile(r":(\S+) (\S+)")
@@ -42,10 +45,41 @@ def _merged(pieces: list[ChainPiece]) -> Chain:
 
 
 def changes_text(found: Iterable[Fact], wanted: Iterable[Fact]) -> str:
-    """Restore text for the tables of one namespace that differ; empty when none does."""
+    """What differs in one namespace, for `iptables-nft-restore --noflush`; empty for nothing.
+
+        *nat
+        :KUBE-SVC-LOLE4ISW44XBNF3G - [0:0]        (made, or emptied)
+        :KUBE-SEP-NH7HY54XWBCLWGPQ - [0:0]
+        -F PREROUTING                             (a built-in chain is emptied so)
+        -A KUBE-SVC-LOLE4ISW44XBNF3G …
+        -X KUBE-SEP-NH7HY54XWBCLWGPQ
+        COMMIT
+
+    Chains that stay as they are do not come in it: one endpoint costs what its chains cost.
+    """
     before, after = _by_table(found), _by_table(wanted)
-    differing = [name for name in _known(before | after) if before.get(name) != after.get(name)]
-    return "".join(_table_text(name, after.get(name, frozenset())) for name in differing)
+    return "".join(
+        _difference(name, before.get(name, NO_CHAINS), after.get(name, NO_CHAINS))
+        for name in _known(before | after)
+        if before.get(name) != after.get(name)
+    )
+
+
+def _difference(table: str, before: frozenset[Chain], after: frozenset[Chain]) -> str:
+    old = {chain.name: chain for chain in before}
+    kept = {chain.name for chain in after}
+    gone = _ordered(chain for chain in before if chain.name not in kept)
+    changed = _ordered(after - before)
+    lines = [
+        f"*{table}",
+        *_declarations(changed, old),
+        *_declarations((replace(chain, rules=(), policy="") for chain in gone), old),
+        *(f"-F {c.name}" for c in (*changed, *gone) if c.name in BUILT_IN and c.name in old),
+        *_rules(changed),
+        *(f"-X {chain.name}" for chain in gone if chain.name not in BUILT_IN),
+        "COMMIT",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def restore_text(chains: Iterable[Chain]) -> str:
@@ -126,18 +160,25 @@ def _is_default(chain: Chain) -> bool:
     return chain.name in BUILT_IN and not chain.rules and chain.policy in ("", "ACCEPT")
 
 
+def _ordered(chains: Iterable[Chain]) -> list[Chain]:
+    """Built-in ones first, each by its name."""
+    return sorted(chains, key=lambda chain: (chain.name not in BUILT_IN, chain.name))
+
+
 def _table_text(table: str, chains: Iterable[Chain]) -> str:
-    ordered = sorted(chains, key=lambda chain: (chain.name not in BUILT_IN, chain.name))
-    lines = [f"*{table}", *_declarations(ordered), *_rules(ordered), "COMMIT"]
+    ordered = _ordered(chains)
+    lines = [f"*{table}", *_declarations(ordered, {}), *_rules(ordered), "COMMIT"]
     return "\n".join(lines) + "\n"
 
 
-def _declarations(chains: Iterable[Chain]) -> Iterator[str]:
+def _declarations(chains: Iterable[Chain], old: Mapping[str, Chain]) -> Iterator[str]:
+    """Custom chains, and the policies that are others than those of old."""
     for chain in chains:
+        before = old[chain.name].policy if chain.name in old else ""
         if chain.name not in BUILT_IN:
             yield f":{chain.name} - [0:0]"
-        elif chain.policy not in ("", "ACCEPT"):
-            yield f":{chain.name} {chain.policy} [0:0]"
+        elif (chain.policy or ACCEPT) != (before or ACCEPT):
+            yield f":{chain.name} {chain.policy or ACCEPT} [0:0]"
 
 
 def _rules(chains: Iterable[Chain]) -> Iterator[str]:

@@ -76,8 +76,13 @@ def test_iptables_and_nft_live_side_by_side() -> None:
 @pytest.mark.usefixtures("netns")
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("cni-1.5", "cni-1.23"), ("kube-proxy", "cni-1.5"), ("cni-1.5", "ttl")],
-    ids=["chains", "policies", "tables"],
+    [
+        ("cni-1.5", "cni-1.23"),
+        ("kube-proxy", "cni-1.5"),
+        ("cni-1.5", "kube-proxy"),
+        ("cni-1.5", "ttl"),
+    ],
+    ids=["chains", "policies", "new policies", "tables"],
 )
 def test_iptables_rules_become_other_ones(before: str, after: str) -> None:
     """Tables, chains, rules and policies that are no longer wanted are gone."""
@@ -88,6 +93,20 @@ def test_iptables_rules_become_other_ones(before: str, after: str) -> None:
     write("n", found, wanted)
 
     assert read("n", iptables=True, nft=True) == wanted
+
+
+@pytest.mark.usefixtures("netns")
+def test_a_changed_chain_leaves_the_counters_of_the_others() -> None:
+    """One transaction, and a small one: nothing else in the table is written again."""
+    found = parse_save("n", (RULES / "kube-proxy.save").read_text())
+    changed = Chain(ns="n", table="nat", name="KUBE-MARK-MASQ", rules=(ChainRule("-j RETURN"),))
+    write("n", NOTHING, found)
+    run(["iptables-nft", "-t", "nat", "-A", "KUBE-NODEPORTS", "-c", "7", "700"], timeout_s=10)
+    counted = read("n", iptables=True, nft=False)
+
+    write("n", counted, frozenset(f for f in counted if f.key != changed.key) | {changed})
+
+    assert "[7:700] -A KUBE-NODEPORTS" in run(["iptables-nft-save", "-c"], timeout_s=10).stdout
 
 
 BEFORE = """\

@@ -99,23 +99,36 @@ def test_a_restore_text_reads_back_as_the_facts_it_was_made_of() -> None:
     assert parse_save("node-1", restore_text(with_bare_rule)) == with_bare_rule
 
 
-def test_only_tables_that_differ_are_written() -> None:
-    """A table is rewritten as a whole, and its counters start anew."""
+def test_only_chains_that_differ_are_written() -> None:
+    """The counters of the others go on."""
     changed = _chain("nat", "KUBE-PROXY-CANARY", "-j RETURN")
     wanted = FACTS - {_chain("nat", "KUBE-PROXY-CANARY")} | {changed}
 
-    text = changes_text(FACTS, wanted)
-
-    assert [line for line in text.splitlines() if line.startswith("*")] == ["*nat"]
-    assert "-A KUBE-PROXY-CANARY -j RETURN\n" in text
-    assert "-A AWS-SNAT-CHAIN-0 -d 10.0.0.0/16" in text
+    assert changes_text(FACTS, wanted) == (
+        "*nat\n:KUBE-PROXY-CANARY - [0:0]\n-A KUBE-PROXY-CANARY -j RETURN\nCOMMIT\n"
+    )
 
 
-def test_a_table_that_is_no_longer_wanted_is_written_empty() -> None:
-    """iptables-nft-restore deletes a table it is given without any line; policies go with it."""
-    wanted = frozenset(fact for fact in FACTS if fact.table == "nat")
+def test_a_built_in_chain_is_emptied_and_a_custom_one_that_is_gone_is_deleted() -> None:
+    """A chain can only be deleted when it is empty and nobody jumps to it."""
+    before = {
+        _chain("nat", "OUTPUT", "-j A", "-j B"),
+        _chain("nat", "A", "-j B"),
+        _chain("nat", "B"),
+    }
+    after = {_chain("nat", "OUTPUT", "-j B"), _chain("nat", "B")}
 
-    assert changes_text(FACTS, wanted) == "*mangle\nCOMMIT\n*filter\nCOMMIT\n"
+    assert changes_text(before, after) == (
+        "*nat\n:A - [0:0]\n-F OUTPUT\n-A OUTPUT -j B\n-X A\nCOMMIT\n"
+    )
+
+
+def test_a_policy_is_written_when_it_is_another_one() -> None:
+    drop, accept = _chain("filter", "FORWARD", policy="DROP"), _chain("filter", "FORWARD", "-j X")
+
+    assert ":FORWARD DROP [0:0]\n" in changes_text({accept}, {drop})
+    assert ":FORWARD ACCEPT [0:0]\n" in changes_text({drop}, {accept})
+    assert ":FORWARD ACCEPT [0:0]\n" in changes_text({drop}, set())
 
 
 def test_nothing_is_written_when_only_reasons_differ() -> None:
