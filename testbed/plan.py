@@ -13,6 +13,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.lab import Cluster, Lab, hostname, load_balancers
+from testbed.metadata import metadata_listeners
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
@@ -40,7 +41,7 @@ from testbed.vpc.instance import bare_facts
 from testbed.vpc.internet import internet_facts
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import INTERNET, region, resolver
-from testbed.vpc.resolver import resolver_address, resolver_facts
+from testbed.vpc.resolver import DNS_ADDRESS, resolver_address, resolver_facts
 
 
 def plan(lab: Lab, allocations: Allocations) -> State:
@@ -150,6 +151,7 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
         *(one for cluster in lab.clusters for one in health_listeners(cluster, allocations)),
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *host_listeners(lab.on_premises),
+        *metadata_listeners(lab, allocations),
         *internet_listeners(lab.internet),
     )
 
@@ -180,7 +182,7 @@ def programs(lab: Lab, allocations: Allocations) -> tuple[Program, ...]:
     """The real programs of the lab: its DNS servers and its load balancers."""
     return (
         *(_resolver(lab, vpc, allocations) for vpc in lab.vpcs),
-        dns.dns_server(INTERNET, dns.OUTSIDE_ADDRESS, _public_records(lab, allocations, "")),
+        dns.dns_server(INTERNET, (dns.OUTSIDE_ADDRESS,), _public_records(lab, allocations, "")),
         *_balancer_programs(lab, allocations),
     )
 
@@ -193,7 +195,8 @@ def _resolver(lab: Lab, vpc: Vpc, allocations: Allocations) -> Program:
             given = [one for one in allocations.services if one.cluster == cluster.name]
             records += dns.service_records(cluster.services, given)
     private = (dns.private_domain(region(vpc)), vpc.cidrs)
-    return dns.dns_server(resolver(vpc.name), resolver_address(vpc), records, private)
+    addresses = resolver_address(vpc), DNS_ADDRESS
+    return dns.dns_server(resolver(vpc.name), addresses, records, private)
 
 
 def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Cidr, Ip, Seconds, Whole, named, refusal
 from testbed.description.ports import ECHO_PORTS, MOST_PORT, Ports
 from testbed.description.problem import found
+from testbed.vpc.model import MetadataOptions
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -80,6 +81,7 @@ class Node:
     annotations: Mapping[str, str] | None = None
     security_groups: tuple[str, ...] = ()
     docker: bool = False
+    metadata_options: MetadataOptions = MetadataOptions()
 
 
 Pods = Annotated[tuple[Pod, ...], named(replicated=True)]

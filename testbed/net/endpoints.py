@@ -5,8 +5,9 @@ from ipaddress import IPv4Address
 from typing import Literal
 
 from testbed.net.facts import IpAddress
+from testbed.net.metadata import InstanceMetadata
 
-Served = Literal["tcp", "udp", "http"]
+Served = Literal["tcp", "udp", "http", "imds"]
 Probed = Literal["icmp", "tcp", "http"]
 
 EVERY_ADDRESS = IPv4Address("0.0.0.0")
@@ -26,7 +27,7 @@ class Listener:
     """A port served inside a network namespace, and the names its answers carry.
 
     address: what the socket is bound to; its version is the socket's family.
-    page: what it says in the place of those names.
+    page: what it says in the place of those names.  metadata: what `imds` tells each instance.
     """
 
     netns: str
@@ -37,6 +38,7 @@ class Listener:
     container: str = ""
     address: IpAddress = EVERY_ADDRESS
     page: Page | None = None
+    metadata: tuple[InstanceMetadata, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}/{self.protocol} of {self.pod}"

@@ -10,6 +10,7 @@ from testbed.probes.sockets import RESET_ON_CLOSE
 READ = 65536  # bytes taken at once, so that nobody keeps the others waiting
 AT_ONCE = socket.MSG_DONTWAIT  # saves the call that makes a socket non-blocking
 OVER = 0
+KERNELS_TTL = -1  # ip(7), IP_TTL: back to net.ipv4.ip_default_ttl
 
 
 class Connection:
@@ -26,6 +27,7 @@ class Connection:
         self._conversation = conversation
         self._unsent = conversation.greeting()
         self._said_all = False
+        self._ttl = 0  # what the socket was told; 0 for the kernel's own
 
     def advance(self) -> int:
         """Send and receive what is possible now; the events to wait for, or OVER.
@@ -58,7 +60,13 @@ class Connection:
         received = self.socket.recv(READ, AT_ONCE)
         if not self._conversation.over:
             self._unsent = self._conversation.receive(received)
+            self._set_ttl(self._conversation.ttl)
         return bool(received)
+
+    def _set_ttl(self, ttl: int) -> None:
+        if ttl != self._ttl:
+            self._ttl = ttl
+            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl or KERNELS_TTL)
 
     def _send(self) -> None:
         if self._unsent:

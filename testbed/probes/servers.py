@@ -20,8 +20,9 @@ from operator import attrgetter
 from testbed.errors import KernelError
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.net.endpoints import Listener
+from testbed.probes import imds
 from testbed.probes.connection import OVER, Connection
-from testbed.probes.echo import About, Conversation, HttpEcho, LineEcho, datagram_answer
+from testbed.probes.echo import About, Conversation, LineEcho, datagram_answer, http_echo
 from testbed.probes.sockets import IP_PKTINFO, identity, inside, listening_socket
 
 IDLE_S = 300.0  # a silent connection is closed then; a person at `nc` is slower than a program
@@ -55,6 +56,7 @@ class Servers:
         self._identities: dict[str, int] = {}  # of the namespaces the sockets were made in
         self._connections: dict[int, Connection] = {}  # the longest silent first
         self._handlers: dict[int, Callable[[], None]] = {}
+        self._tokens = imds.Tokens()
         self._full: set[int] = set()  # listening sockets that wait for free descriptors
         loop.add_reader(self._epoll.fileno(), self._turn)
         self._timer = loop.call_later(SWEEP_S, self._sweep)
@@ -173,10 +175,7 @@ class Servers:
 
     def _begin(self, listener: Listener, accepted: socket.socket, client: Address) -> None:
         about = _about(listener, accepted.getsockname(), client)
-        conversation: Conversation = (
-            LineEcho(about) if listener.protocol == "tcp" else HttpEcho(about, listener.page)
-        )
-        connection = Connection(listener.netns, accepted, conversation)
+        connection = Connection(listener.netns, accepted, self._conversation(listener, about))
         events = connection.advance()
         if events == OVER:
             return connection.close()
@@ -187,6 +186,14 @@ class Servers:
         self._epoll.register(accepted.fileno(), events)
         connection.events = events
         return None
+
+    def _conversation(self, listener: Listener, about: About) -> Conversation:
+        if listener.protocol == "imds":
+            client, _, _ = about["client"].rpartition(":")
+            return imds.conversation(listener.metadata, client, self._tokens)
+        if listener.protocol == "tcp":
+            return LineEcho(about)
+        return http_echo(about, listener.page)
 
     def _advance(self, connection: Connection) -> None:
         events = connection.advance()

@@ -58,7 +58,7 @@ def private_domain(region: str) -> str:
 
 def dns_server(
     netns: str,
-    address: IPv4Address,
+    addresses: Iterable[IPv4Address],
     records: Iterable[Record],
     private: tuple[str, tuple[IPv4Network, ...]] = ("", ()),
 ) -> Program:
@@ -76,7 +76,7 @@ def dns_server(
         "no-resolv",
         "no-hosts",
         "bind-interfaces",
-        f"listen-address={address}",
+        *[f"listen-address={address}" for address in addresses],
         "address=/#/",  # any other name is NXDOMAIN; without a server to ask it would be REFUSED
         *[f"synth-domain={domain},{cidr},ip-" for cidr in ranges],
         *[

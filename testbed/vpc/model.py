@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Ip, named
+from testbed.description import STRICT, Cidr, Ip, Whole, named
 from testbed.description.ports import ECHO_PORTS, Ports
 from testbed.vpc.security.model import DEFAULT, NetworkAcl, PrefixList, SecurityGroup
 
@@ -60,6 +61,18 @@ class NatGateway:
 
 
 @dataclass(frozen=True, config=STRICT)
+class MetadataOptions:
+    """How an instance may ask the instance metadata service; EC2's own defaults.
+
+    http_put_response_hop_limit: network hops that a token survives; pods need 2.
+    """
+
+    http_endpoint: Literal["enabled", "disabled"] = "enabled"
+    http_tokens: Literal["optional", "required"] = "optional"
+    http_put_response_hop_limit: Annotated[Whole, Field(ge=1, le=64)] = 1
+
+
+@dataclass(frozen=True, config=STRICT)
 class Instance:
     """A bare EC2 instance: one ENI, and a server on each port that answers with what it saw.
 
@@ -78,6 +91,7 @@ class Instance:
     docker: bool = False
     ports: Ports = ECHO_PORTS
     security_groups: tuple[str, ...] = ()
+    metadata_options: MetadataOptions = MetadataOptions()
 
 
 @dataclass(frozen=True, config=STRICT)

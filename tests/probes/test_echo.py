@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.probes.echo import HttpEcho, LineEcho, datagram_answer
+from testbed.probes.echo import LineEcho, datagram_answer, http_echo
 
 ABOUT = {"pod": "web-0", "local": "10.0.1.5:80", "client": "10.0.1.9:41234"}
 
@@ -24,7 +24,7 @@ def answers(said: bytes) -> list[tuple[str, bytes]]:
 
 
 def test_a_get_is_answered_with_what_the_server_saw() -> None:
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     [(status, body)] = answers(echo.receive(b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n"))
 
@@ -35,15 +35,15 @@ def test_a_get_is_answered_with_what_the_server_saw() -> None:
 
 
 def test_head_has_the_length_of_the_body_it_leaves_out() -> None:
-    head = HttpEcho(ABOUT).receive(b"HEAD / HTTP/1.1\r\n\r\n")
-    get = HttpEcho(ABOUT).receive(b"GET  / HTTP/1.1\r\n\r\n".replace(b"  ", b" "))
+    head = http_echo(ABOUT).receive(b"HEAD / HTTP/1.1\r\n\r\n")
+    get = http_echo(ABOUT).receive(b"GET  / HTTP/1.1\r\n\r\n".replace(b"  ", b" "))
 
     assert head.endswith(b"\r\n\r\n")
     assert b"Content-Length: %d\r\n" % (len(get.partition(b"\r\n\r\n")[2]) + 1) in head
 
 
 def test_a_post_is_answered_when_its_body_has_come() -> None:
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     first = echo.receive(b"POST /form HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc")
     second = echo.receive(b"defGET / HTTP/1.1\r\n\r\n")
@@ -53,7 +53,7 @@ def test_a_post_is_answered_when_its_body_has_come() -> None:
 
 
 def test_a_client_that_waits_for_100_continue_gets_it_before_its_body() -> None:
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     head = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
 
@@ -73,7 +73,7 @@ def test_a_client_that_waits_for_100_continue_gets_it_before_its_body() -> None:
 def test_the_connection_ends_when_the_client_wants_no_more(
     request_line: bytes, over: bool
 ) -> None:
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     echo.receive(request_line + b"\r\n\r\n")
 
@@ -81,7 +81,7 @@ def test_the_connection_ends_when_the_client_wants_no_more(
 
 
 def test_a_request_typed_by_hand_may_end_its_lines_with_a_lone_newline() -> None:
-    [(status, _)] = answers(HttpEcho(ABOUT).receive(b"GET / HTTP/1.0\n\n"))
+    [(status, _)] = answers(http_echo(ABOUT).receive(b"GET / HTTP/1.0\n\n"))
 
     assert status == "HTTP/1.1 200 OK"
 
@@ -100,7 +100,7 @@ def test_a_request_typed_by_hand_may_end_its_lines_with_a_lone_newline() -> None
     ],
 )
 def test_what_can_not_be_read_is_refused_and_ends_the_connection(sent: bytes, status: str) -> None:
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     [(line, body)] = answers(echo.receive(sent))
 
@@ -112,7 +112,7 @@ def test_what_can_not_be_read_is_refused_and_ends_the_connection(sent: bytes, st
 
 @given(st.lists(st.binary(max_size=200), max_size=8))
 def test_no_garbage_breaks_it(pieces: list[bytes]) -> None:
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     for piece in pieces:
         echo.receive(piece)
@@ -124,11 +124,11 @@ def test_it_does_not_matter_how_the_network_cuts_the_requests(data: st.DataObjec
         b"GET /1 HTTP/1.1\r\nA: b\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc" * 2
     )
     cut = data.draw(st.integers(0, len(requests)))
-    echo = HttpEcho(ABOUT)
+    echo = http_echo(ABOUT)
 
     said = echo.receive(requests[:cut]) + echo.receive(requests[cut:])
 
-    assert said == HttpEcho(ABOUT).receive(requests)
+    assert said == http_echo(ABOUT).receive(requests)
     assert len(answers(said)) == 4
 
 

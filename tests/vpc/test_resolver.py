@@ -17,26 +17,36 @@ def test_it_is_the_first_ranges_base_plus_two() -> None:
     assert resolver_address(MAIN) == IPv4Address("10.0.0.2")
 
 
+SERVICES = {"10.0.0.2", "169.254.169.253", "169.254.169.254"}  # DNS twice, instance metadata
+
+
 def test_the_router_sends_it_there_before_any_route_table() -> None:
     """AWS: no route table can keep an instance from it, nor a route to another part of the VPC."""
     state = frozenset(resolver_facts(MAIN))
 
-    [rule] = [fact for fact in state if isinstance(fact, Rule)]
-    assert (rule.ns, rule.dst, rule.table) == ("vpc-main", IPv4Network("10.0.0.2/32"), ADDRESSES)
-    assert rule.priority < 100, "the subnets' route tables"
-    [route] = [fact for fact in state if isinstance(fact, Route) and fact.ns == "vpc-main"]
-    assert (route.dst, route.dev, route.table) == (rule.dst, "dns", ADDRESSES)
+    rules = [fact for fact in state if isinstance(fact, Rule)]
+    assert {str(rule.dst) for rule in rules} == {f"{address}/32" for address in SERVICES}
+    assert {(rule.ns, rule.table) for rule in rules} == {("vpc-main", ADDRESSES)}
+    assert all(rule.priority < 100 for rule in rules), "the subnets' route tables"
+    routes = [fact for fact in state if isinstance(fact, Route) and fact.ns == "vpc-main"]
+    assert {route.dst for route in routes} == {rule.dst for rule in rules}
+    assert {(route.dev, route.table) for route in routes} == {("dns", ADDRESSES)}
 
 
 def test_arp_for_it_is_answered_with_the_routers_mac_in_its_subnet_alone() -> None:
-    """Instances there take it for a neighbour."""
-    neighbours = [
+    """Instances there take it for a neighbour; link-local addresses are everybody's."""
+    neighbours = {
         (fact.dev, str(fact.ip), fact.mac)
         for fact in resolver_facts(MAIN)
         if isinstance(fact, Neighbour) and fact.dev not in ("dns", "vpc")
-    ]
+    }
 
-    assert neighbours == [("first", "10.0.0.2", GATEWAY_MAC)]
+    everywhere = {
+        (subnet, address, GATEWAY_MAC)
+        for subnet in ("first", "second")
+        for address in SERVICES - {"10.0.0.2"}
+    }
+    assert neighbours == {("first", "10.0.0.2", GATEWAY_MAC), *everywhere}
 
 
 def test_a_region_is_a_zone_without_its_letter() -> None:

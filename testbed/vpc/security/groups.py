@@ -107,7 +107,7 @@ def _interfaces(
             value=numbers[profile(of)],
             why=why,
         )
-        for address in eni.addresses:
+        for address in eni.delivered:
             yield _element(ns, "receivers", str(address), f"jump in/{profile(of)}", why)
 
 
@@ -119,7 +119,7 @@ def _members(ns: str, vpc: Vpc, members: list[tuple[Eni, tuple[str, ...]]]) -> I
         for eni, of in members:
             if group.name in of:
                 why = f"a private address of {eni.instance}, whose {eni.id} has {group.name}"
-                for address in eni.addresses:
+                for address in eni.delivered:
                     yield _element(ns, name, str(address), "", why)
 
 

@@ -1,0 +1,38 @@
+"""What the instance metadata service of each VPC tells the lab's nodes and instances."""
+
+from collections.abc import Iterator
+
+from testbed.allocations import Allocations
+from testbed.lab import Lab
+from testbed.net.endpoints import Listener
+from testbed.net.metadata import InstanceMetadata
+from testbed.security import memberships
+from testbed.vpc.metadata import instance_metadata
+from testbed.vpc.model import MetadataOptions, Vpc
+from testbed.vpc.resolver import metadata_listener
+
+
+def metadata_listeners(lab: Lab, allocations: Allocations) -> Iterator[Listener]:
+    """A service for each VPC."""
+    for vpc in lab.vpcs:
+        yield metadata_listener(vpc, _instances(lab, vpc, allocations))
+
+
+def _instances(lab: Lab, vpc: Vpc, allocations: Allocations) -> Iterator[InstanceMetadata]:
+    """Gateways and load balancers are no instances of the user's: they are told nothing."""
+    groups = memberships(lab)
+    for name, (instance_type, options) in _described(lab, vpc).items():
+        enis = [eni for eni in allocations.enis if eni.instance == name]
+        own = groups[name] if vpc.security_groups else ()
+        yield instance_metadata(vpc, enis, instance_type, own, options)
+
+
+def _described(lab: Lab, vpc: Vpc) -> dict[str, tuple[str, MetadataOptions]]:
+    """Types and options by name, of nodes and bare instances."""
+    nodes = {
+        node.name: (node.instance_type, node.metadata_options)
+        for cluster in lab.clusters
+        if cluster.vpc == vpc.name
+        for node in cluster.nodes
+    }
+    return nodes | {one.name: (one.instance_type, one.metadata_options) for one in vpc.instances}

@@ -1,0 +1,107 @@
+"""Instance metadata: what 169.254.169.254 tells each instance of itself, and how it gets there.
+
+EC2 User Guide, "Use the Instance Metadata Service" and "Instance metadata categories"; the paths
+that ipamD reads: amazon-vpc-cni-k8s, pkg/awsutils/imds.go.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+
+from testbed.net import names
+from testbed.net.metadata import InstanceMetadata
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.model import MetadataOptions, Subnet, Vpc
+from testbed.vpc.naming import region
+
+ADDRESS = IPv4Address("169.254.169.254")
+PORT = 80
+
+Paths = Iterator[tuple[str, str]]
+
+
+def identifier(kind: str, *parts: str) -> str:
+    """An id as AWS has it, `subnet-0123456789abcdef0`; the same names have the same one."""
+    return f"{kind}-{names.digest(kind, *parts, length=17)}"
+
+
+def instance_metadata(
+    vpc: Vpc,
+    enis: Sequence[Eni],
+    instance_type: str,
+    groups: Iterable[str],
+    options: MetadataOptions,
+) -> InstanceMetadata:
+    """What an instance is told.  enis: its own, the primary first."""
+    addresses = frozenset(address for eni in enis for address in eni.delivered)
+    paths = [*_instance(vpc, enis[0], instance_type), *_security(groups)]
+    for eni in enis:
+        directory = f"network/interfaces/macs/{eni.mac}"
+        paths += [(f"{directory}/{key}", text) for key, text in _interface(vpc, eni, groups)]
+    return InstanceMetadata(
+        instance=enis[0].instance,
+        addresses=addresses,
+        paths=tuple(paths),
+        tokens_required=options.http_tokens == "required",
+        hop_limit=options.http_put_response_hop_limit,
+        enabled=options.http_endpoint == "enabled",
+    )
+
+
+def private_name(address: IPv4Address, vpc: Vpc) -> str:
+    """`ip-10-0-1-11.us-west-2.compute.internal`."""
+    own = region(vpc)
+    domain = "ec2" if own == "us-east-1" else f"{own}.compute"
+    return f"ip-{str(address).replace('.', '-')}.{domain}.internal"
+
+
+def _instance(vpc: Vpc, eni: Eni, instance_type: str) -> Paths:
+    zone = _subnets(vpc)[eni.subnet].availability_zone
+    name = private_name(eni.primary, vpc)
+    yield "hostname", name
+    yield "instance-id", identifier("i", eni.vpc, eni.instance)
+    yield "instance-type", instance_type
+    yield "local-hostname", name
+    yield "local-ipv4", str(eni.primary)
+    yield "mac", eni.mac
+    yield "placement/availability-zone", zone
+    yield "placement/region", region(vpc)
+    if eni.public_ip:
+        yield "public-ipv4", str(eni.public_ip)
+
+
+def _security(groups: Iterable[str]) -> Paths:
+    listed = "\n".join(groups)
+    if listed:
+        yield "security-groups", listed
+
+
+def _interface(vpc: Vpc, eni: Eni, groups: Iterable[str]) -> Paths:
+    """What is below an interface's MAC; what there is none of is not there at all: 404."""
+    subnet = _subnets(vpc)[eni.subnet]
+    yield "device-number", str(eni.device_index)
+    yield "interface-id", eni.id
+    yield "local-hostname", private_name(eni.primary, vpc)
+    yield "local-ipv4s", _lines(eni.addresses)
+    yield "mac", eni.mac
+    yield "subnet-id", identifier("subnet", vpc.name, subnet.name)
+    yield "subnet-ipv4-cidr-block", str(subnet.cidr)
+    yield "vpc-id", identifier("vpc", vpc.name)
+    yield "vpc-ipv4-cidr-block", str(vpc.cidrs[0])
+    yield "vpc-ipv4-cidr-blocks", _lines(vpc.cidrs)
+    if eni.prefixes:
+        yield "ipv4-prefix", _lines(eni.prefixes)
+    if eni.public_ip:
+        yield "public-ipv4s", str(eni.public_ip)
+        yield f"ipv4-associations/{eni.public_ip}", str(eni.primary)
+    named = tuple(groups)
+    if named:
+        yield "security-groups", _lines(named)
+        yield "security-group-ids", _lines(identifier("sg", vpc.name, one) for one in named)
+
+
+def _subnets(vpc: Vpc) -> Mapping[str, Subnet]:
+    return {subnet.name: subnet for subnet in vpc.subnets}
+
+
+def _lines(values: Iterable[object]) -> str:
+    return "\n".join(map(str, values))
