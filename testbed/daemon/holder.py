@@ -25,6 +25,7 @@ from contextlib import suppress
 
 NAMES = "/run/netns"
 OWNER = "owner.json"
+LOOK_S = 5.0  # between two looks whether the lab's directory is still there
 MESSAGE = 65536  # bytes; a `keep` of 200 long names fits well
 
 
@@ -120,9 +121,12 @@ class Holder:
         starter.close()
 
     def run(self) -> None:
-        """Serve for ever."""
-        while True:
-            for key, _ in self.selector.select():
+        """Serve for as long as the lab can be reached; without its files nobody could end it.
+
+        A login manager removes an ordinary user's with the last session.
+        """
+        while os.access(self.directory, os.F_OK):
+            for key, _ in self.selector.select(LOOK_S):
                 key.data(key.fileobj)
 
 

@@ -8,6 +8,7 @@ import fnmatch
 import json
 import os
 import select
+import shutil
 import signal
 from pathlib import Path
 
@@ -102,6 +103,17 @@ def enter_place(netns: str) -> None:
     mounts.own_sys()
 
 
+def _found(program: str, env: dict[str, str]) -> str:
+    """The file of a program, as a shell finds it.  Raises FileNotFoundError.
+
+    Not execvpe: a directory of PATH that may not be read would be its complaint.
+    """
+    found = program if "/" in program else shutil.which(program, path=env.get("PATH"))
+    if found is None:
+        raise FileNotFoundError(program)
+    return found
+
+
 def _become(argv: list[str], netns: str, env: dict[str, str], ended: int) -> None:
     """In the child: enter the namespace and exec; 127 when there is no program.
 
@@ -113,7 +125,7 @@ def _become(argv: list[str], netns: str, env: dict[str, str], ended: int) -> Non
         if select.select([ended], [], [], 0)[0]:
             os._exit(code)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it; programs expect it
-        os.execvpe(argv[0], argv, env)
+        os.execve(_found(argv[0], env), argv, env)
     except FileNotFoundError:
         os.write(2, f"testbed: {argv[0]}: command not found\n".encode())
         code = 127

@@ -14,11 +14,10 @@ import pytest
 from testbed.daemon.home import Home
 from testbed.errors import UsageError
 from testbed.kernel.processes import Process
+from tests import ordinary
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel
-
-ORDINARY_USER = 65534  # nobody
 
 
 def host_network() -> str:
@@ -210,6 +209,7 @@ def test_a_process_id_used_again_is_not_the_holder() -> None:
 
 def test_an_ordinary_user_is_told_that_a_lab_is_roots(commands: Commands, tmp_path: Path) -> None:
     """Without sudo: its name, one clear message, exit code 4, and nothing of what is in it."""
+    ordinary.skip_unless_possible()
     commands.up()
 
     for code, *words in (
@@ -217,7 +217,7 @@ def test_an_ordinary_user_is_told_that_a_lab_is_roots(commands: Commands, tmp_pa
         (4, "verify", "-l", commands.name),
         (4, "down", commands.name),
     ):
-        process = commands.start(*words, user=ORDINARY_USER, env={"PATH": str(tmp_path)})
+        process = commands.start(*words, user=ordinary.USER, env={"PATH": str(tmp_path)})
         output, errors = process.communicate(timeout=60)
 
         assert process.returncode == code, errors

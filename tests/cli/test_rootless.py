@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -31,7 +33,7 @@ class RootlessCommands(Commands):
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """A verb, started."""
-        path = str(self.directory / "bin")  # empty: sudo is nowhere
+        path = "/nowhere:/root"  # no sudo, and a directory that only root may read
         return super().start(*words, **ordinary.identity(self.directory, PATH=path), **options)
 
 
@@ -95,6 +97,13 @@ def test_programs_that_give_up_root_still_work(mine: RootlessCommands) -> None:
     assert "ICMP echo request" in output
 
 
+def test_a_program_that_is_not_there_is_not_found(mine: RootlessCommands) -> None:
+    """Though PATH has a directory that may not be read."""
+    said = mine.on("exec", "web-0", "--", "no-such-program", code=127)
+
+    assert "no-such-program: command not found" in said
+
+
 def test_the_prompt_and_the_shell_are_there(mine: RootlessCommands) -> None:
     assert "1 received" in mine.on("mininet", "-c", "web-0 ping -c1 client")
     assert "32766:" in mine.on("shell", stdin="ip netns exec node-1 ip rule\n")
@@ -112,17 +121,6 @@ def test_names_on_the_host_are_for_root(mine: RootlessCommands) -> None:
     mine.on("verify")
 
 
-def test_a_kops_lab_too(user: Path, topologies: Path) -> None:
-    kops = RootlessCommands(user)
-    kops.name = f"{kops.name}-kops"
-    kops.run("up", "--name", kops.name, str(topologies / "kops.yaml"))
-    try:
-        kops.on("matrix", "-p", "http")
-        kops.on("verify")
-    finally:
-        kops.down()
-
-
 def test_nothing_is_left(user: Path) -> None:
     commands = RootlessCommands(user)
     commands.name = f"{commands.name}-gone"
@@ -136,6 +134,45 @@ def test_nothing_is_left(user: Path) -> None:
     assert not commands.home.path.exists()
     assert not processes_of(commands.name)
     assert "was not running" in commands.down()
+
+
+def test_a_lab_without_its_files_ends(user: Path) -> None:
+    """systemd removes /run/user/UID with the last session: nobody could end the lab."""
+    commands = RootlessCommands(user)
+    commands.name = f"{commands.name}-lost"
+    commands.run("up", "--name", commands.name, str(commands.file))
+    holder = commands.home.holder()
+    assert holder is not None
+
+    with holder.held() as handle:
+        shutil.rmtree(commands.home.path)
+        ends = select.poll()
+        ends.register(handle, select.POLLIN)
+        assert ends.poll(30_000)
+
+
+@pytest.mark.parametrize("lab", ["eks", "kops"])
+def test_make_brings_both_labs_up_without_sudo(user: Path, topologies: Path, lab: str) -> None:
+    """`make eks-topology`, on a machine where all is installed."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    commands = RootlessCommands(user)
+    identity = ordinary.identity(user, TESTBED_ROOTLESS="1", TESTBED_PROMPT="0")
+    argv = ["make", "--old-file=setup", f"{lab}-topology"]
+    try:
+        said = subprocess.check_output(
+            argv,
+            cwd=topologies.parent,
+            text=True,
+            timeout=120,
+            stderr=subprocess.STDOUT,
+            **identity,
+        )
+        commands.run("verify", "-l", lab)
+    finally:
+        commands.run("down", lab)
+
+    assert "checks passed  ok" in said
 
 
 def processes_of(lab: str) -> list[str]:

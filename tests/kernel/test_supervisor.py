@@ -63,16 +63,18 @@ def answer(store: LocalStore, netns: str) -> str:
 
 
 def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    """Whether a process runs; a zombie does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def ends(pid: int) -> bool:
     """Whether a process that nobody here waits for ends soon."""
     deadline = time.monotonic() + 5
     while alive(pid) and time.monotonic() < deadline:
-        with_state = Path(f"/proc/{pid}/stat").read_text() if alive(pid) else ""
-        if ") Z " in with_state:
-            return True
+        pass
     return not alive(pid)
 
 

@@ -9,6 +9,7 @@ from testbed.bed import Bed
 from testbed.explain.evidence.observation import Observation
 from testbed.explain.journey import Header, Protocol
 from testbed.probes.observe.observer import Observer
+from testbed.probes.observe.tracefs import Tracefs
 
 Ask = Callable[..., list[Observation]]
 UNSPECIFIED = IPv4Address(0)
@@ -19,6 +20,15 @@ def observers(bed: Bed) -> Iterator[tuple[Observer, Observer]]:
     """One without tracefs, one with it."""
     with Observer(bed.store, tracefs=False) as base, Observer(bed.store) as both:
         yield base, both
+
+
+@pytest.fixture
+def tracefs() -> None:
+    """Skips where this user, an ordinary one in a user namespace, has no tracefs."""
+    try:
+        Tracefs().close()
+    except OSError as refused:
+        pytest.skip(f"needs tracefs: {refused.strerror}")
 
 
 @pytest.fixture

@@ -246,6 +246,7 @@ def test_the_lab_is_as_it_was(bed: Bed) -> None:
     assert not bed.drift()
 
 
+@pytest.mark.usefixtures("tracefs")
 def test_tracefs_names_what_dropped_it(bed: Bed, ask: Ask) -> None:
     """The second witness alone knows the kernel's function and reason."""
     add, delete = "iptables-nft -I FORWARD -p tcp -j DROP", "iptables-nft -D FORWARD 1"

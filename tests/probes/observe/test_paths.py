@@ -182,6 +182,7 @@ def test_neighbours_in_a_subnet_meet_no_route_table(ask: Ask) -> None:
         assert "same subnet" in [step.name for step in fabric(fabric_visit)]
 
 
+@pytest.mark.usefixtures("tracefs")
 def test_the_witnesses_are_named(ask: Ask) -> None:
     base, both = ask("web-0", "client")
 

@@ -137,6 +137,7 @@ def instances() -> list[str]:
         witness.close()
 
 
+@pytest.mark.usefixtures("tracefs")
 def test_a_killed_observer_leaves_no_rule(bed: Bed) -> None:
     """The tables belong to a socket: the kernel deletes them with it, however that ends."""
     names = ["web-4", "node-1", "vpc-main"]
