@@ -6,6 +6,8 @@ EKS, kops and Kubernetes make groups of their own in a VPC.  A VPC that describe
 from collections.abc import Iterator
 from dataclasses import replace
 
+from testbed.eks.eni_config import custom_groups
+from testbed.eks.model import EksCluster
 from testbed.lab import Cluster, Lab, load_balancers
 from testbed.services.security_groups import balancer_group, node_group, node_rule
 from testbed.vpc.model import Vpc
@@ -25,11 +27,15 @@ def own_group(cluster: Cluster) -> SecurityGroup:
 
 def memberships(lab: Lab) -> Memberships:
     """The groups of each instance's network interfaces; NAT gateways have none."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     groups = {
         node.name: node.security_groups or (cluster.security_group,)
         for cluster in lab.clusters
         for node in cluster.nodes
     }
+    for cluster in lab.clusters:
+        if isinstance(cluster, EksCluster):
+            groups |= custom_groups(cluster, vpcs[cluster.vpc])
     for vpc in lab.vpcs:
         groups |= {one.name: one.security_groups or (DEFAULT,) for one in vpc.instances}
     for cluster, balancer in load_balancers(lab):

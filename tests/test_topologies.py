@@ -1,11 +1,13 @@
 """The topologies that come with the testbed load and are what they say."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from testbed.allocations import allocate
+from testbed.lab import from_json, to_json
 from testbed.lab_checks import warnings
 from testbed.load import load
 from testbed.net.facts import Chain
@@ -21,6 +23,14 @@ FILES = sorted([*TOPOLOGIES.glob("*.yaml"), *TOPOLOGIES.glob("*.py")])
 def test_every_topology_loads(file: Path) -> None:
     """They are the documentation: nothing in them may be wrong."""
     assert load(file).name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_topology_can_be_handed_to_a_daemon(file: Path) -> None:
+    """As JSON, and back."""
+    lab = load(file)
+
+    assert from_json(json.loads(json.dumps(to_json(lab)))) == lab
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from testbed.kubernetes.model import Node, Pod
 from testbed.vpc import instance_checks
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.security.checks import interface_problems
 
 ZONES = 2  # EKS User Guide, "Amazon EKS networking requirements for VPC and subnets"
 OTHER_DEVICES = ("eth", "vlan", "lo")  # prefixes amazon-vpc-cni-k8s refuses for its veths
@@ -38,6 +39,9 @@ def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:
         if config.subnet not in subnets:
             message = unknown("subnet", config.subnet, subnets)
             yield Problem(("eniConfigs", config.name, "subnet"), message)
+        made = (cluster.security_group,)
+        for problem in interface_problems(config.security_groups, vpc, made):
+            yield problem.under("eniConfigs", config.name, "securityGroups")
 
 
 def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:

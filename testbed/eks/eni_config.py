@@ -3,11 +3,12 @@
 Source: amazon-vpc-cni-k8s v1.23.1 pkg/eniconfig/eniconfig.go, GetNodeSpecificENIConfigName.
 """
 
+from testbed.eks.limits import most_enis
 from testbed.eks.model import EksCluster, EniConfig
 from testbed.eks.profiles import ERAS
 from testbed.kubernetes.labels import node_labels
 from testbed.kubernetes.model import Node
-from testbed.vpc.model import Subnet
+from testbed.vpc.model import Subnet, Vpc
 
 EXTERNAL = "vpc.amazonaws.com/externalEniConfig"  # a label set from outside; it comes first
 KEY = "k8s.amazonaws.com/eniConfig"  # of the annotation and of the label, unless told otherwise
@@ -33,3 +34,17 @@ def eni_config(cluster: EksCluster, node: Node, subnet: Subnet) -> EniConfig | N
     """The cluster's ENIConfig of that name, if it is there."""
     name = eni_config_name(cluster, node, subnet)
     return next((config for config in cluster.eni_configs if config.name == name), None)
+
+
+def custom_groups(cluster: EksCluster, vpc: Vpc) -> dict[str, tuple[str, ...]]:
+    """The security groups of ENIs for pods that an ENIConfig gives some, by `node/1`."""
+    if not cluster.env.custom_networking:
+        return {}
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    configs = [(node, eni_config(cluster, node, subnets[node.subnet])) for node in cluster.nodes]
+    return {
+        f"{node.name}/{i}": config.security_groups
+        for node, config in configs
+        if config and config.security_groups
+        for i in range(1, most_enis(cluster, node))
+    }

@@ -19,11 +19,13 @@ ConnmarkBackend = Literal["iptables", "nftables"]
 class EniConfig:
     """Where the ENIs for pods are, where it is not their node's subnet (custom networking).
 
+    security_groups: of those ENIs; none for the ones of their node.
     Source: amazon-vpc-cni-k8s, the custom resource eniconfigs.crd.k8s.amazonaws.com.
     """
 
     name: str
     subnet: str
+    security_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

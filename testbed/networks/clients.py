@@ -98,7 +98,7 @@ def owner(address: IpAddress, pod: PodAddress, allocations: Allocations) -> str:
     if address == pod.ip:
         return "pod"
     for eni in allocations.enis:
-        if address in eni.addresses:
+        if address in eni.delivered:
             return "node" if eni.instance == pod.node else eni.instance
         if address == eni.public_ip:
             return "node's public address" if eni.instance == pod.node else eni.instance

@@ -118,7 +118,7 @@ def private_gateway_facts(vpc: Vpc, sites: Iterable[Site], enis: Iterable[Eni]) 
 def _checks(vpc: Vpc, sites: tuple[Site, ...], enis: Iterable[Eni]) -> Iterator[Fact]:
     ns = private_gateway(vpc.name)
     dynamic = [one for one in learned(vpc.name, sites) if kind(one.connection)[1] == "bgp"]
-    addresses = [str(address) for eni in enis for address in eni.addresses]
+    addresses = [str(address) for eni in enis for address in eni.delivered]
     announced = list(map(str, widest(one.destination for one in dynamic)))
     for name, flags, elements, why in (
         ("assigned", "", addresses, "an address of an ENI of the VPC"),

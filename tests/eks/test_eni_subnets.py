@@ -14,7 +14,9 @@ from testbed.eks.model import EksCluster, EniConfig, Profile
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.lab_checks import problems, warnings
+from testbed.security import memberships
 from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.security.model import SecurityGroup
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
 ROLE, CLUSTER = "kubernetes.io/role/cni", "cni.networking.k8s.aws/cluster/"
@@ -209,6 +211,22 @@ def test_an_eniconfig_is_in_a_subnet_of_the_vpc() -> None:
 
     assert problem.key == "clusters.eks.eniConfigs.default.subnet"
     assert problem.message == 'there is no subnet "wife"; did you mean "wide"?'
+
+
+def test_an_eniconfig_s_security_groups_are_those_of_the_enis_for_pods() -> None:
+    """Not of eth0; without any they are the node's."""
+    configs = (EniConfig("default", "wide", ("pods",)),)
+    wanted = lab(WIDE, configs=configs, env=CUSTOM)
+    described = replace(wanted.vpcs[0], security_groups=(SecurityGroup("pods"),))
+
+    found = memberships(replace(wanted, vpcs=(described,)))
+
+    assert found["n1/1"] == found["n1/2"] == ("pods",)
+    assert (found["n1"], "n1/0" in found) == (("eks-cluster-sg-eks",), False)
+    assert "n1/1" not in memberships(lab(WIDE, configs=configs))
+    [problem] = [one for one in problems(wanted) if "eniConfigs" in one.key]
+    assert problem.key == "clusters.eks.eniConfigs.default.securityGroups[0]"
+    assert problem.code == "InvalidGroup.NotFound"
 
 
 def test_prefixes_on_an_instance_without_them_are_warned_of() -> None:

@@ -80,4 +80,12 @@ def test_to_the_outside_they_are_their_node_by_eth0(lab: Bed) -> None:
 def test_a_node_and_its_pods_meet_though_their_subnets_differ(lab: Bed) -> None:
     """From the node itself by rule 512; the answer finds the node's address in table local."""
     assert lab.ping("node-1", "web-3").received == 1
-    assert lab.ping("client", "node-1").received == 1
+    assert lab.http("node-1", "client").answer is not None
+
+
+def test_pods_have_the_security_groups_of_their_eniconfig(lab: Bed) -> None:
+    """The group `pods` lets nodes in on port 80 alone; the nodes' own lets no pod in."""
+    assert lab.ping("node-1", "client").received == 0
+    assert lab.ping("client", "node-1").received == 0
+    assert lab.ping("client", "web-3").received == 1
+    assert "pods" in str(lab.path("node-1", "client"))

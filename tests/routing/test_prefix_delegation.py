@@ -1,6 +1,7 @@
 """Prefix delegation: the VPC brings every address of a prefix to the ENI that has it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
+from testbed.eks.model import EksCluster
+from testbed.lab import Lab
 from testbed.load import load
 from testbed.net.facts import Address, NftElement, Rule
 
@@ -79,3 +82,23 @@ def test_addresses_of_a_prefix_that_no_pod_has_are_brought_to_the_node(lab: Bed)
 
     assert [hop.ns for hop in path.hops[:4]] == ["client", "node-2", "vpc-main", "node-1"]
     assert lab.ping("client", "10.0.1.47", timeout_s=0.2).received == 0
+
+
+@pytest.mark.parametrize("name", ["security", "hybrid"])
+def test_whoever_knows_an_eni_s_addresses_knows_those_of_its_prefixes(
+    beds: Callable[[Lab], Bed], topologies: Path, name: str
+) -> None:
+    """Rules that name a security group, and the gateway to an office."""
+    plain = load(topologies / f"{name}.yaml")
+    clusters = tuple(
+        replace(one, env=replace(one.env, prefix_delegation=True))
+        for one in plain.clusters
+        if isinstance(one, EksCluster)
+    )
+
+    lab = beds(replace(plain, clusters=clusters))
+
+    assert any(eni.prefixes for eni in lab.allocations.enis), "premise"
+    found = lab.matrix("tcp")
+    assert found.failed == ()
+    assert found.ok > 0

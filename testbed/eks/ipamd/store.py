@@ -89,8 +89,10 @@ class DataStore:
 
     def put(self, eni: PoolEni) -> "DataStore":
         """The store with this ENI, new or in place of what it was."""
-        others = [other for other in self.enis if other.id != eni.id]
-        return DataStore(tuple(sorted([*others, eni], key=lambda eni: eni.device_index)))
+        if any(other.id == eni.id for other in self.enis):
+            kept = (eni if other.id == eni.id else other for other in self.enis)
+            return DataStore(tuple(kept))
+        return DataStore(tuple(sorted([*self.enis, eni], key=lambda eni: eni.device_index)))
 
     def without(self, eni_id: str) -> "DataStore":
         """The store after this ENI was detached."""
@@ -200,7 +202,9 @@ def _kinds(
 
 def _without(
     times: Mapping[IPv4Address, float], gone: Iterable[IPv4Address]
-) -> dict[IPv4Address, float]:
+) -> Mapping[IPv4Address, float]:
+    if not times:
+        return times
     dropped = frozenset(gone)
     return {address: at for address, at in times.items() if address not in dropped}
 

@@ -95,7 +95,7 @@ def _inside(placed: PodAddress, veth: str, mac: str, mtu: int) -> Iterator[Fact]
         ns=ns,
         dev="eth0",
         ip=IPv4Interface(int(placed.ip)),
-        why="a secondary address of an ENI, alone",
+        why="an address that an ENI has for pods, alone",
     )
     yield Route(
         ns=ns, dst=GATEWAY_HOST, dev="eth0", scope="link", why="a gateway for the default route"

@@ -39,7 +39,8 @@ NO_RULE, NO_RULES = "no rule of a security group", "security groups without rule
 PEER = {"out": "ip daddr", "in": "ip saddr"}  # the side a rule's peer is on
 ALWAYS_TRACKED = "nat-gateways"
 
-# The groups of each instance's ENIs, in the topology's order; who is not there has none.
+# The groups of each instance's ENIs, in the topology's order; who is not there has none.  An ENI
+# that has others than its instance is there too, as `node-1/1`.
 Memberships = Mapping[str, tuple[str, ...]]
 
 
@@ -54,7 +55,7 @@ def group_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[
     if not vpc.security_groups:
         return
     ns, enis = router(vpc.name), tuple(enis)
-    members = [(eni, groups[eni.instance]) for eni in enis if groups.get(eni.instance)]
+    members = [(eni, of) for eni in enis if (of := _groups(eni, groups))]
     carried = {profile(of): tuple(sorted(of)) for _, of in members}
     yield from _interfaces(ns, members, carried)
     yield from _members(ns, vpc, members)
@@ -69,6 +70,11 @@ def group_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[
         }
         for direction, rules in both.items():
             yield from _Profile(ns, of, direction).facts(rules, both[OPPOSITE[direction]])
+
+
+def _groups(eni: Eni, groups: Memberships) -> tuple[str, ...]:
+    own = groups.get(f"{eni.instance}/{eni.device_index}")
+    return own or groups.get(eni.instance, ())
 
 
 def _interfaces(

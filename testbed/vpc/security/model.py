@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Whole, refusal
@@ -65,7 +65,9 @@ ProtocolText = Annotated[str, Field(pattern=PROTOCOL)]
 PortsText = Annotated[str, Field(pattern=PORTS)]
 Protocol = Annotated[str, BeforeValidator(_protocol, json_schema_input_type=ProtocolText | int)]
 Ports = Annotated[
-    Range | None, BeforeValidator(_ports, json_schema_input_type=PortsText | int | None)
+    Range | None,
+    BeforeValidator(_ports, json_schema_input_type=PortsText | int | None),
+    PlainSerializer(lambda ports: ports and str(ports), when_used="json"),
 ]
 IcmpNumber = Annotated[Whole, Field(ge=-1, le=255)]  # -1: every type, or every code
 
