@@ -134,6 +134,8 @@ def test_pod_2_leaves_by_the_eni_and_with_the_address_of_the_setting(
         assert seen.delivered
         assert seen.left(NODE) == filled(bed, leaves)
         assert seen.difference is None, "the prediction says the same"
+        path = bed.path("pod-2", destination)
+        assert (path.delivered, path.hops[1].dev) == (True, seen.left(NODE)[0])
     control = explain("pod-1", OUTSIDE)
     assert control.delivered
     assert control.left(NODE)[0] == "eth0"
