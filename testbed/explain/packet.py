@@ -11,6 +11,9 @@ from testbed.explain.journey import Header, Protocol
 from testbed.explain.made import made
 
 NOT_KNOWN = 0  # a port that a kernel chooses at random
+# What rules are asked about such a port: it is in every range that is meant for them, Linux' own
+# (net.ipv4.ip_local_port_range), a NAT gateway's (from 1024) and IANA's (from 49152)
+EPHEMERAL = 49152
 
 # linux/icmp.h: type and code by the kind of a header
 ICMP_KINDS = {
@@ -153,6 +156,16 @@ class Packet:
         self.state: State = "untracked"
         self._seen: tuple[int, int, int, int, int] | None = None
         self._header = header
+
+    @property
+    def sport(self) -> int:
+        """The source port as rules see it."""
+        return self.source_port or EPHEMERAL
+
+    @property
+    def dport(self) -> int:
+        """The destination port as rules see it."""
+        return self.destination_port or EPHEMERAL
 
     @property
     def header(self) -> Header:

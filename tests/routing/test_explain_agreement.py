@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from ipaddress import IPv4Address
 from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
@@ -33,13 +34,14 @@ from testbed.net.facts import (
 from testbed.plan import endpoints, served
 from testbed.probes.observe.observer import Observer
 from testbed.probes.present import Present
+from testbed.vpc.naming import INTERNET
 
 pytestmark = pytest.mark.kernel
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 LARGEST = 20  # namespaces of a lab whose pairs are all asked
-OUTSIDE = "203.0.113.10"
 SILENCE_S = 0.3
+CHOSEN_BY_KERNEL = IPv4Address(0)
 
 
 class Asked(NamedTuple):
@@ -67,14 +69,25 @@ def all_pairs(lab: Bed) -> list[Asked]:
 
 
 def beyond(lab: Bed) -> list[Asked]:
-    """From each pod to the internet and to every Service."""
+    """From each pod to the internet, to every Service and to its node ports on every node."""
     pods = [one.netns for one in endpoints(lab.lab, lab.allocations)]
-    services = [
-        Asked(pod, str(given.cluster_ip), "tcp", 80)
-        for given in lab.allocations.services
+    nodes = [node.name for cluster in lab.lab.clusters for node in cluster.nodes]
+    called = [("203.0.113.10", 80)]
+    for given in lab.allocations.services:
+        called += [(str(given.cluster_ip), port) for port in given.ports if given.cluster_ip]
+        called += [(node, port) for node in nodes for port in given.node_ports]
+    return [
+        Asked(pod, destination, "tcp", port)
+        for destination, port in called
         for pod in pods
+        if pod != destination
     ]
-    return [*services, *(Asked(pod, OUTSIDE, "tcp", 80) for pod in pods)]
+
+
+def from_outside(lab: Bed) -> list[Asked]:
+    """From the internet to every public address: load balancers, nodes, gateways."""
+    public = [str(eni.public_ip) for eni in lab.allocations.enis if eni.public_ip]
+    return [Asked(INTERNET, address, "tcp", 80) for address in public]
 
 
 def disagreements(
@@ -84,8 +97,7 @@ def disagreements(
     listeners = served(lab.lab, lab.allocations)
     found = []
     for one in packets:
-        own = lab.address(one.source)
-        header = question(one.protocol, own, lab.address(one.destination), one.port)
+        header = question(one.protocol, CHOSEN_BY_KERNEL, lab.address(one.destination), one.port)
         branches = predict(world, one.source, header, listeners)
         seen = observer.observe(lab.state, watched, one.source, header, timeout_s=SILENCE_S)
         unlike = difference(branches, seen.round_trip)
@@ -101,7 +113,7 @@ def test_every_pair_of_every_topology_goes_as_predicted(file: Path) -> None:
         names = lab.store.names()
         if len(names) > LARGEST:
             pytest.skip(f"{len(names)} namespaces are more than {LARGEST}")
-        packets = [*all_pairs(lab), *beyond(lab)]
+        packets = [*all_pairs(lab), *beyond(lab), *from_outside(lab)]
 
         found = disagreements(lab, observer, World.planned(lab.state), packets, names)
 

@@ -32,7 +32,7 @@ from testbed.explain.netfilter.nft_words import (
 )
 
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
-_LARGEST = {"ttl": 255, "source_port": 65535, "destination_port": 65535}
+_LARGEST = {"ttl": 255, "sport": 65535, "dport": 65535}
 
 
 def parse(text: str) -> ParsedRule:

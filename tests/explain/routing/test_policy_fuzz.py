@@ -237,11 +237,3 @@ def test_no_key_of_random_configurations_is_answered_otherwise_by_the_kernel(blo
     seeds = range(block * 30, block * 30 + 30)
 
     assert [one for seed in seeds for one in differences(seed, keys=450)] == []
-
-
-@pytest.mark.slow
-def test_no_key_of_many_more_configurations_is_answered_otherwise_by_the_kernel() -> None:
-    """2,000 x 500: a million."""
-    seeds = range(10_000, 12_000)
-
-    assert [one for seed in seeds for one in differences(seed, keys=500)] == []
