@@ -37,6 +37,7 @@ def _row(reading: Reading) -> dict[str, Any]:
         "unit": target.unit,
         "what": target.text,
         "detail": reading.detail,
+        "us_per_pod": reading.us_per_pod,
     }
 
 

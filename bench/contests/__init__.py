@@ -1,18 +1,22 @@
 """The contests: each runs its contenders and gives the figures that follow."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A figure's value, and the raw numbers behind it in words."""
+    """A figure's value, the raw numbers behind it in words, and those to be drawn.
+
+    us_per_pod: by contender, each with a number of pods.
+    """
 
     name: str
     value: float
     detail: str = ""
+    us_per_pod: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Size:
     name: str
     rounds: int
     pods: int  # wired beside the floor
-    grown: tuple[int, int]  # between these numbers of pods growth is measured
+    grown: tuple[int, ...]  # numbers of pods; growth is from the second to the last
     peer_pods: int
     nodes: int  # of the cluster; also namespaces with rules
     pods_on_node: int
@@ -39,9 +43,9 @@ Contest = Callable[[Size, Progress], Readings]
 
 FULL = Size(
     "full",
-    rounds=5,
+    rounds=3,
     pods=1000,
-    grown=(300, 3000),
+    grown=(100, 300, 1000, 3000),
     peer_pods=100,
     nodes=100,
     pods_on_node=30,
@@ -56,7 +60,7 @@ QUICK = Size(
     "quick",
     rounds=3,
     pods=300,
-    grown=(100, 300),
+    grown=(30, 100, 300),
     peer_pods=30,
     nodes=10,
     pods_on_node=30,
@@ -71,7 +75,7 @@ TINY = Size(
     "tiny",
     rounds=1,
     pods=6,
-    grown=(3, 6),
+    grown=(2, 3, 6),
     peer_pods=3,
     nodes=2,
     pods_on_node=3,

@@ -18,7 +18,7 @@ def rules(size: Size, progress: Progress) -> Readings:
 
 def programs(size: Size, progress: Progress) -> Readings:
     """A program where there are many namespaces with names."""
-    argv = python("bench.runs.programs", size.grown[1])
+    argv = python("bench.runs.programs", size.grown[-1])
     found = interleaved({"programs": argv}, size.rounds, progress)
     ms = {name: found.median("programs", f"{name}_ms") for name in ("testbed", "ip")}
     detail = f"{ms['testbed']:.1f} ms, ip netns exec {ms['ip']:.1f} ms"

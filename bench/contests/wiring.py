@@ -23,13 +23,18 @@ def against_floor(size: Size, progress: Progress) -> Readings:
 
 
 def growth(size: Size, progress: Progress) -> Readings:
-    """The time of one pod in a few and in many."""
-    few, many = size.grown
-    contenders = {str(count): python("bench.wiring", "testbed", count) for count in size.grown}
+    """The time of one pod in a few and in many, ours and C's."""
+    contenders = {f"testbed {n}": python("bench.wiring", "testbed", n) for n in size.grown}
+    contenders |= {f"floor {n}": kernel_floor(n) for n in size.grown}
     found = interleaved(contenders, size.rounds, progress)
-    us = [found.median(str(count), "build_s") / count * 1e6 for count in size.grown]
-    value = found.ratio("build_s", str(many), str(few)) * few / many
-    yield Reading("growth", value, f"{us[0]:.0f} us at {few}, {us[1]:.0f} us at {many}")
+    us = {
+        name: [(n, found.median(f"{name} {n}", "build_s") / n * 1e6) for n in size.grown]
+        for name in ("testbed", "floor")
+    }
+    few, many = size.grown[1], size.grown[-1]
+    value = found.ratio("build_s", f"testbed {many}", f"testbed {few}") * few / many
+    detail = ", ".join(f"{value:.0f} us at {n}" for n, value in us["testbed"])
+    yield Reading("growth", value, detail, us)
 
 
 def against_peers(size: Size, progress: Progress) -> Readings:
@@ -42,6 +47,8 @@ def against_peers(size: Size, progress: Progress) -> Readings:
         name: python("bench.wiring", way, size.peer_pods) for name, way in ways.items()
     }
     found = interleaved(contenders, size.rounds, progress)
+    us = {name: found.median(name, "build_s") / size.peer_pods * 1e6 for name in contenders}
     for name in ways:
-        ms = found.median(name, "build_s") / size.peer_pods * 1e3
-        yield Reading(name, found.ratio("build_s", name, "testbed"), f"{ms:.1f} ms a pod")
+        drawn = {one: [(size.peer_pods, us[one])] for one in ("testbed", name)}
+        detail = f"{us[name] / 1e3:.1f} ms a pod"
+        yield Reading(name, found.ratio("build_s", name, "testbed"), detail, drawn)
