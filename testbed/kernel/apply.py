@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from testbed.errors import KernelError
-from testbed.kernel import netfilter, sysctl
+from testbed.kernel import alike, netfilter, sysctl
 from testbed.kernel.batch import (
     Numbers,
     Request,
@@ -22,7 +22,7 @@ from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, entere
 from testbed.kernel.observe import Observation
 from testbed.kernel.socket import NetlinkSocket
 from testbed.net.changes import NETFILTER, Changes, changes, links
-from testbed.net.facts import Fact, State, Sysctl
+from testbed.net.facts import Chain, Fact, State, Sysctl
 from testbed.net.show import show
 
 NOTHING_FOUND = Observation()
@@ -78,10 +78,26 @@ def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) ->
         if settings:
             with entered(spaces.of(ns)):
                 sysctl.write_all(sorted(settings, key=_reach))
-    before, after = (_netfilter(state, todo.refiltered) for state in (found, wanted))
-    for ns in sorted(todo.refiltered):
+    _filter(spaces, *(_netfilter(state, todo.refiltered) for state in (found, wanted)))
+
+
+def _filter(
+    spaces: Descriptors, before: Mapping[str, list[Fact]], after: Mapping[str, list[Fact]]
+) -> None:
+    """Rule sets: new ones of like namespaces as copies, the others each by its own programs."""
+    chains = {
+        ns: [fact for fact in those if isinstance(fact, Chain)] for ns, those in after.items()
+    }
+    new = {
+        ns: those
+        for ns, those in chains.items()
+        if not any(isinstance(fact, Chain) for fact in before[ns])
+    }
+    copied = alike.write(new, spaces.of)
+    for ns in sorted(after):
+        wanted = [fact for fact in after[ns] if not (ns in copied and isinstance(fact, Chain))]
         with entered(spaces.of(ns)):
-            netfilter.write(ns, frozenset(before[ns]), frozenset(after[ns]))
+            netfilter.write(ns, frozenset(before[ns]), frozenset(wanted))
 
 
 def _late(todo: Changes) -> dict[str, list[Sysctl]]:

@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -88,6 +89,20 @@ class NetlinkSocket:
         self._socket.send(message(kind, 0, body))
         answer = next(messages(self._socket.recv(RECEIVE_SIZE)))
         return refusal(answer) if answer.kind == uapi.NLMSG_ERROR else answer
+
+    def exchange(self, data: bytes, last: int) -> Iterator[Message]:
+        """Send a datagram as it is; the answers up to the one to message number `last`.
+
+        Raises OSError when it is longer than what this user may send at once.
+        """
+        with suppress(PermissionError):  # only root of the machine
+            self._socket.setsockopt(socket.SOL_SOCKET, uapi.SO_SNDBUFFORCE, 2 * len(data))
+        self._socket.send(data)
+        while True:
+            for answer in messages(self._socket.recv(RECEIVE_SIZE)):
+                yield answer
+                if answer.sequence == last:
+                    return
 
     def _refusals(self, last: int) -> Iterator[Refusal]:
         """What was refused up to the answer to request `last`."""

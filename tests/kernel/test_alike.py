@@ -1,0 +1,97 @@
+"""Rule sets of like namespaces: copies of what `iptables-nft-restore` makes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import KernelError
+from testbed.kernel import alike
+from testbed.kernel.apply import apply
+from testbed.kernel.namespaces import LocalStore, entered
+from testbed.kernel.observe import Observation, observe
+from testbed.kernel.programs import run
+from testbed.net.facts import Chain, ChainRule, Netns, State
+from testbed.net.iptables import parse_save, restore_text
+
+pytestmark = pytest.mark.kernel
+
+RULES = Path(__file__).parent / "rules"
+NODES = ("n1", "n2", "n3")
+
+
+@pytest.fixture
+def store() -> Iterator[LocalStore]:
+    """Namespaces without rules; one more for a restore to compare with."""
+    with LocalStore() as spaces:
+        apply(spaces, frozenset(Netns(ns=name) for name in (*NODES, "restored")))
+        yield spaces
+
+
+def _chains(ns: str, file: str) -> list[Chain]:
+    """Without the policies, which are not copied."""
+    found = parse_save(ns, (RULES / file).read_text())
+    without = (replace(chain, policy="") for chain in found)
+    return sorted(without, key=lambda chain: (chain.table, chain.name))
+
+
+def _saved(store: LocalStore, name: str) -> list[str]:
+    with entered(store.open(name)):
+        lines = run(["iptables-nft-save"], timeout_s=10).stdout.splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("file", ["cni-1.5.save", "cni-1.23.save", "kube-proxy.save", "ttl.save"])
+def test_a_copy_is_saved_as_a_restore_is(store: LocalStore, file: str) -> None:
+    """Chains too are in the same order."""
+    done = alike.write({name: _chains(name, file) for name in NODES}, store.open)
+    with entered(store.open("restored")):
+        text = restore_text(_chains("restored", file))
+        assert run(["iptables-nft-restore"], stdin=text, timeout_s=10).returncode == 0
+
+    assert done == frozenset(NODES)
+    assert [_saved(store, name) for name in NODES] == [_saved(store, "restored")] * 3
+
+
+def test_nodes_may_differ_in_a_rule(store: LocalStore) -> None:
+    """Each node's SNAT has its own address; the order of its rules is its own too."""
+    wanted: dict[str, list[Chain]] = {}
+    for number, name in enumerate(NODES):
+        snat = f"-d 198.51.100.0/24 -j SNAT --to-source 10.0.{number}.9 --random-fully"
+        rules = [ChainRule(snat), ChainRule("-s 10.0.0.0/16 -j RETURN")]
+        chain = Chain(
+            ns=name, table="nat", name="POSTROUTING", rules=tuple(rules[:: -number or 1])
+        )
+        wanted[name] = [chain]
+
+    alike.write(wanted, store.open)
+
+    found = observe(store, NODES).state
+    assert {fact for fact in found if isinstance(fact, Chain)} == {
+        chain for chains in wanted.values() for chain in chains
+    }
+
+
+def test_a_policy_is_left_to_the_program(store: LocalStore) -> None:
+    """A copy has none."""
+    chain = Chain(ns="", table="filter", name="FORWARD", policy="DROP")
+
+    assert alike.write({name: [replace(chain, ns=name)] for name in NODES}, store.open) == set()
+
+
+def test_a_rule_that_nobody_takes_is_told_of_its_own_namespace(store: LocalStore) -> None:
+    """As without copies: the node, the program and the line."""
+    bad = ChainRule("-j NOWHERE")
+    wanted: State = frozenset(
+        fact
+        for name in (*NODES, "restored")
+        for fact in (
+            Netns(ns=name),
+            Chain(ns=name, table="nat", name="POSTROUTING", rules=(bad,)),
+        )
+    )
+    bare = frozenset(fact for fact in wanted if isinstance(fact, Netns))
+
+    with pytest.raises(KernelError, match=r"n1: iptables-nft-restore: (.|\n)*-j NOWHERE"):
+        apply(store, wanted, Observation(state=bare))
