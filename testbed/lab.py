@@ -14,7 +14,7 @@ from testbed.description import STRICT, named
 from testbed.eks.model import EksCluster
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Service
-from testbed.networks.model import Peering, Site
+from testbed.networks.model import Peering, Site, TransitGateway
 from testbed.services.load_balancer import Balancer, balancers, dns_name
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.naming import region
@@ -68,6 +68,7 @@ class Lab:
     clusters: Annotated[tuple[Cluster, ...], named()] = ()
     internet: Internet = Internet()
     peerings: Annotated[tuple[Peering, ...], named()] = ()
+    transit_gateways: Annotated[tuple[TransitGateway, ...], named()] = ()
     on_premises: Annotated[tuple[Site, ...], named()] = ()
     expect: tuple[Expectation, ...] = ()
     slides: Annotated[tuple[Slide, ...], named("title")] = ()

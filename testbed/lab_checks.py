@@ -14,6 +14,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
 from testbed.lab import LONGEST_NAME, Cluster, Lab, hostname, load_balancers
 from testbed.networks import checks as networks_checks
+from testbed.networks import transit_checks
 from testbed.services import checks as services_checks
 from testbed.services import load_balancer
 from testbed.vpc import checks as vpc_checks
@@ -26,6 +27,7 @@ from testbed.vpc.naming import (
     private_gateway,
     resolver,
     router,
+    transit_gateway,
 )
 from testbed.vpc.security import checks as security_checks
 
@@ -48,11 +50,12 @@ def problems(lab: Lab) -> Problems:
     for twice in duplicates(cluster.name for cluster in lab.clusters):
         yield Problem(("clusters", twice), f"there are two clusters {quoted(twice)}")
     yield from networks_checks.peering_problems(lab.peerings, _vpcs(lab))
+    yield from transit_checks.problems(lab.transit_gateways, _vpcs(lab), lab.on_premises)
     for vpc in lab.vpcs:
         inside = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
         enis = {node: most for one in inside for node, most in _enis(one).items()}
         enis |= {instance.name: 1 for instance in vpc.instances}
-        around = networks_checks.around(vpc, lab.peerings)
+        around = networks_checks.around(vpc, lab.peerings, lab.transit_gateways)
         made = [cluster.security_group for cluster in inside]
         found = vpc_checks.problems(vpc, enis, around), security_checks.problems(vpc, made)
         for problem in chain.from_iterable(found):
@@ -60,7 +63,7 @@ def problems(lab: Lab) -> Problems:
     for cluster in lab.clusters:
         for problem in _cluster(lab, cluster):
             yield problem.under("clusters", cluster.name)
-    yield from networks_checks.site_problems(lab.on_premises, _vpcs(lab))
+    yield from networks_checks.site_problems(lab.on_premises, _vpcs(lab), lab.transit_gateways)
     yield from kops_checks.conflicts(c for c in lab.clusters if isinstance(c, KopsCluster))
     yield from _names_twice(lab)
     yield from _one_domain(lab)
@@ -155,7 +158,7 @@ def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
     for vpc in lab.vpcs:
         for name, path in _in_vpc(vpc):
             yield name, ("vpcs", vpc.name, *path)
-    yield from _on_premises(lab)
+    yield from _around(lab)
     for cluster in lab.clusters:
         for node in cluster.nodes:
             yield node.name, ("clusters", cluster.name, "nodes", node.name)
@@ -175,7 +178,9 @@ def _in_vpc(vpc: Vpc) -> Iterator[tuple[str, Path]]:
         yield instance.name, ("instances", instance.name)
 
 
-def _on_premises(lab: Lab) -> Iterator[tuple[str, Path]]:
+def _around(lab: Lab) -> Iterator[tuple[str, Path]]:
+    for gateway in lab.transit_gateways:
+        yield transit_gateway(gateway.name), ("transitGateways", gateway.name)
     for site in lab.on_premises:
         yield site.name, ("onPremises", site.name)
         for host in site.hosts:

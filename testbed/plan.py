@@ -22,8 +22,9 @@ from testbed.net.show import show
 from testbed.networks.endpoints import host_endpoints, host_listeners
 from testbed.networks.peering import peering_facts
 from testbed.networks.private_gateway import private_gateway_facts
-from testbed.networks.routes import hops, with_propagated_routes
+from testbed.networks.routes import ends, hops, with_propagated_routes
 from testbed.networks.site import site_facts
+from testbed.networks.transit_gateway import sources, transit_gateway_facts
 from testbed.proxies import health_listeners, proxy_facts
 from testbed.security import memberships, with_security_groups
 from testbed.services import dns
@@ -61,8 +62,10 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     for vpc in built.values():
         yield from _vpc_facts(vpc, lab, allocations)
     yield from peering_facts(lab.peerings, built)
+    for transit in lab.transit_gateways:
+        yield from transit_gateway_facts(transit, built, lab.on_premises)
     for site in lab.on_premises:
-        yield from site_facts(site, built)
+        yield from site_facts(site, ends(built, lab.transit_gateways))
     for cluster in lab.clusters:
         yield from _cluster_facts(cluster, built[cluster.vpc], allocations)
         yield from proxy_facts(cluster, allocations)
@@ -74,19 +77,25 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
 def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
-    yield from fabric_facts(vpc, enis, hops(vpc, lab.peerings), memberships(lab))
+    around = hops(vpc, lab.peerings, lab.transit_gateways)
+    yield from fabric_facts(vpc, enis, around, memberships(lab))
     yield from resolver_facts(vpc)
     if vpc.internet_gateway:
         yield from internet_gateway_facts(vpc, enis)
     if vpc.virtual_private_gateway:
         yield from private_gateway_facts(vpc, lab.on_premises, enis)
     gateways = {nat_netns(gateway.name) for gateway in vpc.nat_gateways}
+    others = sources(vpc.name, lab.transit_gateways, _by_name(lab), lab.on_premises)
     for eni in enis:
         if eni.instance in gateways:
-            yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni)
+            yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni, others)
     primary = {eni.instance: eni for eni in enis if eni.device_index == 0}
     for instance in vpc.instances:
         yield from bare_facts(instance, primary[instance.name], subnets[instance.subnet])
+
+
+def _by_name(lab: Lab) -> dict[str, Vpc]:
+    return {vpc.name: vpc for vpc in lab.vpcs}
 
 
 def _cluster_facts(cluster: Cluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:

@@ -44,6 +44,7 @@ def test_every_topology_can_be_handed_to_a_daemon(file: Path) -> None:
         "kops.yaml",
         "peering.yaml",
         "prefix-delegation.yaml",
+        "transit.yaml",
     ],
 )
 def test_every_pod_runs_and_nothing_is_advised_against(name: str) -> None:

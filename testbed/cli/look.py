@@ -24,7 +24,8 @@ ALIASES = {
     "neigh": "neighbours", "chain": "chains", "link": "links", "address": "addresses",
     "service": "services", "svc": "services", "endpoint": "endpoints", "ep": "endpoints",
     "route-tables": "routetables", "routetable": "routetables", "instance": "instances",
-    "peering": "peerings", "connection": "connections", "host": "hosts",
+    "peering": "peerings", "transitgateway": "transitgateways", "tgw": "transitgateways",
+    "connection": "connections", "host": "hosts",
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ ALIASES = {
 def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
     """Objects of a KIND, all or the one of that NAME.
 
-    pods services endpoints nodes instances enis subnets vpcs routetables peerings connections
+    pods services endpoints nodes instances enis subnets vpcs routetables peerings transitgateways
     hosts are the lab's.  rules routes neighbours chains addresses links are read from the
     kernels; NAME is then the pod, node or router to look at.
     """

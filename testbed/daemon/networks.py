@@ -6,10 +6,10 @@ from typing import Any
 from testbed.allocations import Allocations
 from testbed.lab import Lab
 from testbed.networks import private_gateway
-from testbed.networks.routes import hops
+from testbed.networks.routes import ends, hops
 from testbed.networks.site import mtu_bytes
+from testbed.networks.transit_gateway import route_tables as route_table_names
 from testbed.plan import vpcs
-from testbed.vpc.naming import private_gateway as private_gateway_name
 from testbed.vpc.naming import route_tables
 from testbed.vpc.routing import Targets
 
@@ -38,7 +38,7 @@ def route_table_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     """Route tables with each route's state and origin."""
     for vpc in vpcs(lab, allocations).values():
         enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
-        targets = Targets(vpc, enis, hops(vpc, lab.peerings))
+        targets = Targets(vpc, enis, hops(vpc, lab.peerings, lab.transit_gateways))
         for table in route_tables(vpc):
             yield {
                 "name": table.name,
@@ -80,6 +80,16 @@ def peering_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
         }
 
 
+def transit_gateway_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
+    """Transit gateways with their attachments and route tables."""
+    for gateway in lab.transit_gateways:
+        yield {
+            "name": gateway.name,
+            "attachments": [one.name for one in gateway.attachments],
+            "routeTables": list(route_table_names(gateway)),
+        }
+
+
 def host_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     """Hosts of on-premises sites."""
     for site in lab.on_premises:
@@ -89,12 +99,13 @@ def host_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
 
 def connection_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     """VPN and Direct Connect connections."""
+    places = ends({vpc.name: vpc for vpc in lab.vpcs}, lab.transit_gateways)
     for site in lab.on_premises:
         for one in site.connections:
             yield {
                 "name": one.name,
                 "site": site.name,
-                "gateway": private_gateway_name(one.gateway),
+                "gateway": places[one.gateway].ns,
                 "type": one.type,
                 "routing": private_gateway.kind(one)[1],
                 "status": "up" if one.up else "down",
@@ -107,6 +118,7 @@ NETWORK_KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
     "instances": instance_rows,
     "routetables": route_table_rows,
     "peerings": peering_rows,
+    "transitgateways": transit_gateway_rows,
     "connections": connection_rows,
     "hosts": host_rows,
 }

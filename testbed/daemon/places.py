@@ -16,6 +16,7 @@ from testbed.vpc.naming import (
     private_gateway,
     resolver,
     router,
+    transit_gateway,
 )
 from testbed.vpc.resolver import resolver_address
 
@@ -27,6 +28,8 @@ def places(lab: Lab, allocations: Allocations) -> tuple[Place, ...]:
     found = [*_pods(allocations), *_instances(lab, allocations)]
     for vpc in lab.vpcs:
         found += _vpc(vpc, allocations)
+    for gateway in lab.transit_gateways:
+        found.append(Place(ns=transit_gateway(gateway.name), kind="transit-gateway"))
     for site in lab.on_premises:
         found += _site(site)
     return (*found, Place(ns=INTERNET, kind="internet", addresses=lab.internet.hosts))

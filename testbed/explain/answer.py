@@ -16,6 +16,7 @@ Kind = Literal[
     "nat-gateway",
     "load-balancer",
     "private-gateway",
+    "transit-gateway",
     "customer-gateway",
     "host",
     "internet",

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
-from testbed.vpc.naming import ADDRESSES, router
+from testbed.vpc.naming import ADDRESSES, router, transit_gateway
 from testbed.vpc.security.groups import NO_RULE, NO_RULES
 from testbed.vpc.security.tracking import BITS, tracked
 
 VPC, INTERNET_GATEWAY, NAT_GATEWAY = "vpc", "igw", "nat-gateway"  # the tables of testbed.vpc
-PEERING, PRIVATE_GATEWAY = "peering", "vgw"  # the tables of testbed.networks
+PEERING, PRIVATE_GATEWAY, TRANSIT_GATEWAY = "peering", "vgw", "tgw"  # of testbed.networks
 
 SOURCE_CHECK, DESTINATION_CHECK = "source check", "destination check"
 SECURITY_GROUPS, NETWORK_ACL = "security groups", "network ACL"
@@ -74,6 +74,13 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
         "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
         "virtual private gateway",
     ),
+    (TRANSIT_GATEWAY, "zone without attachment"): (
+        "TGW_ROUTE_AZ_RESTRICTION",
+        "transit gateway",
+    ),
+    (TRANSIT_GATEWAY, "DNS server"): ("X_EDGE_TO_EDGE", "transit gateway"),
+    (TRANSIT_GATEWAY, "input"): ("X_ROUTER_SILENT", "transit gateway"),
+    (TRANSIT_GATEWAY, "output"): ("X_ROUTER_SILENT", "transit gateway"),
     (PRIVATE_GATEWAY, "edge to edge"): ("X_EDGE_TO_EDGE", "virtual private gateway"),
     (PRIVATE_GATEWAY, "input"): ("X_ROUTER_SILENT", "virtual private gateway"),
     (PRIVATE_GATEWAY, "output"): ("X_ROUTER_SILENT", "virtual private gateway"),
@@ -136,6 +143,11 @@ def _entry(route: Route, rule: Rule) -> FabricStep:
 def is_router(ns: str) -> bool:
     """Whether a namespace is a VPC's router and subnets."""
     return ns.startswith(router(""))
+
+
+def is_transit_gateway(ns: str) -> bool:
+    """Whether a namespace is a transit gateway."""
+    return ns.startswith(transit_gateway(""))
 
 
 def drop(step: NetfilterStep, packet: Packet) -> tuple[str, str]:

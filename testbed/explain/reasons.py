@@ -231,6 +231,21 @@ _ALL = (
         "virtual private gateway: {destination} is an address of no ENI of the VPC",
         "send to an address that an ENI has",
     ),
+    Reason(
+        "TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT",
+        "the route table of {ns} that the sender is associated with has no route to {destination}",
+        "let the other attachment propagate to that table, or add a static route",
+    ),
+    Reason(
+        "TGW_RTB_BAD_STATE_ROUTE",
+        "the route of {ns} to {destination} is a blackhole: {route}",
+        "give the route an attachment, or delete it",
+    ),
+    Reason(
+        "TGW_ROUTE_AZ_RESTRICTION",
+        "the transit gateway's attachment has no subnet in the zone of {source}",
+        "add a subnet of that zone to the attachment",
+    ),
     # what is not known
     Reason(
         "X_UNWATCHED",

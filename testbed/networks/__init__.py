@@ -1,1 +1,1 @@
-"""What is around the VPCs: peerings, virtual private gateways and on-premises sites."""
+"""What is around the VPCs: peerings, transit and virtual private gateways, on-premises sites."""

@@ -1,29 +1,36 @@
 """What AWS would refuse of peerings and of what leads on-premises; paths start at the lab."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 
 from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.networks import peering as peerings_of
-from testbed.networks import private_gateway, site
-from testbed.networks.model import Connection, Peering, Site
+from testbed.networks import private_gateway, site, transit_gateway
+from testbed.networks.model import Connection, Peering, Site, TransitGateway
 from testbed.vpc.model import VIRTUAL_PRIVATE_GATEWAY, Vpc
 from testbed.vpc.route_checks import Around
 
 MOST_PEERINGS = 50  # active ones of a VPC: Amazon VPC quotas
 MOST_PROPAGATED = 100  # routes of a table: Amazon VPC quotas
 LARGEST_VPN = site.MTU["vpn"]
-DIRECT_CONNECT_MTUS = (1500, 9001)  # bytes, of a private virtual interface
+PRIVATE_MTUS = (1500, 9001)  # bytes, of a Direct Connect's private virtual interface
+TRANSIT_MTUS = (1500, 8500)  # bytes, of its transit virtual interface
 
 
-def around(vpc: Vpc, peerings: tuple[Peering, ...]) -> Around:
+def around(
+    vpc: Vpc, peerings: tuple[Peering, ...], transits: tuple[TransitGateway, ...]
+) -> Around:
     """What a VPC's routes may lead to outside it."""
     mine = [one for one in peerings if vpc.name in one.vpcs]
+    attached = {name for name, _ in transit_gateway.attachments(vpc.name, transits)}
+    devices = [peerings_of.device(one) for one in mine]
+    devices += [transit_gateway.device(name) for name in attached]
     return Around(
-        targets=frozenset(one.name for one in mine),
+        targets=frozenset({*(one.name for one in mine), *attached}),
         elsewhere=frozenset(one.name for one in peerings if one not in mine),
-        devices=frozenset(peerings_of.device(one) for one in mine),
+        unattached=frozenset(one.name for one in transits) - attached,
+        devices=frozenset(devices),
     )
 
 
@@ -72,10 +79,13 @@ def _pairs(peerings: tuple[Peering, ...]) -> Problems:
             yield Problem(("peerings", second.name), message, code)
 
 
-def site_problems(sites: tuple[Site, ...], vpcs: Mapping[str, Vpc]) -> Problems:
+def site_problems(
+    sites: tuple[Site, ...], vpcs: Mapping[str, Vpc], transits: tuple[TransitGateway, ...]
+) -> Problems:
     """Everything wrong with the on-premises sites."""
+    names_of_transits = {one.name for one in transits}
     for one in sites:
-        for problem in _site(one, vpcs):
+        for problem in _site(one, vpcs, names_of_transits):
             yield problem.under("onPremises", one.name)
     for vpc in vpcs.values():
         learned = private_gateway.learned(vpc.name, sites)
@@ -88,7 +98,7 @@ def site_problems(sites: tuple[Site, ...], vpcs: Mapping[str, Vpc]) -> Problems:
             yield Problem(("vpcs", vpc.name, "virtualPrivateGateway"), message)
 
 
-def _site(one: Site, vpcs: Mapping[str, Vpc]) -> Problems:
+def _site(one: Site, vpcs: Mapping[str, Vpc], transits: Collection[str]) -> Problems:
     yield from names((), one.name)
     if not one.cidrs:
         yield Problem(("cidrs",), "a site has at least one range")
@@ -97,7 +107,7 @@ def _site(one: Site, vpcs: Mapping[str, Vpc]) -> Problems:
     for twice in duplicates(devices):
         yield Problem((), f"two links of the customer gateway are both {quoted(twice)}")
     for connection in one.connections:
-        for problem in _connection(connection, vpcs):
+        for problem in _connection(connection, vpcs, transits):
             yield problem.under("connections", connection.name)
     known = [connection.name for connection in one.connections]
     if one.default_route and one.default_route not in known:
@@ -114,19 +124,28 @@ def _hosts(one: Site) -> Problems:
         yield Problem(("hosts",), f"two hosts have the address {twice}")
 
 
-def _connection(one: Connection, vpcs: Mapping[str, Vpc]) -> Problems:
+def _connection(one: Connection, vpcs: Mapping[str, Vpc], transits: Collection[str]) -> Problems:
     yield from names((), one.name)
-    if one.gateway not in vpcs:
-        yield Problem(("gateway",), unknown("VPC", one.gateway, vpcs))
-    elif vpcs[one.gateway].virtual_private_gateway is None:
-        message = f"the VPC {quoted(one.gateway)} has no virtual private gateway"
-        yield Problem(("gateway",), message, "InvalidVpnGatewayID.NotFound")
+    if one.gateway in transits:
+        yield from _type(one, TRANSIT_MTUS)
+    elif one.gateway not in vpcs:
+        known = [*vpcs, *transits]
+        yield Problem(("gateway",), unknown("VPC or transit gateway", one.gateway, known))
+    else:
+        if vpcs[one.gateway].virtual_private_gateway is None:
+            message = f"the VPC {quoted(one.gateway)} has no virtual private gateway"
+            yield Problem(("gateway",), message, "InvalidVpnGatewayID.NotFound")
+        yield from _type(one, PRIVATE_MTUS)
+
+
+def _type(one: Connection, mtus: tuple[int, ...]) -> Problems:
+    """mtus: of a Direct Connect's virtual interface, in bytes."""
     if one.type == "direct-connect":
         if one.routing == "static":
             yield Problem(("routing",), "Direct Connect has BGP only; static is for a VPN")
-        if one.mtu not in (None, *DIRECT_CONNECT_MTUS):
-            message = f"a private virtual interface has an MTU of 1500 or 9001, not {one.mtu}"
-            yield Problem(("mtu",), message)
+        if one.mtu not in (None, *mtus):
+            message = f"such a virtual interface has an MTU of {' or '.join(map(str, mtus))}"
+            yield Problem(("mtu",), f"{message}, not {one.mtu}")
     elif one.mtu is not None and one.mtu > LARGEST_VPN:
         yield Problem(("mtu",), f"a VPN carries packets of at most {LARGEST_VPN} bytes")
 

@@ -41,9 +41,10 @@ class Host:
 class Connection:
     """A Site-to-Site VPN or a Direct Connect private virtual interface.
 
-    gateway: the VPC whose virtual private gateway it ends at.  routing: of a VPN; Direct Connect
-    has BGP always.  routes: the ranges it announces; none means all of its site.  up: whether the
-    tunnel or interface works.  mtu: in bytes; none means 1446 (VPN) or 1500 (Direct Connect).
+    gateway: the VPC whose virtual private gateway it ends at, or a transit gateway.  routing: of
+    a VPN; Direct Connect has BGP always.  routes: the ranges it announces; none means all of its
+    site.  up: whether the tunnel or interface works.  mtu: in bytes; none means 1446 (VPN) or
+    1500 (Direct Connect).
     """
 
     name: str
@@ -67,3 +68,48 @@ class Site:
     hosts: Annotated[tuple[Host, ...], named(short="address")] = ()
     connections: Annotated[tuple[Connection, ...], named()] = ()
     default_route: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Attachment:
+    """A VPC's attachment to a transit gateway: a subnet in each zone whose instances may use it.
+
+    What comes in by it meets the route table of those subnets.  route_table: of the transit
+    gateway, for what comes from the VPC (its association).  propagate_to: those that learn the
+    VPC's ranges.
+    """
+
+    name: str
+    vpc: str
+    subnets: tuple[str, ...]
+    route_table: str = "default"
+    propagate_to: tuple[str, ...] = ("default",)
+
+
+@dataclass(frozen=True, config=STRICT)
+class TransitRoute:
+    """A static route.  target: an attachment, a site's connection `office-vpn`, or `blackhole`."""
+
+    destination: Cidr
+    target: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class TransitRouteTable:
+    """Static routes beside the propagated ones; it need not be described to have those."""
+
+    name: str
+    routes: Annotated[tuple[TransitRoute, ...], named("destination", short="target")] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
+class TransitGateway:
+    """A transit gateway; its name is a route target in the VPCs attached to it.
+
+    Sites' connections whose gateway it is are associated with, and propagate to, its table
+    `default`.
+    """
+
+    name: str
+    attachments: Annotated[tuple[Attachment, ...], named()] = ()
+    route_tables: Annotated[tuple[TransitRouteTable, ...], named(short="routes")] = ()

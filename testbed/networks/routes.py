@@ -1,11 +1,13 @@
 """What the networks around a VPC give its route tables: targets, and propagated routes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 
 from testbed.networks import peering, private_gateway
-from testbed.networks.model import Peering, Site
+from testbed.networks import transit_gateway as transit
+from testbed.networks.model import Peering, Site, TransitGateway
+from testbed.networks.site import End
 from testbed.vpc.model import (
     PROPAGATION,
     VIRTUAL_PRIVATE_GATEWAY,
@@ -13,13 +15,16 @@ from testbed.vpc.model import (
     RouteTable,
     Vpc,
 )
-from testbed.vpc.naming import route_tables
+from testbed.vpc.naming import private_gateway as private_gateway_name
+from testbed.vpc.naming import route_tables, transit_gateway
 from testbed.vpc.routing import Hop
 
 
-def hops(vpc: Vpc, peerings: Iterable[Peering]) -> dict[str, Hop]:
+def hops(
+    vpc: Vpc, peerings: Iterable[Peering], gateways: Iterable[TransitGateway]
+) -> dict[str, Hop]:
     """Where the route targets are that the VPC has besides its own gateways and ENIs."""
-    found = dict(peering.hops(vpc.name, peerings))
+    found = {**dict(peering.hops(vpc.name, peerings)), **dict(transit.hops(vpc.name, gateways))}
     if vpc.virtual_private_gateway:
         found[VIRTUAL_PRIVATE_GATEWAY] = private_gateway.HOP
     return found
@@ -51,3 +56,16 @@ def with_propagated_routes(vpc: Vpc, sites: Iterable[Site]) -> Vpc:
 
 def _is_wider(one: IPv4Network, other: IPv4Network) -> bool:
     return other.subnet_of(one) and one != other
+
+
+def ends(vpcs: Mapping[str, Vpc], gateways: Iterable[TransitGateway]) -> dict[str, End]:
+    """Where sites' connections end, by the names they have there."""
+    private = {
+        name: End(private_gateway_name(name), vpc.cidrs)
+        for name, vpc in vpcs.items()
+        if vpc.virtual_private_gateway
+    }
+    transits = {
+        one.name: End(transit_gateway(one.name), transit.reachable(one, vpcs)) for one in gateways
+    }
+    return private | transits

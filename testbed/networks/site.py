@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import NamedTuple
 
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Chain, ChainRule, Fact, Netns, Route
@@ -9,8 +10,6 @@ from testbed.networks.model import Connection, Host, Site
 from testbed.networks.private_gateway import AWS_SIDE, SITE_SIDE, metric
 from testbed.networks.private_gateway import device as gateway_device
 from testbed.vpc.gateways import end_system, forwarding, link
-from testbed.vpc.model import Vpc
-from testbed.vpc.naming import private_gateway
 from testbed.vpc.routing import host
 
 # Bytes; Site-to-Site VPN User Guide, "Best practices for a customer gateway device": AES-GCM
@@ -31,7 +30,14 @@ def device(connection: Connection) -> str:
     return names.device(connection.name)
 
 
-def site_facts(site: Site, vpcs: Mapping[str, Vpc]) -> Iterator[Fact]:
+class End(NamedTuple):
+    """AWS's end of connections: its namespace, and the ranges it announces."""
+
+    ns: str
+    announced: tuple[IPv4Network, ...]
+
+
+def site_facts(site: Site, ends: Mapping[str, End]) -> Iterator[Fact]:
     """The customer gateway's namespace, the hosts', and the links of working connections."""
     yield Netns(ns=site.name, why=f"the customer gateway of {site.name}")
     yield from forwarding(site.name)
@@ -40,9 +46,9 @@ def site_facts(site: Site, vpcs: Mapping[str, Vpc]) -> Iterator[Fact]:
     working = [one for one in site.connections if one.up]
     for one in working:
         near = (site.name, device(one), SITE_SIDE)
-        far = (private_gateway(one.gateway), gateway_device(site, one), AWS_SIDE)
+        far = (ends[one.gateway].ns, gateway_device(site, one), AWS_SIDE)
         yield from link(near, far, mtu_bytes(one), f"{one.type} of {site.name}: {one.name}")
-        for network in vpcs[one.gateway].cidrs:
+        for network in ends[one.gateway].announced:
             yield _to_aws(site, one, network, metric(site.connections, one), "AWS announces it")
         if one.name == site.default_route:
             yield _to_aws(site, one, ANYWHERE, 0, "the site's defaultRoute")

@@ -1,7 +1,7 @@
 """Internet gateways and NAT gateways: each a namespace of its own."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.net import names
 from testbed.net.facts import (
@@ -23,6 +23,7 @@ from testbed.vpc.eni import instance_side
 from testbed.vpc.fabric import JUMBO, keep_ttl
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import INTERNET, gateway_address, internet_gateway, router
+from testbed.vpc.ranges import widest
 from testbed.vpc.routing import GATEWAY_DEVICE, GATEWAY_SIDE, ROUTER_SIDE
 
 INTERNET_MTU = 1500  # bytes: EC2 User Guide, "Network MTU for your EC2 instance"
@@ -174,7 +175,9 @@ GATEWAY_CHAINS = (
 )
 
 
-def nat_gateway_facts(vpc: Vpc, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
+def nat_gateway_facts(
+    vpc: Vpc, subnet: Subnet, eni: Eni, others: Iterable[IPv4Network] = ()
+) -> Iterator[Fact]:
     """A NAT gateway: an ENI in a public subnet whose namespace translates to its address."""
     ns, address = eni.instance, eni.addresses[0]
     yield Netns(ns=ns, why=f"NAT gateway {ns} in subnet {subnet.name}")
@@ -194,7 +197,7 @@ def nat_gateway_facts(vpc: Vpc, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
     yield NftSet(
         ns=ns, family=family, table=table, name="vpc", key_type="ipv4_addr", flags="interval"
     )
-    for network in vpc.cidrs:
+    for network in widest((*vpc.cidrs, *others)):
         why = "NGW_REQUIRES_SOURCE_IN_VPC"
         yield NftElement(
             ns=ns, family=family, table=table, set="vpc", element=str(network), why=why

@@ -29,6 +29,11 @@ def private_gateway(vpc: str) -> str:
     return f"vgw-{vpc}"
 
 
+def transit_gateway(name: str) -> str:
+    """The namespace of a transit gateway, and a VPC router's link to it."""
+    return name if name.startswith("tgw-") else f"tgw-{name}"
+
+
 def resolver(vpc: str) -> str:
     """The namespace of a VPC's DNS resolver."""
     return f"dns-{vpc}"

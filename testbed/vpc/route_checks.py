@@ -25,12 +25,13 @@ GATEWAYS = (INTERNET_GATEWAY, VIRTUAL_PRIVATE_GATEWAY)
 class Around:
     """What the networks around a VPC are to it.
 
-    targets: its peerings, which routes may lead to.  elsewhere: those of other VPCs.
-    devices: their links on the VPC's router.
+    targets: its peerings and transit gateways.  elsewhere: those of other VPCs.
+    unattached: transit gateways the VPC is not attached to.  devices: links on the VPC's router.
     """
 
     targets: frozenset[str] = frozenset()
     elsewhere: frozenset[str] = frozenset()
+    unattached: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
 
 
@@ -96,14 +97,22 @@ def _target(
                 "the VPC has no virtual private gateway; `virtualPrivateGateway: {}` adds one"
             )
             yield Problem((), message, "InvalidParameterValue")
-    elif entry.target in around.elsewhere:
-        message = (
-            f"route table {quoted(table)} and network gateway {quoted(entry.target)} belong to"
-            " different networks"
-        )
-        yield Problem((), message, "InvalidParameterValue")
+    elif entry.target in {*around.elsewhere, *around.unattached}:
+        yield _not_ours(table, entry, around)
     elif entry.target not in {BLACKHOLE, *gateways, *enis, *around.targets}:
         yield from _eni_target(entry, [*gateways, *sorted(around.targets)], enis)
+
+
+def _not_ours(table: str, entry: RouteEntry, around: Around) -> Problem:
+    """A peering of other VPCs, or a transit gateway that is not attached to this one."""
+    if entry.target in around.unattached:
+        message = f"transit gateway {quoted(entry.target)} has no attachment of this VPC"
+        return Problem((), message, "InvalidTransitGatewayID.NotFound")
+    message = (
+        f"route table {quoted(table)} and network gateway {quoted(entry.target)} belong to"
+        " different networks"
+    )
+    return Problem((), message, "InvalidParameterValue")
 
 
 def _eni_target(entry: RouteEntry, gateways: list[str], enis: Mapping[str, int]) -> Problems:

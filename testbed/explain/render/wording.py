@@ -51,6 +51,7 @@ KINDS: dict[Kind, str] = {
     "nat-gateway": "NAT gateway",
     "load-balancer": "load balancer",
     "private-gateway": "virtual private gateway",
+    "transit-gateway": "transit gateway",
     "customer-gateway": "customer gateway",
     "host": "host",
     "internet": "",

@@ -3,10 +3,11 @@
 Source: Linux net/ipv4/route.c (ip_route_input_slow, ip_error).
 """
 
-from testbed.explain.fabric import MAPPING
+from testbed.explain.fabric import MAPPING, is_transit_gateway
 from testbed.explain.routing.policy import Decision
 from testbed.explain.routing.reverse_path import ODD, Refusal
 from testbed.explain.walk.trip import Trip
+from testbed.networks.transit_gateway import NO_ROUTE
 
 # What the sender of a packet that came in is told of a route without a next hop; a blackhole is
 # silent, and so is a namespace that does not forward (ip_error).
@@ -68,6 +69,9 @@ def blackhole_code(decision: Decision) -> str:
 
     In a VPC: an address that nobody has, no entry at all, or an entry without a target.
     """
+    if decision.route is not None and is_transit_gateway(decision.route.ns):
+        missing = decision.route.metric == NO_ROUTE
+        return "TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT" if missing else "TGW_RTB_BAD_STATE_ROUTE"
     if not decision.fabric:
         return "X_BLACKHOLE"
     if decision.fabric[-1].name != MAPPING:
