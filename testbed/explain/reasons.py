@@ -129,6 +129,22 @@ _ALL = (
         "run a pod that the Service selects, or correct its selector",
     ),
     Reason(
+        "X_NO_LOCAL_ENDPOINTS",
+        "the Service's traffic policy is Local and {ns} has no endpoint of it: {rule}",
+        "call a node that has one, or set the policy to Cluster",
+    ),
+    Reason(
+        "X_SOURCE_RANGES",
+        "the Service's load balancer does not take {source}: {rule}",
+        "add the client to loadBalancerSourceRanges",
+    ),
+    Reason(
+        "X_MARKED_TO_DROP",
+        "kube-proxy marked it in {ns}: its Service's policy is Local and no endpoint is there, or"
+        " its load balancer does not take the client",
+        "call a node that has an endpoint, or set the policy to Cluster",
+    ),
+    Reason(
         "X_CLOSED_PORT",
         "nobody in {ns} listens on {protocol} port {port}",
         "start a server there, or use another port",

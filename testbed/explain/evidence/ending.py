@@ -140,6 +140,19 @@ def _by_link(case: Case) -> End | None:
     return None
 
 
+def _by_hairpin(case: Case) -> End | None:
+    """It was translated to whoever sent it, behind the bridge's port by which it came."""
+    stay, planned = case.stay, case.known.planned
+    dev = stay.came[0].dev if stay.came else ""
+    link = planned.place(stay.ns).peer(dev)
+    if not link or not planned.place(stay.ns).is_port(dev) or dev in {s.dev for s in stay.went}:
+        return None
+    behind = planned.place(link.peer_ns).space.addresses
+    if any(one.ip.ip == stay.routed.destination for one in behind):
+        return _end(case, "X_HAIRPIN", dev=dev)
+    return None
+
+
 def _by_bridge(case: Case) -> End | None:
     """A bridge sent it, and none of its ports did."""
     stay, place = case.stay, case.known.planned.place(case.stay.ns)
@@ -198,6 +211,7 @@ JUDGES: tuple[Judge, ...] = (
     _by_route,
     _by_ttl,
     _by_link,
+    _by_hairpin,
     _by_bridge,
     _by_wire,
     _by_mac,

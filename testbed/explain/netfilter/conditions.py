@@ -68,7 +68,10 @@ class AddressType:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """True so often, whatever the packet: `statistic --mode random`."""
+    """True so often, whatever the packet: `statistic --mode random`.
+
+    A list of clients that were here lately is taken for one of two: both ways are followed.
+    """
 
     probability: float
 

@@ -27,6 +27,7 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _TYPES = frozenset({"LOCAL", "UNICAST", "BROADCAST", "MULTICAST"})
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "icmp": "icmp", "tcp": "tcp", "udp": "udp"}
 
+_OF_LIST = ("--name", "--mask", "--seconds", "--hitcount")  # of `recent`; each has a value
 _NO_VALUE = frozenset(
     {
         *("--physdev-is-in", "--physdev-is-out", "--physdev-is-bridged"),
@@ -93,6 +94,9 @@ def _condition(word: str, words: _Words, module: str) -> Iterator[Condition]:
     if option == "--comment":
         words.take()
         return
+    if module == "recent":
+        yield from _recent(option, words)
+        return
     if option == "--mode":
         yield _chance(words)
         return
@@ -109,6 +113,16 @@ def _condition(word: str, words: _Words, module: str) -> Iterator[Condition]:
         raise _NotKnown(f"{module} {option}".strip())
     value = "" if option in _NO_VALUE else words.take()
     yield from reader(value, negated)
+
+
+def _recent(option: str, words: _Words) -> Iterator[Chance]:
+    """kube-proxy's session affinity: whether the client is in a list, which no fact tells."""
+    if option in _OF_LIST:
+        words.take()
+    elif option in ("--rcheck", "--update"):
+        yield Chance(0.5)
+    elif option not in ("--set", "--remove", "--reap", "--rsource", "--rdest", "--rttl"):
+        raise _NotKnown(f"recent {option}")
 
 
 def _address_type(option: str, words: _Words, negated: bool) -> AddressType:

@@ -6,9 +6,14 @@ from testbed.explain.netfilter.passage import Filtered
 from testbed.explain.packet import Packet, address
 from testbed.explain.reasons import dropped
 
-# The comment of kube-proxy's REJECT rules, and the chain in which its nftables mode refuses
-NO_ENDPOINTS = "has no endpoints"
-REJECT_CHAIN = ("kube-proxy", "reject-chain")
+# Comments of kube-proxy's rules, and of the one of kubelet's by which it dropped until 1.24
+COMMENTS = {
+    "has no endpoints": "X_NO_ENDPOINTS",
+    "has no local endpoints": "X_NO_LOCAL_ENDPOINTS",
+    "traffic not accepted by KUBE-FW-": "X_SOURCE_RANGES",
+    "kubernetes firewall for dropping marked packets": "X_MARKED_TO_DROP",
+}
+REJECT_CHAIN = ("kube-proxy", "reject-chain")  # in which kube-proxy's nftables mode refuses
 
 
 def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]:
@@ -42,6 +47,9 @@ def _traffic(packet: Packet) -> str:
 
 def _code(filtered: Filtered) -> str:
     step = filtered.step
-    if NO_ENDPOINTS in step.rule or (step.table, step.chain) == REJECT_CHAIN:
+    if (step.table, step.chain) == REJECT_CHAIN:
         return "X_NO_ENDPOINTS"
+    for comment, code in COMMENTS.items():
+        if comment in step.rule:
+            return code
     return "X_REJECTED" if filtered.reject else "X_FIREWALL"

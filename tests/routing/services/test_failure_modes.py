@@ -1,0 +1,190 @@
+"""What goes wrong with Services on real nodes, made to happen; `explain` names the cause.
+
+Each with a control that shows the rest at work.  What is observed is what was predicted.
+k/k: kubernetes/kubernetes.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.bed import bed as bring_up
+from testbed.kops.node import BRIDGE_NETFILTER
+from testbed.kubernetes.model import Pod, ServicePort
+from testbed.net.facts import BridgePort, Chain, Fact, Sysctl, Veth
+from testbed.probes.sockets import socket_in
+from tests.routing.cni.conftest import Explain, Explained
+from tests.routing.services.test_measured import GONE, NA, NB, TO_A, TO_B, lab_of
+
+pytestmark = pytest.mark.kernel
+
+NO_PUBLIC_ADDRESS = "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
+
+
+@pytest.fixture(scope="module", params=["1.14", "current"])
+def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
+    with bring_up(lab_of(request.param)) as up:
+        yield up
+
+
+def today(bed: Bed) -> bool:
+    return bed.lab.clusters[0].proxy.era == "current"
+
+
+@contextmanager
+def instead(bed: Bed, old: Fact, new: Fact) -> Iterator[None]:
+    bed.change(bed.state - {old} | {new})
+    try:
+        yield
+    finally:
+        bed.change(bed.state)
+
+
+@contextmanager
+def becomes(bed: Bed, **values: Any) -> Iterator[None]:
+    """The lab whose cluster has other Services or pods."""
+    before = bed.lab
+    bed.up(replace(before, clusters=(replace(before.clusters[0], **values),)))
+    try:
+        yield
+    finally:
+        bed.up(before)
+
+
+def dies(seen: Explained, *cause: str) -> bool:
+    """Whether that is the cause, predicted as observed."""
+    assert seen.difference is None
+    assert not seen.delivered
+    assert seen.end.advice
+    return seen.cause == cause
+
+
+def works(seen: Explained) -> bool:
+    assert seen.difference is None
+    return seen.delivered
+
+
+def test_a_service_without_endpoints(explain: Explain) -> None:
+    assert dies(explain("ca", GONE), "na", "X_NO_ENDPOINTS")
+    assert dies(explain("elb", NB, 30005), "nb", "X_NO_ENDPOINTS")
+
+
+def test_policy_local_without_an_endpoint_on_the_node(bed: Bed, explain: Explain) -> None:
+    """k/k#66354, #92761: a timeout until the load balancer's health check takes the node out."""
+    code = "X_NO_LOCAL_ENDPOINTS" if today(bed) else "X_MARKED_TO_DROP"
+
+    assert dies(explain("elb", NA, 30004), "na", code)
+    assert works(explain("elb", NB, 30004)), "control: the node that has it"
+
+
+def test_a_port_the_service_does_not_have(explain: Explain) -> None:
+    """A ClusterIP is nobody's address: untranslated it takes the default route to its end."""
+    assert dies(explain("ca", TO_A, 81), "igw-main", NO_PUBLIC_ADDRESS)
+    assert works(explain("ca", TO_A))
+
+
+def test_a_pod_that_calls_itself_without_hairpin_mode(bed: Bed, explain: Explain) -> None:
+    """k/k#20475: `--hairpin-mode=none`."""
+    veth = bed.fact(Veth, ns="na", peer_ns="a")
+    port = bed.fact(BridgePort, ns="na", dev=veth.name)
+
+    with instead(bed, port, replace(port, hairpin=False)):
+        assert dies(explain("a", TO_A), "na", "X_HAIRPIN")
+        assert works(explain("ca", TO_A)), "control: another pod"
+    assert works(explain("a", TO_A))
+
+
+def test_bridge_netfilter_off(bed: Bed, explain: Explain) -> None:
+    """k/k#38802, #87426: on one node only, for there the reply is bridged."""
+    setting = bed.fact(Sysctl, ns="na", name=BRIDGE_NETFILTER)
+
+    with instead(bed, setting, replace(setting, value="0")):
+        assert dies(explain("ca", TO_A), "ca", "X_UNEXPECTED_REPLY")
+        assert works(explain("ca", TO_B)), "control: an endpoint of another node"
+
+
+def test_dockers_forward_policy(bed: Bed, explain: Explain) -> None:
+    """k/k#40182: docker >= 1.13."""
+    chain = bed.fact(Chain, ns="na", table="filter", name="FORWARD")
+
+    with instead(bed, chain, replace(chain, policy="DROP")):
+        assert dies(explain("ca", "b"), "na", "X_FIREWALL")
+        assert works(explain("na", "a")), "control: the node itself"
+
+
+def test_a_masquerade_rule_that_is_gone(bed: Bed, explain: Explain) -> None:
+    """Without KUBE-MARK-MASQ's mark the answer goes past the node that translated."""
+    chain = bed.fact(Chain, ns="na", table="nat", name="KUBE-MARK-MASQ")
+
+    with instead(bed, chain, replace(chain, rules=())):
+        seen = explain("elb", NA, 30002)
+        assert dies(seen, "elb", "X_UNEXPECTED_REPLY")
+        assert works(explain("elb", NB, 30002)), "control: another node"
+
+
+def test_session_affinity_is_followed_both_ways(bed: Bed, explain: Explain) -> None:
+    """Which list the client is in no fact tells; the packet shows it."""
+    [cluster] = bed.lab.clusters
+    sticky = tuple(replace(one, session_affinity="ClientIP") for one in cluster.services)
+
+    with becomes(bed, services=sticky):
+        assert works(explain("ca", TO_B))
+        assert works(explain("ca", TO_B)), "now it is in the list"
+
+
+def test_source_ranges_of_a_load_balancer(bed: Bed, explain: Explain) -> None:
+    """1.14 marks the packet, and only INPUT and OUTPUT look: it is forwarded out again."""
+    [cluster] = bed.lab.clusters
+    address = "203.0.113.99"
+    balanced = replace(
+        cluster.services[1],
+        type="LoadBalancer",
+        load_balancer_ips=(IPv4Address(address),),
+        load_balancer_source_ranges=(IPv4Network(f"{bed.pod('ca').ip}/32"),),
+    )
+
+    with becomes(bed, services=(balanced,)):
+        assert works(explain("ca", address)), "control: an allowed client"
+        seen = explain("a", address)
+        if today(bed):
+            assert dies(seen, "na", "X_SOURCE_RANGES")
+        else:
+            assert seen.visit("igw-main"), "the node has let it go"
+            assert not bed.tcp("a", address, 80).delivered
+
+
+def test_a_udp_client_of_a_service_with_a_node_port_keeps_a_dead_endpoint(bed: Bed) -> None:
+    """k/k#48370: 1.14 forgets the entries of the ClusterIP; today they are deleted."""
+    [cluster] = bed.lab.clusters
+    udp = replace(
+        cluster.services[0],
+        selector={"app": "a"},
+        ports=(ServicePort(7, node_port=30007, protocol="UDP"),),
+        external_ips=(),
+    )
+    pods = {pod.name: pod for pod in cluster.pods}
+
+    def only(pod: str) -> tuple[Pod, ...]:
+        """The pods, of which this one is the Service's only endpoint."""
+        others = (replace(one, labels={}) for name, one in pods.items() if name != pod)
+        return replace(pods[pod], labels={"app": "a"}), *others
+
+    with (
+        becomes(bed, services=(udp,), pods=only("a")),
+        socket_in(bed.store, "ca", kind=socket.SOCK_DGRAM) as client,
+    ):
+        client.settimeout(2)
+        client.connect((TO_A, 7))
+        client.send(b"one")
+        assert b'"pod": "a"' in client.recv(4096)
+        with becomes(bed, pods=only("b")):
+            client.send(b"two")
+            answered = client.recv(4096)
+    assert (b'"pod": "b"' in answered) == today(bed)
+    assert (b'"pod": "a"' in answered) == (not today(bed)), "its entry leads to the old one still"
