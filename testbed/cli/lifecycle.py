@@ -58,6 +58,7 @@ def up_(
         show_reachability(lab, loaded(against, None) if against else None, output)
         return
     if dry_run:
+        privilege.become_owner(lab.name)
         show_difference(lab, output)
         return
     privilege.choose_owner(lab.name, rootless=rootless)

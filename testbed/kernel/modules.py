@@ -12,6 +12,7 @@ from typing import Literal
 from testbed.errors import MissingFeature
 from testbed.kernel import sysctl
 from testbed.kernel.programs import run
+from testbed.kernel.rootless.userns import privileged
 
 TIMEOUT_S = 10.0
 
@@ -66,7 +67,8 @@ def load(module: str, kernel: Modules | None = None) -> bool:
     ended = run(["modprobe", module], timeout_s=TIMEOUT_S)
     if ended.returncode:
         said = ended.stderr.strip() or f"exit code {ended.returncode}"
-        raise MissingFeature(f"this lab needs the kernel module {module}: {said}")
+        remedy = "" if privileged() else f"; only root can load it: sudo modprobe {module}"
+        raise MissingFeature(f"this lab needs the kernel module {module}: {said}{remedy}")
     for name, (owner, without) in sysctl.OF_MODULES.items():
         if owner == module:
             sysctl.write(name, without)

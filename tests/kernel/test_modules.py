@@ -4,8 +4,10 @@ import pytest
 
 from testbed.errors import MissingFeature
 from testbed.kernel.modules import Modules, load
+from testbed.kernel.scratch import in_child
 from testbed.lab import kernel_modules
 from testbed.load import load as load_topology
+from tests import ordinary
 
 
 def test_only_kops_labs_need_a_module(topologies):
@@ -26,3 +28,15 @@ def test_a_module_that_cannot_be_loaded_is_named():
 
     with pytest.raises(MissingFeature, match="this lab needs the kernel module testbed_no_such"):
         load("testbed_no_such", kernel)
+
+
+@pytest.mark.kernel
+def test_an_ordinary_user_is_told_who_can_load_it():
+    ordinary.skip_unless_possible()
+
+    def attempt() -> None:
+        ordinary.become()
+        load("testbed_no_such", Modules("6.12.0", dynamic=True))
+
+    with pytest.raises(MissingFeature, match="only root can load it: sudo modprobe"):
+        in_child(attempt)
