@@ -7,7 +7,9 @@ import click
 
 from testbed.cli.options import ask, lab_option, option
 from testbed.cli.output import emit
+from testbed.errors import UsageError
 
+LAST_PORT = 65535
 FORMATS = ("text", "table", "json", "yaml", "html", "svg")
 
 
@@ -76,8 +78,10 @@ def explain_(
 
 
 def _split(destination: str) -> tuple[str, int]:
-    """`web-0:80` in two; a port of 0 is none."""
+    """`web-0:80` in two; a port of 0 is none.  Raises UsageError."""
     name, colon, port = destination.rpartition(":")
-    if not colon or ":" in name or not port.isdigit():
+    if not colon or ":" in name or not port.isdecimal():
         return destination, 0
+    if not 0 < int(port) <= LAST_PORT:
+        raise UsageError(f"'{port}' is no port: expected 1 to {LAST_PORT}")
     return name, int(port)

@@ -12,6 +12,7 @@ Predict = Callable[[str, Header], Sequence[RoundTrip]]  # a namespace, and what 
 Pair = tuple[str, str, str]  # from, to, protocol
 PROTOCOLS: tuple[Probed, ...] = ("icmp", "tcp")
 
+CLIENT_PORT = 32768  # the first of net.ipv4.ip_local_port_range: rules may name these ports
 FIRST_PACKETS: dict[str, tuple[Protocol, str]] = {
     "icmp": ("icmp", "echo-request"),
     "tcp": ("tcp", "SYN"),
@@ -39,12 +40,13 @@ NO_SUCH = Reach(delivered=False, text="not in this lab")
 
 
 def question(protocol: str, source: IpAddress, destination: IpAddress, port: int = 0) -> Header:
-    """The first packet of a connection, or an echo request, from any source port."""
+    """The first packet of a connection, from a port that clients have, or an echo request."""
     name, kind = FIRST_PACKETS[protocol]
     return Header(
         protocol=name,
         source=source,
         destination=destination,
+        source_port=CLIENT_PORT if name != "icmp" else 0,
         destination_port=port,
         kind=kind,
     )

@@ -53,7 +53,8 @@ def test_a_question_is_the_first_packet_of_its_protocol() -> None:
     assert question("tcp", one, other, 80).kind == "SYN"
     assert question("http", one, other, 80).protocol == "tcp"
     assert question("icmp", one, other).kind == "echo-request"
-    assert question("udp", one, other, 53).source_port == 0, "any"
+    assert question("udp", one, other, 53).source_port == 32768, "one that clients have"
+    assert question("icmp", one, other).source_port == 0
 
 
 def test_only_pairs_that_change_are_told() -> None:
