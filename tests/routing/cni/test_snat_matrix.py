@@ -194,3 +194,19 @@ def test_a_node_port_is_answered_by_eth0(bed: Bed, explain: Explain, row: Row) -
             assert seen.delivered
             assert seen.observed.back is not None
             assert {one.dev_out for one in seen.observed.back.visits if one.ns == NODE} == {"eth0"}
+
+
+def test_a_rollout_with_another_prefix_and_mtu_rewires_every_pod(
+    bed: Bed, explain: Explain
+) -> None:
+    """Links, marks and rules go by the new prefix; what pods say still leaves by eth0."""
+    bed.up(cni_lab())
+    bed.up(cni_lab(AWS_VPC_K8S_CNI_VETHPREFIX="pod", POD_MTU="1400"))
+
+    links = bed.run(NODE, "ip", "-o", "link", "show", "type", "veth").stdout
+    assert " pod" in links
+    assert " mtu 1400 " in links
+    assert " eni" not in links
+    assert explain("pod-2", OUTSIDE).left(NODE) == TRANSLATED
+    assert bed.http("pod-3", "pod-2").delivered, "its server has survived the new link"
+    assert not bed.drift()
