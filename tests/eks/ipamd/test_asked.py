@@ -231,6 +231,10 @@ ENI = '{"id": "e", "deviceIndex": 0'
             's.json:2: enis.e.free[0]: expected an IPv4 address, found "10.0.0.300"',
         ),
         (
+            '{"instanceType": "m5.large", "enis": [{"id": "new", "deviceIndex": 0}]}',
+            'enis.new: "new" is what the answer calls an ENI that is not there yet',
+        ),
+        (
             f'{{"instanceType": "m5.large", "enis": [{ENI}, "fre": []}}]}}',
             'enis.e.fre: unknown key "fre"; did you mean "free"?',
         ),

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, quoted
+from testbed.eks.ipamd.asked.grants import NEW
 from testbed.eks.ipamd.asked.state import EniState, IpamState, PrefixState
 from testbed.eks.ipamd.settings import Settings
 from testbed.vpc.prefixes import PREFIX_LENGTH
@@ -26,6 +27,9 @@ def _store(state: IpamState) -> Problems:
         yield Problem(("enis",), f"there are two ENIs {quoted(twice)}")
     for twice in duplicates(str(eni.device_index) for eni in state.enis):
         yield Problem(("enis",), f"two ENIs have the device index {twice}")
+    if any(eni.id == NEW for eni in state.enis):
+        message = f"{quoted(NEW)} is what the answer calls an ENI that is not there yet"
+        yield Problem(("enis", NEW), message)
     if not any(eni.device_index == 0 for eni in state.enis):
         yield Problem(("enis",), "no ENI has the device index 0, and every node has eth0")
 
