@@ -26,7 +26,7 @@ from testbed.kernel.programs import run
 from testbed.kernel.supervisor import Supervisor
 from testbed.lab import Lab, from_json, to_json
 from testbed.net.diff import Drift, compare
-from testbed.net.facts import IpAddress, State, Sysctl
+from testbed.net.facts import Chain, IpAddress, State, Sysctl
 from testbed.net.programs import Program
 from testbed.plan import listeners, plan, programs, resolvers
 from testbed.probes.servers import Servers
@@ -158,7 +158,8 @@ class RunningLab:
     def observe(self, wanted: State) -> Observation:
         """What the kernel has now, in every namespace, with the sysctls that are wanted."""
         sysctls = [fact for fact in wanted if isinstance(fact, Sysctl)]
-        return observe(self.store, sysctls=sysctls)
+        chains = [fact for fact in wanted if isinstance(fact, Chain)]
+        return observe(self.store, sysctls=sysctls, chains=chains)
 
     def drift(self) -> Drift:
         """What differs between the plan and the kernel."""

@@ -1,8 +1,8 @@
 """iptables rule sets of many namespaces, most of which are alike.  Needs CAP_SYS_ADMIN.
 
-`iptables-nft-restore` runs once, in a namespace of its own, for every different rule; what the
-kernel made of it is copied: 1 to 3 ms a node instead of 7 to 15, and `iptables-save` prints the
-same as after a restore in each.
+`iptables-nft-restore` runs once, in a namespace of its own, for every different rule.  What the
+kernel made of it is copied, 1 to 3 ms a node instead of 7 to 15, and `iptables-save` prints the
+same as after a restore in each; or it is recognised where it is found.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +15,7 @@ from testbed.kernel.netlink import Message, refusal
 from testbed.kernel.nftables import Place
 from testbed.kernel.socket import NetlinkSocket
 from testbed.net.facts import Chain, ChainRule
+from testbed.net.iptables import BUILT_IN
 
 FEWEST = 3  # namespaces that are worth a copy
 SETS = b"lookup\0"  # an expression that names an anonymous set: not to be copied
@@ -28,6 +29,7 @@ class Original:
 
     chains: Mapping[Place, bytes]
     rules: Mapping[Written, bytes]
+    texts: Mapping[tuple[str, bytes], ChainRule]  # the other way round
 
 
 def write(wanted: Mapping[str, Sequence[Chain]], netns: Callable[[str], int]) -> frozenset[str]:
@@ -37,9 +39,7 @@ def write(wanted: Mapping[str, Sequence[Chain]], netns: Callable[[str], int]) ->
     kernel refuses.
     """
     simple = {ns: chains for ns, chains in wanted.items() if _is_simple(chains)}
-    if len(simple) < FEWEST:
-        return frozenset()
-    original = _original([chain for chains in simple.values() for chain in chains])
+    original = original_of(chain for chains in simple.values() for chain in chains)
     if original is None:
         return frozenset()
     done = set()
@@ -52,12 +52,43 @@ def write(wanted: Mapping[str, Sequence[Chain]], netns: Callable[[str], int]) ->
     return frozenset(done)
 
 
+def recognised(ns: str, original: Original) -> frozenset[Chain] | None:
+    """The chains of the namespace the thread is in; none if one of their rules is unknown.
+
+    A rule is what it does, byte for byte, whatever it has counted.
+    """
+    with NetlinkSocket(uapi.NETLINK_NETFILTER) as socket:
+        made = socket.dump(*nftables.request(uapi.NFT_MSG_GETCHAIN))
+        rules = socket.dump(*nftables.request(uapi.NFT_MSG_GETRULE))
+    found: dict[Place, list[ChainRule]] = {}
+    for place, settings in map(nftables.chain_settings, nftables.bodies(made)):
+        if original.chains.get(place) != settings:
+            return None
+        found[place] = []
+    for place, settings in map(nftables.rule_settings, nftables.bodies(rules)):
+        rule = original.texts.get((place[0], settings))
+        if rule is None or place not in found:
+            return None
+        found[place].append(rule)
+    return frozenset(
+        Chain(ns=ns, table=table, name=name, rules=tuple(those))
+        for (table, name), those in found.items()
+        if those or name not in BUILT_IN
+    )
+
+
 def _is_simple(chains: Sequence[Chain]) -> bool:
     return bool(chains) and not any(chain.policy for chain in chains)
 
 
-def _original(chains: Iterable[Chain]) -> Original | None:
-    """All different rules, written once and read back; none where they do not match one to one."""
+def original_of(chains: Iterable[Chain]) -> Original | None:
+    """All different rules, written once and read back; none where that is not worth it.
+
+    That is with few namespaces, or when what is read does not match one to one.
+    """
+    chains = list(chains)
+    if len({chain.ns for chain in chains}) < FEWEST:
+        return None
     union = _union(chains)
     try:
         made, rules = _made_of(union)
@@ -70,14 +101,18 @@ def _original(chains: Iterable[Chain]) -> Original | None:
     texts = {(chain.table, chain.name): chain.rules for chain in union}
     if any(len(found) != len(texts.get(place, ())) for place, found in by_place.items()):
         return None
-    learnt = {
-        (place[0], rule.text): settings
+    learnt = [
+        (place[0], rule, settings)
         for place, found in by_place.items()
         for rule, settings in zip(texts[place], found, strict=True)
-    }
-    if any(SETS in settings for settings in learnt.values()):
+    ]
+    if any(SETS in settings for _, _, settings in learnt):
         return None
-    return Original(dict(map(nftables.chain_settings, nftables.bodies(made))), learnt)
+    return Original(
+        chains=dict(map(nftables.chain_settings, nftables.bodies(made))),
+        rules={(table, rule.text): settings for table, rule, settings in learnt},
+        texts={(table, settings): rule for table, rule, settings in learnt},
+    )
 
 
 def _made_of(chains: Iterable[Chain]) -> tuple[list[Message], list[Message]]:

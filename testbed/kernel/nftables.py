@@ -3,6 +3,7 @@
 Matches and targets stay bytes that only iptables understands: a copy is what the original is.
 """
 
+import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -27,6 +28,10 @@ _BE32 = struct.Struct(">I")
 _HEAD = struct.Struct("=HH")
 _FLAGS, _SEQUENCE = struct.Struct("=H"), struct.Struct("=I")
 
+# an expression `counter`: its name, then its data with the numbers of bytes and of packets
+_COUNTED = re.compile(rb"(counter\0.{4}.{4}).{8}(.{4}).{8}", re.DOTALL)
+_UNCOUNTED = rb"\g<1>" + bytes(8) + rb"\g<2>" + bytes(8)
+
 Place = tuple[str, str]  # a table and a chain
 
 
@@ -44,12 +49,13 @@ def chain_settings(body: bytes) -> tuple[Place, bytes]:
 
 
 def rule_settings(body: bytes) -> tuple[Place, bytes]:
-    """Of a dumped rule its place, and what it does."""
+    """Of a dumped rule its place, and what it does; nothing has been counted yet."""
     found = _pieces(body)
     kept = (uapi.NFTA_RULE_EXPRESSIONS, uapi.NFTA_RULE_USERDATA)
     place = _name(found[uapi.NFTA_RULE_TABLE]), _name(found[uapi.NFTA_RULE_CHAIN])
     settings = b"".join(found[kind] for kind in kept if kind in found)
-    return place, settings + _compat(found[uapi.NFTA_RULE_EXPRESSIONS])
+    uncounted = _COUNTED.sub(_UNCOUNTED, settings)
+    return place, uncounted + _compat(found[uapi.NFTA_RULE_EXPRESSIONS])
 
 
 def table(name: str) -> bytes:

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from socket import AF_BRIDGE, AF_INET, AF_UNSPEC
 
-from testbed.kernel import decode, devconf, netfilter, sysctl, uapi
+from testbed.kernel import alike, decode, devconf, netfilter, sysctl, uapi
 from testbed.kernel.decode_links import Link, Peers, link, link_facts
 from testbed.kernel.layouts import Layouts
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, returning
 from testbed.kernel.netlink import Message, attribute_u32, attributes, text
 from testbed.kernel.socket import NetlinkSocket
 from testbed.net.changes import LinkName
-from testbed.net.facts import Fact, State, Sysctl
+from testbed.net.facts import Chain, Fact, State, Sysctl
 
 # Two thirds of reading is the kernel's work and needs no interpreter: for each namespace it walks
 # the neighbours of all of them (net/core/neighbour.c: one table), 0.2 ms among 3,000 pods.
@@ -42,6 +42,14 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class _Expected:
+    """What helps to read: the sysctls to ask for, the rules to recognise."""
+
+    sysctls: Mapping[str, Sequence[Sysctl]]
+    original: alike.Original | None
+
+
+@dataclass(frozen=True)
 class _Namespace:
     """What was read in one namespace."""
 
@@ -54,6 +62,7 @@ def observe(
     names: Iterable[str] | None = None,
     sysctls: Iterable[Sysctl] = (),
     near: Iterable[str] = (),
+    chains: Iterable[Chain] = (),
 ) -> Observation:
     """The facts in these namespaces (None: in all), and of the sysctls the ones named.
 
@@ -61,13 +70,14 @@ def observe(
     for nothing is otherwise.  Left out is what the kernel does by itself: table local, learnt
     neighbours and forwarding entries, veths whose peers' namespaces are gone.  Raises KernelError.
     near: where veths' peers are to be looked for first.
+    chains: what is likely to be found; no program is started where there is nothing else.
     """
     wanted: dict[str, list[Sysctl]] = {}
     for fact in sysctls:
         wanted.setdefault(fact.ns, []).append(fact)
     everywhere = store.names()
     asked = everywhere if names is None else frozenset(names)
-    read = _read_all(store, sorted(asked), wanted)
+    read = _read_all(store, sorted(asked), _Expected(wanted, alike.original_of(chains)))
     seen = [one for space in read for one in space.links]
     unread = everywhere - asked
     first = [ns for ns in near if ns in unread]
@@ -82,7 +92,7 @@ def observe(
 
 
 def _read_all(
-    store: NamespaceStore, names: Sequence[str], sysctls: Mapping[str, Sequence[Sysctl]]
+    store: NamespaceStore, names: Sequence[str], expected: _Expected
 ) -> list[_Namespace]:
     """What is in each namespace; many are shared out to threads."""
 
@@ -92,7 +102,7 @@ def _read_all(
             found = []
             for ns in share:
                 enter(spaces.of(ns))
-                found.append(_read(ns, sysctls.get(ns, ()), layouts))
+                found.append(_read(ns, expected, layouts))
         return found
 
     if len(names) < MANY:
@@ -120,14 +130,16 @@ def _elsewhere(store: NamespaceStore, seen: list[Link], unread: Iterable[str]) -
     return found
 
 
-def _read(ns: str, sysctls: Iterable[Sysctl], layouts: Layouts) -> _Namespace:
+def _read(ns: str, expected: _Expected, layouts: Layouts) -> _Namespace:
     """What is in the namespace the thread is in."""
     with NetlinkSocket() as socket:
         links = _links(ns, socket, layouts)
         messages = list(_rest(socket, any(one.kind == "bridge" for one in links)))
     names = {one.index: one.name for one in links}
-    facts = [*decode.complete(decode.facts(ns, messages, names)), *_settings(ns, links, sysctls)]
-    return _Namespace(links, [*facts, *_netfilter(ns)])
+    facts = list(decode.complete(decode.facts(ns, messages, names)))
+    facts += _settings(ns, links, expected.sysctls.get(ns, ()))
+    facts += _netfilter(ns, expected.original)
+    return _Namespace(links, facts)
 
 
 def _links(ns: str, socket: NetlinkSocket, layouts: Layouts) -> list[Link]:
@@ -167,7 +179,7 @@ def _setting(wanted: Sysctl, devices: Mapping[str, Link]) -> str | None:
     return value or sysctl.read(wanted.name)
 
 
-def _netfilter(ns: str) -> State:
+def _netfilter(ns: str, original: alike.Original | None) -> State:
     """Rule sets.  Programs are started only where the kernel says there are tables (10 us)."""
     with NetlinkSocket(uapi.NETLINK_NETFILTER) as socket:
         dump = socket.dump(_NFTABLES | uapi.NFT_MSG_GETTABLE, struct.pack("=BBH", AF_UNSPEC, 0, 0))
@@ -179,6 +191,10 @@ def _netfilter(ns: str) -> State:
     }
     if not tables:
         return frozenset()
+    if original and all(family == NFPROTO_IPV4 for family, _ in tables) and tables == iptables:
+        chains = alike.recognised(ns, original)
+        if chains is not None:
+            return chains
     return netfilter.read(ns, iptables=bool(iptables), nft=tables != iptables)
 
 

@@ -95,3 +95,45 @@ def test_a_rule_that_nobody_takes_is_told_of_its_own_namespace(store: LocalStore
 
     with pytest.raises(KernelError, match=r"n1: iptables-nft-restore: (.|\n)*-j NOWHERE"):
         apply(store, wanted, Observation(state=bare))
+
+
+@pytest.mark.parametrize("file", ["cni-1.5.save", "cni-1.23.save", "kube-proxy.save", "ttl.save"])
+def test_rules_are_recognised_without_a_program(store: LocalStore, file: str) -> None:
+    """As the program prints them, also after packets were counted."""
+    wanted = {name: _chains(name, file) for name in NODES}
+    alike.write(wanted, store.open)
+    chains = [chain for those in wanted.values() for chain in those]
+    original = alike.original_of(chains)
+    assert original is not None
+
+    for name in NODES:
+        with entered(store.open(name)):
+            assert run(["ping", "-c1", "-W0.1", "127.0.0.1"], timeout_s=10).returncode == 0
+            assert alike.recognised(name, original) == frozenset(wanted[name])
+    assert observe(store, chains=chains).state == observe(store).state
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["-A", "OUTPUT", "-m", "mark", "--mark", "0x7", "-j", "RETURN"],
+        ["-P", "OUTPUT", "DROP"],
+        ["-N", "OTHER"],
+        ["-D", "OUTPUT", "1"],
+    ],
+    ids=" ".join,
+)
+def test_what_somebody_changed_is_found(store: LocalStore, change: list[str]) -> None:
+    """Another rule, policy or chain is read by the program; a rule less is seen at once."""
+    rule = ChainRule("-d 198.51.100.9/32 -j ACCEPT")
+    wanted = [Chain(ns=name, table="mangle", name="OUTPUT", rules=(rule,)) for name in NODES]
+    alike.write({chain.ns: [chain] for chain in wanted}, store.open)
+
+    with entered(store.open("n2")):
+        changed = run(["iptables-nft", "-t", "mangle", *change], timeout_s=10)
+    assert changed.returncode == 0, changed.stderr
+
+    found = observe(store, chains=wanted).state
+    assert found == observe(store).state
+    assert not {wanted[0], wanted[2]} - found
+    assert {fact for fact in found if isinstance(fact, Chain) and fact.ns == "n2"} != {wanted[1]}
