@@ -190,7 +190,7 @@ def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
 def programs(lab: Lab, allocations: Allocations) -> tuple[Program, ...]:
     """The real programs of the lab: its DNS servers and its load balancers."""
     return (
-        *(_resolver(lab, vpc, allocations) for vpc in lab.vpcs),
+        *(_resolver(lab, vpc, allocations) for vpc in lab.vpcs if vpc.enable_dns_support),
         dns.dns_server(INTERNET, (dns.OUTSIDE_ADDRESS,), _public_records(lab, allocations, "")),
         *_balancer_programs(lab, allocations),
     )
@@ -210,14 +210,23 @@ def _resolver(lab: Lab, vpc: Vpc, allocations: Allocations) -> Program:
 
 def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
     """The names that all the world can ask for.  inside: the VPC that asks."""
-    regions = {vpc.name: region(vpc) for vpc in lab.vpcs}
+    regions = {vpc.name: region(vpc) for vpc in lab.vpcs if vpc.enable_dns_hostnames}
     for vpc, own in regions.items():
         enis = [eni for eni in allocations.enis if eni.vpc == vpc]
         yield from dns.public_records(enis, own, inside=vpc == inside)
+    yield from _registries(lab)
     for cluster, balancer in load_balancers(lab):
         name = hostname(lab, cluster, balancer.service)
         enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
         yield from balancer_records(name, enis)
+
+
+def _registries(lab: Lab) -> Iterator[dns.Record]:
+    """Each region's registry of container images, ECR: a host of the internet."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for own in sorted({region(vpcs[cluster.vpc]) for cluster in lab.clusters}):
+        for host in lab.internet.hosts[:1]:
+            yield dns.Record(dns.registry_name(own), host, dns.INSTANCE_TTL_S)
 
 
 def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:

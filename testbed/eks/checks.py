@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
+from testbed.eks import networking
 from testbed.eks.eni_config import eni_config, eni_config_name
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
@@ -14,14 +15,13 @@ from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.checks import interface_problems
 
-ZONES = 2  # EKS User Guide, "Amazon EKS networking requirements for VPC and subnets"
 OTHER_DEVICES = ("eth", "vlan", "lo")  # prefixes amazon-vpc-cni-k8s refuses for its veths
 
 
 def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Everything wrong with a cluster in its VPC."""
     yield from names((), cluster.name)
-    yield from _zones(vpc)
+    yield from networking.problems(cluster, vpc)
     yield from instance_checks.problems("nodes", cluster.nodes, vpc, cluster.security_group)
     for pod in cluster.pods:
         if pod.eni is not None:
@@ -97,17 +97,6 @@ def _enis(node: Node) -> int:
         return limits(node.instance_type).enis
     except DescriptionError:
         return 1
-
-
-def _zones(vpc: Vpc) -> Problems:
-    zones = {subnet.availability_zone for subnet in vpc.subnets}
-    if len(zones) < ZONES:
-        message = (
-            f"Subnets specified must be in at least two different AZs; those of VPC"
-            f" {quoted(vpc.name)} are in {' '.join(zones) or 'none'}"
-        )
-        # awsdocs/amazon-eks-user-guide #795 quotes the API's answer
-        yield Problem(("vpc",), message, "InvalidParameterException")
 
 
 def _eni(cluster: EksCluster, pod: Pod, index: int) -> Problems:

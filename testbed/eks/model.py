@@ -32,6 +32,7 @@ class EniConfig:
 class EksCluster:
     """An EKS cluster in one VPC.  profile: the CNI's era, `slides` is v1.5, `current` v1.23.
 
+    subnets: where EKS puts its own network interfaces; none for all of the VPC's.
     connmark_backend: who marks what nodes will translate; the real CNI takes nftables where its
     iptables is not the legacy one.
     """
@@ -41,6 +42,7 @@ class EksCluster:
     nodes: Nodes
     pods: Pods = ()
     kind: Literal["eks"] = "eks"
+    subnets: tuple[str, ...] = ()
     profile: Profile = "current"
     connmark_backend: ConnmarkBackend = "iptables"
     env: CniSettings = CniSettings()

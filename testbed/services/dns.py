@@ -13,6 +13,7 @@ PORT = 53
 CLUSTER_DOMAIN = "cluster.local"  # kubelet --cluster-domain
 SERVICE_TTL_S = 30  # kubernetes v1.14, cluster/addons/dns: kube-dns, and CoreDNS's Corefile
 INSTANCE_TTL_S = 60  # what the Amazon-provided DNS server answers
+ACCOUNT = "123456789012"  # the one in AWS's examples
 FIRST_REGION = "us-east-1"  # whose names are older than regions, and have none in them
 OUTSIDE_ADDRESS = IPv4Address("127.0.0.53")  # the resolver of the hosts of the internet
 NDOTS = 5  # kubelet, pkg/kubelet/network/dns: defaultDNSOptions
@@ -49,6 +50,11 @@ def public_records(enis: Iterable[Eni], region: str, *, inside: bool) -> Iterato
         if eni.public_ip and eni.interface_type == "interface":
             name = f"ec2-{_dashed(eni.public_ip)}.{domain}.amazonaws.com"
             yield Record(name, eni.primary if inside else eni.public_ip, INSTANCE_TTL_S)
+
+
+def registry_name(region: str) -> str:
+    """The name of a private registry of Amazon ECR in a region."""
+    return f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
 
 
 def private_domain(region: str) -> str:

@@ -113,6 +113,8 @@ class Vpc:
 
     security_groups: described ones, `default` among them or not, put a group on every network
     interface, as AWS does; where none is described, the lab filters nothing.
+    enable_dns_support: whether its DNS server answers.  enable_dns_hostnames: whether public
+    addresses have names.  Both are on, as in the VPCs that are made for EKS.
     """
 
     name: str
@@ -124,6 +126,8 @@ class Vpc:
     internet_gateway: bool = True
     virtual_private_gateway: VirtualPrivateGateway | None = None
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
+    enable_dns_support: bool = True
+    enable_dns_hostnames: bool = True
     security_groups: Annotated[tuple[SecurityGroup, ...], named()] = ()
     prefix_lists: Annotated[tuple[PrefixList, ...], named()] = ()
     network_acls: Annotated[tuple[NetworkAcl, ...], named()] = ()

@@ -31,9 +31,12 @@ def resolver_address(vpc: Vpc) -> IPv4Address:
 
 def link_local_services(vpc: Vpc) -> dict[IPv4Address, str]:
     """The addresses that Amazon itself answers on, for every instance, and what they are."""
-    return {
+    servers = {
         resolver_address(vpc): "base plus two is the VPC's DNS server",
         DNS_ADDRESS: "the VPC's DNS server, for every VPC alike",
+    }
+    return {
+        **(servers if vpc.enable_dns_support else {}),
         metadata.ADDRESS: "the instance metadata service",
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -216,3 +216,17 @@ def test_a_public_node_without_snat_reaches_nobody(bed: Bed, beds: Callable[[Lab
     assert public.path("web-0", HOST).code == "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
     assert public.tcp("web-0", HOST, 80).verdict == "timeout"
     assert public.tcp("node-1", HOST, 80).delivered, "control: the node has a public address"
+
+
+def test_a_private_node_pulls_images_from_ecr_through_its_nat_gateway(bed: Bed) -> None:
+    """The registry is outside the VPC: without the way there no image comes."""
+    registry = "http://123456789012.dkr.ecr.us-west-2.amazonaws.com/v2/"
+    pull = ("curl", "-s", "-m", "2", registry)
+
+    pulled = bed.run("node-1", *pull)
+    assert f'"client": "{nat_address(bed, "nat-a")}:' in pulled.stdout
+
+    way = bed.fact(Route, ns="vpc-main", table=2, dst=IPv4Network("0.0.0.0/0"))
+    with bed.without(way):
+        assert bed.run("node-1", *pull).returncode == 28, "curl: the time is over"
+        assert bed.run("node-2", *pull).returncode == 0, "control: the other zone's table"

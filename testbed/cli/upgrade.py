@@ -1,0 +1,77 @@
+"""upgrade: would EKS find the addresses it needs for another version of a cluster?"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.options import chosen, lab_option, option, output_option
+from testbed.cli.output import emit
+from testbed.errors import CheckFailed, UsageError
+
+if TYPE_CHECKING:
+    from testbed.allocations import Allocations
+    from testbed.lab import Lab
+
+
+@click.command("upgrade")
+@lab_option
+@option("--dry-run", is_flag=True, help="Say what would hinder it; the lab has no versions.")
+@output_option
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def upgrade_(lab_name: str | None, dry_run: bool, output: str, file: Path | None) -> None:
+    """Which subnets are short of addresses for an update of the Kubernetes version.
+
+    EKS makes new network interfaces in the cluster's subnets before it drops the old ones, and
+    needs 6 free addresses in each of them; 16 are advised.  Of FILE, or of a running lab.
+    """
+    if not dry_run:
+        raise UsageError("a lab has no Kubernetes version: say --dry-run")
+    rooms = _rooms(*(_described(file) if file else _running(lab_name)))
+    emit(rooms, output)
+    short = [room for room in rooms if room["verdict"] == "too few"]
+    if short:
+        names = " ".join(f"{room['subnet']} ({room['free']})" for room in short)
+        raise CheckFailed(
+            f"too few free addresses: {names}; need at least {short[0]['needed']} in each subnet"
+            " (InvalidParameterException)"
+        )
+
+
+def _described(file: Path) -> "tuple[Lab, Allocations]":
+    from testbed.allocations import allocate
+    from testbed.load import load
+
+    lab = load(file)
+    return lab, allocate(lab)
+
+
+def _running(lab_name: str | None) -> "tuple[Lab, Allocations]":
+    from testbed.allocations import from_json as allocations_from_json
+    from testbed.lab import from_json
+
+    record = json.loads(chosen(lab_name).applied.read_text())
+    return from_json(record["lab"]), allocations_from_json(record["allocations"])
+
+
+def _rooms(lab: "Lab", allocations: "Allocations") -> list[dict[str, object]]:
+    from testbed.eks.model import EksCluster
+    from testbed.eks.networking import FREE_ADDRESSES, upgrade_room
+    from testbed.vpc.ec2 import Ec2
+
+    ec2 = Ec2(lab.vpcs, lab.internet, allocations.enis)
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    return [
+        {
+            "cluster": room.cluster,
+            "subnet": room.subnet,
+            "zone": room.zone,
+            "free": room.free,
+            "needed": FREE_ADDRESSES,
+            "verdict": room.verdict,
+        }
+        for cluster in lab.clusters
+        if isinstance(cluster, EksCluster)
+        for room in upgrade_room(cluster, vpcs[cluster.vpc], ec2)
+    ]

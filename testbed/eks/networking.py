@@ -1,0 +1,85 @@
+"""What EKS wants of the subnets a cluster is created in, and before its version is updated.
+
+EKS User Guide, "View Amazon EKS networking requirements for VPC and subnets".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from testbed.description.problem import Problem, Problems, quoted, unknown
+from testbed.eks.model import EksCluster
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.model import Subnet, Vpc
+
+ZONES = 2
+FREE_ADDRESSES = 6  # in each of the cluster's subnets; 16 are advised; older texts say 2 to 3
+ADVISED = 16
+
+
+@dataclass(frozen=True)
+class SubnetRoom:
+    """How many addresses a cluster's subnet has left for new network interfaces of EKS."""
+
+    cluster: str
+    subnet: str
+    zone: str
+    free: int
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, `less than advised`, `too few`."""
+        if self.free < FREE_ADDRESSES:
+            return "too few"
+        return "ok" if self.free >= ADVISED else "less than advised"
+
+
+def cluster_subnets(cluster: EksCluster, vpc: Vpc) -> tuple[Subnet, ...]:
+    """The subnets the cluster was created with; where it names none, all of its VPC."""
+    chosen = cluster.subnets or [subnet.name for subnet in vpc.subnets]
+    return tuple(subnet for subnet in vpc.subnets if subnet.name in chosen)
+
+
+def upgrade_room(cluster: EksCluster, vpc: Vpc, ec2: Ec2) -> Iterator[SubnetRoom]:
+    """For each subnet: EKS makes new network interfaces before it drops the old ones."""
+    for subnet in cluster_subnets(cluster, vpc):
+        free = ec2.free_addresses(vpc.name, subnet.name)
+        yield SubnetRoom(cluster.name, subnet.name, subnet.availability_zone, free)
+
+
+def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
+    """What keeps a cluster from being created, or its nodes from joining it."""
+    known = {subnet.name for subnet in vpc.subnets}
+    for i, name in enumerate(cluster.subnets):
+        if name not in known:
+            message = unknown("subnet", name, known)
+            yield Problem(("subnets", i), message, "InvalidParameterException")
+    yield from _zones(cluster, vpc)
+    yield from _dns(vpc)
+
+
+def _zones(cluster: EksCluster, vpc: Vpc) -> Problems:
+    zones = sorted({subnet.availability_zone for subnet in cluster_subnets(cluster, vpc)})
+    if len(zones) < ZONES:
+        whose = "these" if cluster.subnets else f"those of VPC {quoted(vpc.name)}"
+        message = (
+            "Subnets specified must be in at least two different AZs;"
+            f" {whose} are in {' '.join(zones) or 'none'}"
+        )
+        # awsdocs/amazon-eks-user-guide #795 quotes the API's answer
+        key = "subnets" if cluster.subnets else "vpc"
+        yield Problem((key,), message, "InvalidParameterException")
+
+
+def _dns(vpc: Vpc) -> Problems:
+    """EKS itself creates such a cluster, and none of its nodes ever joins it."""
+    attributes = {
+        "enableDnsSupport": vpc.enable_dns_support,
+        "enableDnsHostnames": vpc.enable_dns_hostnames,
+    }
+    for name, is_on in attributes.items():
+        if not is_on:
+            message = (
+                f"VPC {quoted(vpc.name)} has {name} off: nodes need DNS resolution and DNS"
+                " hostnames to join a cluster"
+            )
+            yield Problem(("vpc",), message)

@@ -1,0 +1,114 @@
+"""What EKS wants of a cluster's subnets when it is created, and before its version is updated."""
+
+import json
+import subprocess
+import sys
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from testbed.allocations import allocate
+from testbed.eks.model import EksCluster
+from testbed.eks.networking import problems, upgrade_room
+from testbed.kubernetes.model import Node, Pod
+from testbed.lab import Lab
+from testbed.plan import programs
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.model import Subnet, Vpc
+
+SMALL = """\
+testbed: v1
+name: small
+vpcs:
+  main:
+    cidrs: [10.0.0.0/16]
+    subnets:
+      a: { cidr: 10.0.1.0/28, availabilityZone: us-west-2a }
+      b: { cidr: 10.0.2.0/24, availabilityZone: us-west-2b }
+clusters:
+  eks:
+    vpc: main
+    nodes:
+      node-1: { subnet: a, instanceType: t3.small }
+    pods:
+      web: { replicas: 6 }
+    env: { WARM_ENI_TARGET: 0 }
+"""
+
+
+def vpc(**settings: object) -> Vpc:
+    subnets = (
+        Subnet("a", IPv4Network("10.0.1.0/28"), "us-west-2a"),
+        Subnet("b", IPv4Network("10.0.2.0/24"), "us-west-2b"),
+        Subnet("c", IPv4Network("10.0.3.0/24"), "us-west-2b"),
+    )
+    return Vpc("main", (IPv4Network("10.0.0.0/16"),), subnets, **settings)  # type: ignore[arg-type]
+
+
+def cluster(*subnets: str) -> EksCluster:
+    return EksCluster("eks", "main", (Node("node-1", "a", "t3.small"),), subnets=subnets)
+
+
+@pytest.mark.parametrize(
+    ("subnets", "key"),
+    [((), ""), (("a", "b"), ""), (("b", "c"), "subnets"), (("a",), "subnets")],
+)
+def test_subnets_are_in_two_zones(subnets: tuple[str, ...], key: str) -> None:
+    found = list(problems(cluster(*subnets), vpc()))
+
+    assert [(one.key, one.code) for one in found] == (
+        [(key, "InvalidParameterException")] if key else []
+    )
+
+
+def test_a_subnet_that_is_not_there() -> None:
+    [found] = problems(cluster("a", "b", "d"), vpc())
+
+    assert (found.key, found.code) == ("subnets[2]", "InvalidParameterException")
+
+
+@pytest.mark.parametrize("attribute", ["enable_dns_support", "enable_dns_hostnames"])
+def test_nodes_need_dns(attribute: str) -> None:
+    [found] = problems(cluster(), vpc(**{attribute: False}))
+
+    assert found.key == "vpc"
+    assert "nodes need DNS" in found.message
+
+
+def test_without_dns_support_nobody_answers() -> None:
+    """And without hostnames public addresses have no names."""
+    deaf = Lab("deaf", (vpc(enable_dns_support=False),))
+    assert [program.netns for program in programs(deaf, allocate(deaf))] == ["internet"]
+
+
+def test_an_update_needs_six_free_addresses_in_each_subnet() -> None:
+    """A /28 has 11; a node whose pods need a second interface has 8 and wants a third one."""
+    pods = Pod.replicas("web", 7)
+    lab = Lab(
+        "lab", (vpc(),), (EksCluster("eks", "main", (Node("node-1", "a", "t3.small"),), pods),)
+    )
+    ec2 = Ec2(lab.vpcs, lab.internet, allocate(lab).enis)
+
+    rooms = {room.subnet: room for room in upgrade_room(lab.clusters[0], lab.vpcs[0], ec2)}  # type: ignore[arg-type]
+    assert rooms["a"].free <= 3
+    assert rooms["a"].verdict == "too few"
+    assert (rooms["b"].free, rooms["b"].verdict) == (251, "ok")
+
+
+def test_the_command_says_which_subnet_is_short(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL)
+
+    words = [sys.executable, "-m", "testbed", "upgrade", str(file)]
+    done = subprocess.run(
+        [*words, "--dry-run", "-o", "json"], capture_output=True, text=True, timeout=30
+    )
+    assert [(row["subnet"], row["verdict"]) for row in json.loads(done.stdout)] == [
+        ("a", "too few"),
+        ("b", "ok"),
+    ]
+    assert done.returncode == 1
+    assert "too few free addresses: a (" in done.stderr
+
+    assert subprocess.run(words, capture_output=True, timeout=30).returncode == 2
