@@ -12,7 +12,7 @@ from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
-from testbed.lab import Cluster, Lab, load_balancers
+from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.services.allocate import allocate_services
 from testbed.vpc.addresses import reserved
 from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
@@ -130,6 +130,11 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             )
             # it forwards what is not its own, so AWS switches its check off
             yield _Primary(interface, "", source_dest_check=False, public=True)
+    for _, of, server in api_servers(lab):
+        interface = InterfaceSpecification(
+            vpc=of.name, subnet=server.subnet.name, instance=server.netns, device_index=0
+        )
+        yield _Primary(interface, "", source_dest_check=True, public=False)
     for cluster, balancer in load_balancers(lab):
         interface = InterfaceSpecification(
             vpc=cluster.vpc,

@@ -11,6 +11,8 @@ from pydantic import Discriminator, Tag, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, named
+from testbed.eks.control_plane import ApiServer
+from testbed.eks.control_plane import api_servers as servers_of
 from testbed.eks.model import EksCluster
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Service
@@ -98,6 +100,15 @@ def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
         if cluster.vpc in vpcs:
             for one in balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services):
                 yield cluster, one
+
+
+def api_servers(lab: Lab) -> Iterator[tuple[EksCluster, Vpc, ApiServer]]:
+    """Every API server, with its cluster and that one's VPC."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for place, cluster in enumerate(lab.clusters):
+        if isinstance(cluster, EksCluster) and cluster.vpc in vpcs:
+            for server in servers_of(cluster, vpcs[cluster.vpc], place):
+                yield cluster, vpcs[cluster.vpc], server
 
 
 def hostname(lab: Lab, cluster: Cluster, service: Service) -> str:

@@ -8,11 +8,12 @@ from itertools import chain
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted, spelt, unknown
 from testbed.eks import checks as eks_checks
+from testbed.eks.control_plane import PUBLIC
 from testbed.eks.model import EksCluster
 from testbed.kops import checks as kops_checks
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
-from testbed.lab import LONGEST_NAME, Cluster, Lab, hostname, load_balancers
+from testbed.lab import LONGEST_NAME, Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
 from testbed.services import checks as services_checks
@@ -167,6 +168,8 @@ def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
     for cluster, balancer in load_balancers(lab):
         path = ("clusters", cluster.name, "services", balancer.service.name)
         yield balancer.netns, path
+    for owner, _, server in api_servers(lab):
+        yield server.netns, ("clusters", owner.name, "controlPlane")
 
 
 def _in_vpc(vpc: Vpc) -> Iterator[tuple[str, Path]]:
@@ -201,7 +204,8 @@ def _internet(lab: Lab) -> Problems:
         ranges = [cidr for vpc in lab.vpcs for cidr in vpc.cidrs]
         ranges += [cidr for site in lab.on_premises for cidr in site.cidrs]
         near = [cidr for cidr in ranges if host in cidr]
-        for cidr in (*near, *[one for one in [lab.internet.public_cidr] if host in one]):
+        taken = [lab.internet.public_cidr, *([PUBLIC] if [*api_servers(lab)] else [])]
+        for cidr in (*near, *[one for one in taken if host in one]):
             message = f"a host of the internet cannot have {host}, which is inside {cidr}"
             yield Problem(("internet", "hosts", i), message)
 

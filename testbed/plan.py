@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from testbed.allocations import Allocations
+from testbed.eks import control_plane
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring import node as eks_node
 from testbed.eks.wiring import pod as eks_pod
@@ -12,7 +13,7 @@ from testbed.kops import pod as kops_pod
 from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
-from testbed.lab import Cluster, Lab, hostname, load_balancers
+from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.metadata import metadata_listeners
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.net.facts import ChainPiece, Fact, Key, State
@@ -70,6 +71,8 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
         yield from _cluster_facts(cluster, built[cluster.vpc], allocations)
         yield from proxy_facts(cluster, allocations)
     enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
+    for _, vpc, server in api_servers(lab):
+        yield from control_plane.server_facts(server, vpc, enis[server.netns])
     for _, balancer in load_balancers(lab):
         yield from balancer_facts(balancer, enis[balancer.netns])
 
@@ -161,8 +164,16 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *host_listeners(lab.on_premises),
         *metadata_listeners(lab, allocations),
+        *_control_plane_listeners(lab),
         *internet_listeners(lab.internet),
     )
+
+
+def _control_plane_listeners(lab: Lab) -> Iterator[Listener]:
+    for cluster in lab.clusters:
+        if isinstance(cluster, EksCluster):
+            servers = [server for of, _, server in api_servers(lab) if of == cluster]
+            yield from control_plane.listeners(cluster, servers)
 
 
 def served(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
@@ -215,10 +226,23 @@ def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator
         enis = [eni for eni in allocations.enis if eni.vpc == vpc]
         yield from dns.public_records(enis, own, inside=vpc == inside)
     yield from _registries(lab)
+    yield from _api_records(lab, allocations, inside)
     for cluster, balancer in load_balancers(lab):
         name = hostname(lab, cluster, balancer.service)
         enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
         yield from balancer_records(name, enis)
+
+
+def _api_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
+    """Each cluster's API, by the name that its nodes know."""
+    for cluster, vpc, _ in api_servers(lab):
+        servers = [server for of, _, server in api_servers(lab) if of == cluster]
+        addresses = control_plane.endpoint_addresses(
+            cluster, servers, allocations.enis, inside=inside == vpc.name
+        )
+        for address in addresses:
+            name = control_plane.endpoint_name(cluster, vpc)
+            yield dns.Record(name, address, dns.INSTANCE_TTL_S)
 
 
 def _registries(lab: Lab) -> Iterator[dns.Record]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from testbed.eks.eni_config import custom_groups
 from testbed.eks.model import EksCluster
-from testbed.lab import Cluster, Lab, load_balancers
+from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.services.security_groups import balancer_group, node_group, node_rule
 from testbed.vpc.model import Vpc
 from testbed.vpc.security.groups import Memberships
@@ -38,6 +38,10 @@ def memberships(lab: Lab) -> Memberships:
             groups |= custom_groups(cluster, vpcs[cluster.vpc])
     for vpc in lab.vpcs:
         groups |= {one.name: one.security_groups or (DEFAULT,) for one in vpc.instances}
+    for owner, _, server in api_servers(lab):
+        plane = owner.control_plane
+        besides = plane.security_groups if plane else ()
+        groups[server.netns] = (owner.security_group, *besides)
     for cluster, balancer in load_balancers(lab):
         groups[balancer.netns] = (balancer_group(cluster.name, balancer.service).name,)
     return groups

@@ -29,10 +29,24 @@ class EniConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class ControlPlane:
+    """AWS's side of a cluster: API servers in a VPC of AWS's, with network interfaces in ours.
+
+    endpoint_private_access: the API's name leads to those interfaces inside the VPC.
+    security_groups: of those interfaces, besides the cluster's own.
+    """
+
+    endpoint_public_access: bool = True
+    endpoint_private_access: bool = False
+    security_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
 class EksCluster:
     """An EKS cluster in one VPC.  profile: the CNI's era, `slides` is v1.5, `current` v1.23.
 
     subnets: where EKS puts its own network interfaces; none for all of the VPC's.
+    control_plane: none leaves it out of the lab.
     connmark_backend: who marks what nodes will translate; the real CNI takes nftables where its
     iptables is not the legacy one.
     """
@@ -43,6 +57,7 @@ class EksCluster:
     pods: Pods = ()
     kind: Literal["eks"] = "eks"
     subnets: tuple[str, ...] = ()
+    control_plane: ControlPlane | None = None
     profile: Profile = "current"
     connmark_backend: ConnmarkBackend = "iptables"
     env: CniSettings = CniSettings()

@@ -10,6 +10,7 @@ from testbed.description.problem import Problem, Problems, quoted, unknown
 from testbed.eks.model import EksCluster
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.security.checks import interface_problems
 
 ZONES = 2
 FREE_ADDRESSES = 6  # in each of the cluster's subnets; 16 are advised; older texts say 2 to 3
@@ -55,6 +56,16 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
             yield Problem(("subnets", i), message, "InvalidParameterException")
     yield from _zones(cluster, vpc)
     yield from _dns(vpc)
+    plane = cluster.control_plane
+    if plane and not (plane.endpoint_public_access or plane.endpoint_private_access):
+        message = "Private and public endpoint access cannot be false"
+        yield Problem(("controlPlane",), message, "InvalidParameterException")
+    for problem in interface_problems(
+        (cluster.security_group, *plane.security_groups) if plane and vpc.security_groups else (),
+        vpc,
+        (cluster.security_group,),
+    ):
+        yield Problem(("controlPlane", "securityGroups"), problem.message, problem.code)
 
 
 def _zones(cluster: EksCluster, vpc: Vpc) -> Problems:

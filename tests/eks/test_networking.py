@@ -3,19 +3,21 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from testbed.allocations import allocate
-from testbed.eks.model import EksCluster
+from testbed.eks.model import ControlPlane, EksCluster
 from testbed.eks.networking import problems, upgrade_room
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.plan import programs
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.security.model import SecurityGroup
 
 SMALL = """\
 testbed: v1
@@ -74,6 +76,21 @@ def test_nodes_need_dns(attribute: str) -> None:
 
     assert found.key == "vpc"
     assert "nodes need DNS" in found.message
+
+
+def test_an_api_without_any_endpoint_is_refused() -> None:
+    plane = ControlPlane(endpoint_public_access=False)
+    [found] = problems(replace(cluster(), control_plane=plane), vpc())
+
+    assert (found.key, found.code) == ("controlPlane", "InvalidParameterException")
+
+
+def test_the_groups_of_its_network_interfaces_are_there() -> None:
+    plane = ControlPlane(security_groups=("nobody",))
+    guarded = vpc(security_groups=(SecurityGroup("default"),))
+    [found] = problems(replace(cluster(), control_plane=plane), guarded)
+
+    assert (found.key, found.code) == ("controlPlane.securityGroups", "InvalidGroup.NotFound")
 
 
 def test_without_dns_support_nobody_answers() -> None:
