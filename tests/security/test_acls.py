@@ -36,7 +36,9 @@ def test_a_new_acl_denies_both_ways(become: Become) -> None:
     assert not tcp(bed, "b-1", "a-1")
     assert not tcp(bed, "a-1", "b-1")
     assert tcp(bed, "b-1", "b-2"), "control: the other subnet has the default ACL"
-    assert bed.path("b-1", "a-1").verdict.startswith("dropped: rule * of network ACL new, inbound")
+    assert bed.path("b-1", "a-1").verdict.startswith(
+        "dropped in vpc-main: rule * of network ACL new, inbound"
+    )
     assert bed.path("a-1", "b-1").code == "SUBNET_ACL_RESTRICTION"
 
 
@@ -81,7 +83,9 @@ def test_the_lowest_number_that_matches_decides(become: Become) -> None:
     deny = entry(90, "deny", cidr=IPv4Network("10.0.2.0/24"))
     bed = become(acls={"a": NetworkAcl("deny", ingress=(*ALL, deny), egress=ALL)})
     assert not tcp(bed, "b-1", "a-1")
-    assert bed.path("b-1", "a-1").verdict.startswith("dropped: rule 90 of network ACL deny")
+    assert bed.path("b-1", "a-1").verdict.startswith(
+        "dropped in vpc-main: rule 90 of network ACL deny"
+    )
 
     deny = entry(110, "deny", cidr=IPv4Network("10.0.2.0/24"))
     bed = become(acls={"a": NetworkAcl("deny", ingress=(deny, *ALL), egress=ALL)})
