@@ -10,13 +10,14 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.bed import Bed
-from testbed.explain.journey import Header, Protocol
+from testbed.explain.journey import Header, NetfilterStep, Protocol
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
-from testbed.net.facts import IpAddress
+from testbed.net.facts import IpAddress, NftChain
 from testbed.plan import plan
 from testbed.probes import tcp
 from testbed.probes.outcome import Row, Target
+from testbed.vpc.security.model import GroupRule, Range, SecurityGroup
 from tests.security.by_the_book import (
     GROUPS,
     acl_allows,
@@ -111,3 +112,45 @@ def test_real_packets_do_what_is_predicted(become: Callable[..., Bed], seed: int
             if to != source:
                 said = predicted(bed, source, addresses[to], "icmp")
                 assert ((source, to) in silent) == (said != "delivered"), (source, to, said)
+
+
+def rules_met(groups: tuple[SecurityGroup, ...]) -> int:
+    """How many rules are in all the chains that a packet from a-1 to b-1 goes through."""
+    of = tuple(group.name for group in groups)
+    made = lab(groups=groups, nodes=dict.fromkeys(SUBNETS, of))
+    allocations = allocate(made)
+    state = plan(made, allocations)
+    own = {placed.pod: placed.ip for placed in allocations.pods}
+    header = Header(
+        protocol="tcp",
+        source=own["a-1"],
+        destination=own["b-1"],
+        source_port=CALLER,
+        destination_port=443,
+    )
+    [trip] = predict(World.planned(state), "a-1", header)
+    assert trip.there.end.delivered
+    steps = [step for visit in trip.there.visits for step in visit.steps]
+    rules = [step for step in steps if isinstance(step, NetfilterStep) and step.table == "vpc"]
+    chains = {rule.chain for rule in rules}
+    sizes = {
+        fact.name: len(fact.rules)
+        for fact in state
+        if isinstance(fact, NftChain) and fact.family == "ip" and fact.ns == "vpc-main"
+    }
+    return sum(sizes.get(chain, 0) for chain in chains)
+
+
+def test_a_packet_meets_as_many_rules_with_three_hundred_as_with_one() -> None:
+    """Five groups of sixty rules, the most that an interface has: maps and sets, not lists."""
+
+    def group(number: int, count: int) -> SecurityGroup:
+        rules = tuple(
+            GroupRule(
+                protocol="tcp", ports=Range(443, 443 + i), cidr=IPv4Network(f"10.{i}.0.0/16")
+            )
+            for i in range(count)
+        )
+        return SecurityGroup(f"group-{number}", ingress=rules)
+
+    assert rules_met(tuple(group(i, 60) for i in range(5))) == rules_met((group(0, 1),))
