@@ -10,6 +10,7 @@ from testbed.security import memberships
 from testbed.vpc.metadata import instance_metadata
 from testbed.vpc.model import MetadataOptions, Vpc
 from testbed.vpc.resolver import metadata_listener
+from testbed.vpc.security.groups import groups_of
 
 
 def metadata_listeners(lab: Lab, allocations: Allocations) -> Iterator[Listener]:
@@ -23,7 +24,7 @@ def _instances(lab: Lab, vpc: Vpc, allocations: Allocations) -> Iterator[Instanc
     groups = memberships(lab)
     for name, (instance_type, options) in _described(lab, vpc).items():
         enis = [eni for eni in allocations.enis if eni.instance == name]
-        own = groups[name] if vpc.security_groups else ()
+        own = {eni.id: groups_of(eni, groups) if vpc.security_groups else () for eni in enis}
         yield instance_metadata(vpc, enis, instance_type, own, options)
 
 

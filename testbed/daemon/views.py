@@ -6,6 +6,7 @@ from typing import Any
 
 from testbed.allocations import Allocations
 from testbed.daemon.networks import NETWORK_KINDS
+from testbed.daemon.security import SECURITY_KINDS
 from testbed.daemon.services import endpoint_rows, service_rows
 from testbed.eks import limits as eks_limits
 from testbed.eks.model import EksCluster
@@ -260,6 +261,7 @@ KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
     "subnets": _subnets,
     "vpcs": _vpcs,
     **NETWORK_KINDS,
+    **SECURITY_KINDS,
 }
 
 

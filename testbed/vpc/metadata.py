@@ -28,15 +28,17 @@ def instance_metadata(
     vpc: Vpc,
     enis: Sequence[Eni],
     instance_type: str,
-    groups: Iterable[str],
+    groups: Mapping[str, tuple[str, ...]],
     options: MetadataOptions,
 ) -> InstanceMetadata:
-    """What an instance is told.  enis: its own, the primary first."""
+    """What an instance is told.  enis: its own, the primary first.  groups: of each, by its id."""
     addresses = frozenset(address for eni in enis for address in eni.delivered)
-    paths = [*_instance(vpc, enis[0], instance_type), *_security(groups)]
+    paths = [*_instance(vpc, enis[0], instance_type), *_security(groups[enis[0].id])]
     for eni in enis:
         directory = f"network/interfaces/macs/{eni.mac}"
-        paths += [(f"{directory}/{key}", text) for key, text in _interface(vpc, eni, groups)]
+        paths += [
+            (f"{directory}/{key}", text) for key, text in _interface(vpc, eni, groups[eni.id])
+        ]
     return InstanceMetadata(
         instance=enis[0].instance,
         addresses=addresses,
@@ -69,13 +71,12 @@ def _instance(vpc: Vpc, eni: Eni, instance_type: str) -> Paths:
         yield "public-ipv4", str(eni.public_ip)
 
 
-def _security(groups: Iterable[str]) -> Paths:
-    listed = "\n".join(groups)
-    if listed:
-        yield "security-groups", listed
+def _security(groups: tuple[str, ...]) -> Paths:
+    if groups:
+        yield "security-groups", _lines(groups)
 
 
-def _interface(vpc: Vpc, eni: Eni, groups: Iterable[str]) -> Paths:
+def _interface(vpc: Vpc, eni: Eni, groups: tuple[str, ...]) -> Paths:
     """What is below an interface's MAC; what there is none of is not there at all: 404."""
     subnet = _subnets(vpc)[eni.subnet]
     yield "device-number", str(eni.device_index)
@@ -93,10 +94,9 @@ def _interface(vpc: Vpc, eni: Eni, groups: Iterable[str]) -> Paths:
     if eni.public_ip:
         yield "public-ipv4s", str(eni.public_ip)
         yield f"ipv4-associations/{eni.public_ip}", str(eni.primary)
-    named = tuple(groups)
-    if named:
-        yield "security-groups", _lines(named)
-        yield "security-group-ids", _lines(identifier("sg", vpc.name, one) for one in named)
+    if groups:
+        yield "security-groups", _lines(groups)
+        yield "security-group-ids", _lines(identifier("sg", vpc.name, one) for one in groups)
 
 
 def _subnets(vpc: Vpc) -> Mapping[str, Subnet]:

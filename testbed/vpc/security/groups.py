@@ -55,7 +55,7 @@ def group_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[
     if not vpc.security_groups:
         return
     ns, enis = router(vpc.name), tuple(enis)
-    members = [(eni, of) for eni in enis if (of := _groups(eni, groups))]
+    members = [(eni, of) for eni in enis if (of := groups_of(eni, groups))]
     carried = {profile(of): tuple(sorted(of)) for _, of in members}
     yield from _interfaces(ns, members, carried)
     yield from _members(ns, vpc, members)
@@ -72,7 +72,8 @@ def group_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[
             yield from _Profile(ns, of, direction).facts(rules, both[OPPOSITE[direction]])
 
 
-def _groups(eni: Eni, groups: Memberships) -> tuple[str, ...]:
+def groups_of(eni: Eni, groups: Memberships) -> tuple[str, ...]:
+    """The groups of an ENI: its own, or those of its instance."""
     own = groups.get(f"{eni.instance}/{eni.device_index}")
     return own or groups.get(eni.instance, ())
 
