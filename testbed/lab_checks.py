@@ -103,7 +103,8 @@ def warnings(lab: Lab) -> Problems:
         message = "two clusters in one VPC share its addresses; a VPC for each is advised"
         yield Problem(("vpcs", twice), message)
     for cluster in lab.clusters:
-        for problem in (*_eks_warnings(lab, cluster), *_without_balancer(lab, cluster)):
+        own = services_checks.warnings(cluster.services, cluster.pods)
+        for problem in (*_eks_warnings(lab, cluster), *_without_balancer(lab, cluster), *own):
             yield problem.under("clusters", cluster.name)
 
 

@@ -40,6 +40,7 @@ def _service(service: Json) -> Iterator[str]:
         ("IP", service["clusterIp"]),
     ):
         yield f"{title + ':':12}{value}"
+    yield from _more(service)
     yield from _load_balancer(service["loadBalancer"])
     for port in service["ports"]:
         yield from _port(port)
@@ -49,6 +50,20 @@ def _service(service: Json) -> Iterator[str]:
             f"{service['node']}: {chain['name']} in table {chain['table']}", bold=True
         )
         yield from _rules(chain) if chain["rules"] else ["  no rule of this Service"]
+
+
+def _more(service: Json) -> Iterator[str]:
+    """What few Services have."""
+    for title, value, usual in (
+        ("External Name", service["externalName"], ""),
+        ("External IPs", ",".join(service["externalIps"]), ""),
+        ("Session Affinity", service["sessionAffinity"], "None"),
+        ("External Traffic Policy", service["externalTrafficPolicy"], "Cluster"),
+        ("Internal Traffic Policy", service["internalTrafficPolicy"], "Cluster"),
+        ("HealthCheck NodePort", service["healthCheckNodePort"], 0),
+    ):
+        if value != usual:
+            yield f"{title + ':':25}{value}"
 
 
 def _load_balancer(balancer: Json | None) -> Iterator[str]:

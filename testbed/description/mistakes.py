@@ -22,6 +22,7 @@ EXPECTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "dataclass_type": "a map",
+    "dict_type": "a map",
     "greater_than": "a number above {gt}",
     "greater_than_equal": "a number from {ge} on",
     "less_than_equal": "a number up to {le}",

@@ -8,8 +8,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted
-from testbed.kubernetes.model import Service
+from testbed.kubernetes.model import Pod, Service
 from testbed.services.allocate import API, NODE_PORT_TYPES, NODE_PORTS, assignable
+from testbed.services.endpoints import target_number
 
 # kube-apiserver --service-cluster-ip-range: at most 20 bits, and the tenth address is for DNS
 LARGEST, SMALLEST = 12, 28
@@ -41,6 +42,18 @@ def service_problems(services: tuple[Service, ...], node_ports: range = NODE_POR
         for problem in (*_name(service), *_ports(service), *_type(service), *_policies(service)):
             yield problem.under("services", service.name)
     yield from _node_ports(services, node_ports)
+
+
+def warnings(services: Iterable[Service], pods: Iterable[Pod]) -> Problems:
+    """Target ports by a name that no pod has: Kubernetes takes them, and they lead nowhere."""
+    pods = tuple(pods)
+    for service in services:
+        chosen = [pod for pod in pods if service.selects(pod)]
+        for i, port in enumerate(service.ports):
+            if chosen and not any(target_number(port, pod) for pod in chosen):
+                name = quoted(str(port.target))
+                message = f"no pod it selects has a {port.protocol} port named {name}"
+                yield Problem(("services", service.name, "ports", i, "targetPort"), message)
 
 
 def _range(cidr: IPv4Network, others: Mapping[str, Iterable[IPv4Network]]) -> Problems:

@@ -86,7 +86,7 @@ class Behind:
 
 def _of_pods(service: Service, port: ServicePort, running: Iterable[Running]) -> Iterator[Backend]:
     for pod, place in running:
-        number = _target(port, pod)
+        number = target_number(port, pod)
         if number:
             yield Backend(
                 ip=place.ip,
@@ -99,7 +99,7 @@ def _of_pods(service: Service, port: ServicePort, running: Iterable[Running]) ->
             )
 
 
-def _target(port: ServicePort, pod: Pod) -> int:
+def target_number(port: ServicePort, pod: Pod) -> int:
     """The port of a pod that a Service's port leads to; 0 when no port of it has the name."""
     if isinstance(port.target, int):
         return port.target

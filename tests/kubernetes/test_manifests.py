@@ -359,6 +359,23 @@ def test_an_endpoint_is_what_its_conditions_say():
     ]
 
 
+def test_null_is_not_there():
+    """What `kubectl get endpointslices -o yaml` prints of a Service without pods."""
+    text = SLICE.split("endpoints:")[0] + "endpoints: null\nports: null\n"
+
+    [found] = objects(text).endpoint_slices
+
+    assert (found.addresses, found.ports) == ((), ())
+
+
+def test_a_source_range_may_be_written_by_an_address_inside_it():
+    text = SERVICE.replace("198.51.100.0/24", '" 198.51.100.7/24"')
+
+    [service] = objects(text).services
+
+    assert service.load_balancer_source_ranges == (IPv4Network("198.51.100.0/24"),)
+
+
 def test_a_slice_says_whose_it_is():
     text = SLICE.replace("kubernetes.io/service-name: db", "app: db")
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from testbed.kubernetes.model import Service, ServicePort
-from testbed.services.checks import problems
+from testbed.description.ports import Port
+from testbed.kubernetes.model import Container, Pod, Service, ServicePort
+from testbed.services.checks import problems, warnings
 
 RANGE = IPv4Network("10.96.0.0/16")
 
@@ -121,3 +122,16 @@ def test_one_node_port_may_stand_for_tcp_and_udp():
 
 def test_equal_names_in_two_namespaces_are_two_services():
     assert found(service(), service(namespace="other")) == []
+
+
+def test_a_target_port_that_no_pod_names_is_warned_of():
+    """Kubernetes takes it: pods may come that have one.  Without any pod nothing is said."""
+    web = Service("web", {"app": "web"}, (ServicePort(80, target_port="http"),))
+    named = Pod("web-0", containers=(Container("c", (Port(8080, "http", "http"),)),))
+
+    [problem] = warnings([web], [Pod("web-0")])
+
+    assert problem.message == 'no pod it selects has a TCP port named "http"'
+    assert problem.path == ("services", "web", "ports", 0, "targetPort")
+    assert not [*warnings([web], [named])]
+    assert not [*warnings([web], [Pod("other")])]

@@ -80,6 +80,7 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
         word = kind if kind.isalnum() else quoted(kind)
         problem = Problem(path, f"kind {word} is not enforced by the testbed; {KNOWN} are")
         raise problem.error(document.file, document.line((*path, "kind")))
+    data = _told(data)
     try:
         value = TypeAdapter(KINDS[kind]).validate_python(data, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -89,6 +90,13 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
     if not value.metadata.name:
         raise manifest.error("this key is missing", "metadata", "name")
     return manifest
+
+
+def _told(data: Any) -> Any:
+    """Without the fields that are null: to Kubernetes they are not there."""
+    if isinstance(data, Mapping):
+        return {key: _told(value) for key, value in data.items() if value is not None}
+    return [_told(item) for item in data] if isinstance(data, list) else data
 
 
 def _unknown_field(name: str, known: Collection[str]) -> str:

@@ -5,12 +5,14 @@ Source: v1, discovery.k8s.io/v1 and v1beta1.
 
 from collections.abc import Mapping
 from dataclasses import field
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Ip, Whole, refusal
+from testbed.description import STRICT, Ip, Whole, refusal
+from testbed.description.problem import found
 from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Number, Transport
 from testbed.kubernetes.model import (
     AFFINITY_S,
@@ -20,6 +22,18 @@ from testbed.kubernetes.model import (
     TargetPort,
     TrafficPolicy,
 )
+
+
+def _source_range(given: Any) -> Any:
+    """A range of clients; as in Kubernetes it may be written by any address inside it."""
+    try:
+        return IPv4Network(str(given).strip(), strict=False)
+    except ValueError as error:
+        message = f"expected an IPv4 range such as 10.0.0.0/16, found {found(given)}"
+        raise refusal(message) from error
+
+
+SourceRange = Annotated[IPv4Network, BeforeValidator(_source_range)]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -66,7 +80,7 @@ class ServiceSpec:
     internal_traffic_policy: TrafficPolicy = "Cluster"
     ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
     ip_family_policy: Literal["SingleStack"] = "SingleStack"
-    load_balancer_source_ranges: tuple[Cidr, ...] = ()
+    load_balancer_source_ranges: tuple[SourceRange, ...] = ()
     publish_not_ready_addresses: bool = False
     session_affinity: Literal["None", "ClientIP"] = "None"
     session_affinity_config: SessionAffinityConfig | None = None
