@@ -1,4 +1,4 @@
-"""The machine's own network, mounts and settings: the same before, during and after a lab."""
+"""The machine's network, mounts, settings and /etc: the same before, during and after a lab."""
 
 import subprocess
 from pathlib import Path
@@ -61,6 +61,15 @@ def network() -> dict[str, str]:
     return told | {"mounts": Path("/proc/self/mountinfo").read_text()}
 
 
+def configuration() -> dict[str, tuple[int, int, int]]:
+    """Every file of /etc: which it is, its length, its last change."""
+    found = {}
+    for file in Path("/etc").rglob("*"):
+        seen = file.lstat()
+        found[str(file)] = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+    return found
+
+
 def sysctls() -> dict[str, str]:
     """Every sysctl that can be read."""
     found = {}
@@ -90,7 +99,7 @@ def test_a_lab_changes_nothing_and_sends_nothing(on_a_host: OnAHost) -> None:
 
     def test(commands: Commands) -> None:
         subprocess.run(["sh", "-c", HOST_DEVICE], check=True)
-        before, settings, sent = network(), sysctls(), packets()
+        before, settings, sent, etc = network(), sysctls(), packets(), configuration()
         assert "host0" in sent, "premise: there is a device that packets could leave by"
         assert len(settings) > 500, "premise: these are all sysctls"
 
@@ -107,6 +116,7 @@ def test_a_lab_changes_nothing_and_sends_nothing(on_a_host: OnAHost) -> None:
         assert network() == before
         assert same(settings) == {}
         assert packets() == sent, "no packet of the lab on any device of the host"
+        assert configuration() == etc, "though resolv.conf is a lab's own inside"
 
     on_a_host(test)
 

@@ -52,12 +52,13 @@ def refusal(before: Callable[[], object]) -> str:
     return as_user(attempt, before=before)
 
 
-def setting(name: str, value: str) -> Callable[[], None]:
+def setting(name: str, value: str, mode: int = 0o644) -> Callable[[], None]:
     """Shows a sysctl of kernels other than this one, in /proc/sys/kernel."""
 
     def write() -> None:
         mounts.mount("tmpfs", "/proc/sys/kernel", "tmpfs")
         Path("/proc/sys/kernel", name).write_text(f"{value}\n")
+        Path("/proc/sys/kernel", name).chmod(mode)
 
     return write
 
@@ -170,14 +171,19 @@ def test_a_limit_of_0_is_named_with_its_remedy(name):
     ("prepare", "words"),
     [
         pytest.param(
-            setting("apparmor_restrict_unprivileged_userns", "1"),
-            ("kernel.apparmor_restrict_unprivileged_userns = 1", "AppArmor profile"),
+            setting("apparmor_restrict_unprivileged_userns", "1", 0o600),
+            ("apparmor_restrict_unprivileged_userns, which only root", "AppArmor profile"),
             id="Ubuntu",
         ),
         pytest.param(
             setting("unprivileged_userns_clone", "0"),
             ("kernel.unprivileged_userns_clone = 0", "unprivileged_userns_clone=1"),
             id="Debian",
+        ),
+        pytest.param(
+            setting("apparmor_restrict_unprivileged_userns", "0"),
+            ("seccomp",),
+            id="Ubuntu, allowed",
         ),
         pytest.param(lambda: None, ("seccomp", "docker run --security-opt"), id="a container"),
     ],

@@ -18,16 +18,19 @@ class Setting:
     value: str
     remedy: str
 
-    def in_the_way(self) -> bool:
-        """Whether it has that value now; most kernels do not have all of these."""
-        try:
-            file = SYSCTLS / self.name.replace(".", "/")
-            return file.read_text(encoding="ascii").strip() == self.value
-        except OSError:
-            return False
+    def in_the_way(self) -> str:
+        """What is in the way; empty when it is another value, or this kernel has no such sysctl.
 
-    def __str__(self) -> str:
-        return f"{self.name} = {self.value}: {self.remedy}"
+        AppArmor's are for root alone to read: where they are, they are suspected.
+        """
+        file = SYSCTLS / self.name.replace(".", "/")
+        try:
+            found = file.read_text(encoding="ascii").strip()
+            return f"{self.name} = {self.value}" if found == self.value else ""
+        except PermissionError:
+            return f"{self.name}, which only root can read, is probably {self.value}"
+        except OSError:
+            return ""
 
 
 LIMITS = tuple(
@@ -106,7 +109,8 @@ def refuse_without_limits() -> None:
 
 
 def _in_the_way(settings: Iterable[Setting]) -> str:
-    return "; ".join(str(setting) for setting in settings if setting.in_the_way())
+    found = [(one.in_the_way(), one.remedy) for one in settings]
+    return "; ".join(f"{what}: {remedy}" for what, remedy in found if what)
 
 
 def _filtered() -> bool:
