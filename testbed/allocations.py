@@ -11,6 +11,7 @@ from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
 from testbed.kops.model import KopsCluster
+from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.services.allocate import allocate_services
@@ -143,7 +144,8 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             device_index=0,
             interface_type="load_balancer",
         )
-        yield _Primary(interface, "", source_dest_check=True, public=True)
+        public = not load_balancer(balancer.service.annotations).internal
+        yield _Primary(interface, "", source_dest_check=True, public=public)
 
 
 def _bare(vpc: Vpc) -> Iterator[_Primary]:

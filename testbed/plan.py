@@ -255,10 +255,10 @@ def _registries(lab: Lab) -> Iterator[dns.Record]:
 
 def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:
     addresses = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
-    given = {(one.cluster, one.service): one.node_ports for one in allocations.services}
+    given = {(one.cluster, one.service): one for one in allocations.services}
     for cluster, balancer in load_balancers(lab):
-        node_ports = given[cluster.name, balancer.service.qualified]
-        yield balancer_program(balancer, addresses, node_ports)
+        ports = given[cluster.name, balancer.service.qualified]
+        yield balancer_program(balancer, addresses, ports)
 
 
 def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:

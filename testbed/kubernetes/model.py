@@ -181,6 +181,7 @@ class Service:
 
     health_check: of its load balancer, where the type has one.
     load_balancer_ips: of a load balancer that has addresses; AWS's have a name.
+    annotations: of its load balancer, `service.beta.kubernetes.io/aws-load-balancer-internal` …
     """
 
     name: str
@@ -203,6 +204,7 @@ class Service:
     load_balancer_source_ranges: tuple[Cidr, ...] = ()
     health_check_node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
     publish_not_ready_addresses: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def qualified(self) -> str:

@@ -63,11 +63,14 @@ class LineEcho:
 def http_echo(about: About, page: Page | None = None) -> Http:
     """HTTP: every request is answered with the JSON line, with its method and path.
 
+    Behind a proxy that speaks the PROXY protocol also with the client it tells of, `proxied`.
     page: the answer in place of that.
     """
 
     def answer(request: Request) -> Response:
         seen = {**about, "method": request.method, "path": request.path}
+        if request.proxied:
+            seen["proxied"] = request.proxied
         return Response(page or _json_page("200 OK", seen))
 
     def refuse(status: str) -> Response:

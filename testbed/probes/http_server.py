@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed.net.endpoints import Page
 
@@ -12,6 +12,8 @@ END_OF_LINE = re.compile(rb"\r?\n")  # RFC 9112, 2.2: a lone LF may end a line
 END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) HTTP/1\.([01])")
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
+# The PROXY protocol, version 1 (haproxy, doc/proxy-protocol.txt): once, before everything else
+PROXY_LINE = re.compile(rb"PROXY TCP4 ([0-9.]{7,15}) [0-9.]{7,15} ([0-9]{1,5}) [0-9]{1,5}\r\n")
 LENGTH = re.compile(rb"[0-9]{1,15}")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -22,7 +24,10 @@ HEAD_TOO_LARGE = "431 Request Header Fields Too Large"
 
 @dataclass(frozen=True)
 class Request:
-    """What the head of a request asks for.  fields: names in lower case."""
+    """What the head of a request asks for.  fields: names in lower case.
+
+    proxied: the client that a proxy told of, by the PROXY protocol; empty for none.
+    """
 
     method: str
     path: str
@@ -30,6 +35,7 @@ class Request:
     body_bytes: int
     last: bool  # the client wants no further answer on this connection
     expects_continue: bool
+    proxied: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Http:
         self._answer = answer
         self._refuse = refuse
         self._received = b""
+        self._proxied: str | None = None  # None until the first bytes are looked at
         self._request: Request | None = None
         self._body_bytes = 0  # of the request's body, still to come
 
@@ -82,16 +89,25 @@ class Http:
         """Take one head or one body off what was received; none: it is not complete."""
         if self._request:
             return self._body(self._request)
+        self._take_proxy_line()
         self._received = self._received.lstrip(b"\r\n")  # RFC 9112, 2.2: empty lines come before
         end = END_OF_HEAD.search(self._received, 0, LONGEST_HEAD)
         if end is None:
             if len(self._received) >= LONGEST_HEAD:
                 raise _Refused(HEAD_TOO_LARGE)
             return None
-        self._request = request = _request(self._received[: end.start()])
+        request = _request(self._received[: end.start()])
+        self._request = request = replace(request, proxied=self._proxied or "")
         self._received = self._received[end.end() :]
         self._body_bytes = request.body_bytes
         return CONTINUE if request.expects_continue else b""
+
+    def _take_proxy_line(self) -> None:
+        """Whom a proxy says it speaks for; it says so in its first segment, or never."""
+        if self._proxied is None and self._received:
+            line = PROXY_LINE.match(self._received)
+            self._proxied = f"{line[1].decode()}:{line[2].decode()}" if line else ""
+            self._received = self._received[line.end() :] if line else self._received
 
     def _body(self, request: Request) -> bytes | None:
         """Skip the body; the answer when it has come to its end."""

@@ -2,7 +2,8 @@
 
 What the cloud provider of Kubernetes v1.14 makes (pkg/cloudprovider/providers/aws: aws.go,
 aws_loadbalancer.go): TCP listeners, every node a target on its node port, one health check of the
-first node port, each zone's nodes only for that zone (cross-zone balancing is off).
+first node port (of healthCheckNodePort with externalTrafficPolicy Local), each zone's nodes only
+for that zone unless cross-zone balancing is on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from testbed.description.problem import Problem, Problems
-from testbed.kubernetes.model import Node, Service
+from testbed.kubernetes.load_balancer import load_balancer, mistakes
+from testbed.kubernetes.model import HealthCheck, Node, Service
+from testbed.kubernetes.placement import ServiceAddress
 from testbed.net import names
 from testbed.net.facts import Fact, Netns
 from testbed.net.programs import Program
@@ -24,7 +27,6 @@ from testbed.vpc.model import Subnet, Vpc
 NAME_LENGTH = 32  # characters: what AWS allows, and where Kubernetes cuts
 NUMBERS = 10**10  # AWS adds a number of up to ten digits to the name
 TTL_S = 60  # of the names of load balancers (Elastic Load Balancing User Guide)
-IDLE_S = 60  # a connection silent so long is closed: Classic Load Balancers, "Idle timeout"
 CONNECT_S = 5  # for a node to accept; then another one is tried
 MOST_CONNECTIONS = 4000  # haproxy makes room for all of them when it starts
 HAPROXY = "haproxy"
@@ -49,26 +51,37 @@ class Balancer:
 def balancers(
     vpc: Vpc, nodes: Iterable[Node], services: Iterable[Service]
 ) -> tuple[Balancer, ...]:
-    """One for each Service of type LoadBalancer and each zone that has nodes and a public subnet.
+    """One for each Service of type LoadBalancer and each zone that has nodes and a subnet for it.
 
-    Of several public subnets it is the first.  The nodes and Services are of one cluster.
+    Facing the internet that is the zone's first public subnet; an internal one takes the first
+    private one where there is any, as the tag kubernetes.io/role/internal-elb has it in practice.
+    The nodes and Services are of one cluster.
     """
     zones = {subnet.name: subnet.availability_zone for subnet in vpc.subnets}
     targets: dict[str, list[str]] = {}
     for node in nodes:
         if node.subnet in zones:
             targets.setdefault(zones[node.subnet], []).append(node.name)
-    public = {
-        subnet.availability_zone: subnet
-        for subnet in reversed(vpc.subnets)
-        if vpc.is_public(subnet)
-    }
-    return tuple(
-        Balancer(service, zone, public[zone], tuple(targets[zone]))
-        for service in services
-        for zone in targets
-        if service.type == "LoadBalancer" and zone in public
-    )
+    every = tuple(node for zone in targets.values() for node in zone)
+    found = []
+    for service in services:
+        if service.type == "LoadBalancer":
+            wanted = load_balancer(service.annotations)
+            places = _subnets(vpc, internal=wanted.internal)
+            found += [
+                Balancer(service, zone, places[zone], every if wanted.cross_zone else tuple(own))
+                for zone, own in targets.items()
+                if zone in places
+            ]
+    return tuple(found)
+
+
+def _subnets(vpc: Vpc, *, internal: bool) -> dict[str, Subnet]:
+    """By zone the subnet that a load balancer is put into."""
+    public = [subnet for subnet in vpc.subnets if vpc.is_public(subnet)]
+    private = [subnet for subnet in vpc.subnets if subnet not in public]
+    chosen = [*private, *public] if internal else public
+    return {subnet.availability_zone: subnet for subnet in reversed(chosen)}
 
 
 def balancer_facts(balancer: Balancer, eni: Eni) -> Iterator[Fact]:
@@ -83,21 +96,27 @@ def balancer_facts(balancer: Balancer, eni: Eni) -> Iterator[Fact]:
 def balancer_program(
     balancer: Balancer,
     addresses: Mapping[str, IPv4Address],
-    node_ports: Iterable[int],
+    given: ServiceAddress,
 ) -> Program:
     """The haproxy that is the balancer.
 
-    addresses: of the ENIs by instance, the balancer's and its nodes'.  node_ports: one for each of
-    the Service's ports.
+    addresses: of the ENIs by instance, the balancer's and its nodes'.  given: the Service's node
+    ports.
     """
     own = addresses[balancer.netns]
     targets = {node: addresses[node] for node in balancer.nodes}
     ports = [port.port for port in balancer.service.ports]
-    listeners = [*zip(ports, node_ports, strict=True)]
-    lines = [
-        *_settings(balancer.service),
-        *[line for one in listeners for line in _listener(own, one, listeners[0], targets)],
-    ]
+    listeners = [*zip(ports, given.node_ports, strict=True)]
+    checked = given.health_check_node_port
+    lines = [*_settings(balancer.service)]
+    for listener in listeners:
+        first = listener == listeners[0]
+        lines += [f"listen {listener[0]}", f"    bind {own}:{listener[0]}"]
+        lines += ["    option httpchk GET /healthz"] if first and checked else []
+        check = f"check port {checked}" if checked else "check"
+        for node, address in targets.items():
+            how = check if first else f"track {ports[0]}/{node}"
+            lines.append(f"    server {node} {address}:{listener[1]} {how}")
     return Program(
         netns=balancer.netns,
         name=HAPROXY,
@@ -109,7 +128,7 @@ def balancer_program(
 
 
 def _settings(service: Service) -> Iterator[str]:
-    check = service.health_check
+    wanted, check = load_balancer(service.annotations), health_check(service)
     yield "global"
     yield "    nbthread 1"
     yield f"    maxconn {MOST_CONNECTIONS}"
@@ -119,28 +138,25 @@ def _settings(service: Service) -> Iterator[str]:
     yield "    balance roundrobin"
     yield "    option redispatch"
     yield f"    timeout connect {CONNECT_S}s"
-    yield f"    timeout client {IDLE_S}s"
-    yield f"    timeout server {IDLE_S}s"
+    yield f"    timeout client {wanted.idle_timeout_s}s"
+    yield f"    timeout server {wanted.idle_timeout_s}s"
     yield f"    timeout check {_ms(check.timeout_s)}"
     # Targets begin as healthy and leave with the first check that fails; at AWS it is the other
     # way round, and a new load balancer takes no connection for as long as checks take.
     thresholds = f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}"
-    yield f"    default-server inter {_ms(check.interval_s)} {thresholds}"
+    proxied = " send-proxy no-check-send-proxy" if wanted.proxy_protocol else ""
+    yield f"    default-server inter {_ms(check.interval_s)} {thresholds}{proxied}"
 
 
-def _listener(
-    own: IPv4Address,
-    listener: tuple[int, int],
-    first: tuple[int, int],
-    targets: Mapping[str, IPv4Address],
-) -> Iterator[str]:
-    """A port of the Service, and each node's port for it; the first one's is checked for all."""
-    port, node_port = listener
-    yield f"listen {port}"
-    yield f"    bind {own}:{port}"
-    for node, address in targets.items():
-        checked = "check" if listener == first else f"track {first[0]}/{node}"
-        yield f"    server {node} {address}:{node_port} {checked}"
+def health_check(service: Service) -> HealthCheck:
+    """A Service's, with what annotations change."""
+    wanted, check = load_balancer(service.annotations), service.health_check
+    return HealthCheck(
+        interval_s=wanted.check_interval_s or check.interval_s,
+        timeout_s=wanted.check_timeout_s or check.timeout_s,
+        healthy_threshold=wanted.healthy_threshold or check.healthy_threshold,
+        unhealthy_threshold=wanted.unhealthy_threshold or check.unhealthy_threshold,
+    )
 
 
 def _ms(seconds: float) -> str:
@@ -153,24 +169,32 @@ def balancer_name(cluster: str, service: Service) -> str:
 
 
 def dns_name(cluster: str, service: Service, region: str) -> str:
-    """`a0c1….us-west-2.elb.amazonaws.com`, which is all a Service's status tells."""
+    """`a0c1….us-west-2.elb.amazonaws.com`, which is all a Service's status tells.
+
+    An internal one's begins with `internal-`; all the world is told its private addresses.
+    """
     name = balancer_name(cluster, service)
     number = int(names.digest("elb", name, length=12), 16) % NUMBERS
-    return f"{name}-{number}.{region}.elb.amazonaws.com"
+    scheme = "internal-" if load_balancer(service.annotations).internal else ""
+    return f"{scheme}{name}-{number}.{region}.elb.amazonaws.com"
 
 
 def balancer_records(name: str, enis: Iterable[Eni]) -> Iterator[Record]:
-    """The public addresses of a Service's load balancer, which all the world is told."""
+    """The addresses of a Service's load balancer, which all the world is told."""
     for eni in enis:
-        if eni.public_ip:
-            yield Record(name, eni.public_ip, TTL_S)
+        yield Record(name, eni.public_ip or eni.primary, TTL_S)
 
 
 def problems(services: Iterable[Service]) -> Problems:
     """What AWS would refuse of a cluster's load balancers; paths start at the cluster."""
     for service in services:
-        check = service.health_check
         path = ("services", service.name)
+        wrong = [*mistakes(service.annotations)]
+        for name, message in wrong:
+            yield Problem((*path, "annotations", name), message)
+        if wrong:
+            continue
+        check = health_check(service)
         if service.type == "LoadBalancer":
             for i, port in enumerate(service.ports):
                 if port.protocol != "TCP":

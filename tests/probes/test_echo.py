@@ -145,3 +145,17 @@ def test_a_datagram_is_repeated_in_its_answer_up_to_a_length() -> None:
         "data": "hi \N{REPLACEMENT CHARACTER}",
     }
     assert len(json.loads(datagram_answer(ABOUT, b"x" * 60_000))["data"]) == 1024
+
+
+def test_a_proxy_tells_whom_it_speaks_for() -> None:
+    """The PROXY protocol, version 1; a line like it later on is no more than a bad request."""
+    line = b"PROXY TCP4 203.0.113.10 10.0.101.4 34567 80\r\n"
+    request = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
+    conversation = http_echo(ABOUT)
+
+    first = conversation.receive(line + request)
+    again = conversation.receive(line + request)
+
+    assert b'"proxied": "203.0.113.10:34567"' in first
+    assert again.startswith(b"HTTP/1.1 400")
+    assert b"proxied" not in http_echo(ABOUT).receive(request)

@@ -8,13 +8,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
+from testbed.kubernetes.load_balancer import PREFIX
 from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.lab_checks import problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
+from testbed.services.dns import Record
 from testbed.services.load_balancer import (
     balancer_name,
+    balancer_records,
     balancers,
     dns_name,
 )
@@ -211,6 +214,87 @@ def test_durations_are_written_with_their_unit(written: object, seconds: float) 
 def test_anything_else_is_no_duration(written: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(HealthCheck).validate_python({"interval": written})
+
+
+def annotated(**annotations: str) -> Service:
+    """The Service with annotations, dashes written as underscores."""
+    names = {f"{PREFIX}{name.replace('_', '-')}": text for name, text in annotations.items()}
+    return replace(WEB, annotations=names)
+
+
+def test_cross_zone_balancing_takes_every_node_in_every_zone() -> None:
+    service = annotated(cross_zone_load_balancing_enabled="true")
+
+    assert [one.nodes for one in balancers(VPC, NODES, (service,))] == [
+        ("node-1", "node-3", "node-2"),
+        ("node-1", "node-3", "node-2"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["true", "0.0.0.0/0"])
+def test_an_internal_one_has_private_addresses_and_says_so_in_its_name(text: str) -> None:
+    """Older manifests have a range in the annotation."""
+    service = annotated(internal=text)
+    enis = {eni.instance: eni for eni in allocate(lab(service)).enis}
+
+    eni = enis["elb-web-us-west-2a"]
+    assert (eni.subnet, eni.public_ip) == ("private-a", None)
+    assert dns_name("eks", service, "us-west-2").startswith("internal-a")
+    assert [*balancer_records("name", [eni])] == [Record("name", eni.primary, 60)]
+
+
+def test_an_internal_one_needs_no_public_subnet() -> None:
+    service = annotated(internal="true")
+
+    assert len(balancers(replace(VPC, internet_gateway=False), NODES, (service,))) == 2
+    assert balancers(VPC, NODES, (annotated(internal="false"),))[0].subnet.name == "public-a"
+
+
+def test_annotations_set_timers_and_thresholds() -> None:
+    service = annotated(
+        connection_idle_timeout="300",
+        healthcheck_interval="20",
+        healthcheck_timeout="4",
+        healthcheck_healthy_threshold="3",
+        healthcheck_unhealthy_threshold="4",
+    )
+
+    text = haproxy_cfg(service)
+
+    assert "    timeout client 300s\n    timeout server 300s\n    timeout check 4000ms\n" in text
+    assert "    default-server inter 20000ms rise 3 fall 4\n" in text
+
+
+def test_with_the_proxy_protocol_targets_are_told_who_called_and_checks_are_not() -> None:
+    assert "fall 6 send-proxy no-check-send-proxy\n" in haproxy_cfg(annotated(proxy_protocol="*"))
+
+
+def test_with_policy_local_nodes_are_asked_for_an_endpoint() -> None:
+    """HTTP:healthCheckNodePort/healthz, in place of the node port."""
+    service = replace(WEB, external_traffic_policy="Local", health_check_node_port=32000)
+
+    text = haproxy_cfg(service)
+
+    assert "    option httpchk GET /healthz\n" in text
+    assert "    server node-1 10.0.1.4:31787 check port 32000\n" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("type", "nlb", "is not enforced by the testbed"),
+        ("proxy_protocol", "all", 'the only value supported currently is "*", found "all"'),
+        ("cross_zone_load_balancing_enabled", "yes", 'expected "true" or "false", found "yes"'),
+        ("connection_idle_timeout", "0", 'expected a number from 1 to 4000, found "0"'),
+        ("healthcheck_interval", "1.5", 'expected a number from 5 to 300, found "1.5"'),
+        ("healthcheck_timeout", "10", "must be smaller than its interval"),
+    ],
+)
+def test_a_wrong_annotation_is_one_clear_problem(name: str, text: str, told: str) -> None:
+    [problem] = problems(lab(annotated(**{name: text})))
+
+    assert told in problem.message
+    assert problem.key.startswith("clusters.eks.services.web.")
 
 
 def test_a_timeout_as_long_as_the_interval_is_refused() -> None:

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Whole, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import quoted
+from testbed.kubernetes.load_balancer import PREFIX, is_ours, mistakes
 
 # of a status, which an API server writes: what is not known there asks for nothing
 REPORTED = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
@@ -28,7 +29,7 @@ Transport = Literal["TCP", "UDP"]
 
 # annotations that change what packets do, by how they begin
 NETWORKING = (
-    "service.beta.kubernetes.io/",  # of AWS' load balancers
+    "service.beta.kubernetes.io/",
     "service.kubernetes.io/",
     "kubernetes.io/ingress-bandwidth",
     "kubernetes.io/egress-bandwidth",
@@ -36,15 +37,24 @@ NETWORKING = (
 )
 
 
-def _annotations(given: Any) -> Any:
-    for name in given if isinstance(given, Mapping) else ():
-        if str(name).startswith(NETWORKING):
-            message = f"the annotation {quoted(str(name))} is not enforced by the testbed"
-            raise refusal(message, str(name))
-    return given
+def _annotations(given: Any) -> dict[str, str]:
+    """Those of load balancers, which are followed; others that change what packets do are refused.
+
+    What else there is are notes of tools.
+    """
+    if not isinstance(given, Mapping | None):
+        raise refusal("expected names and texts")
+    written = {str(name): str(text) for name, text in (given or {}).items()}
+    for name, message in mistakes(written):
+        raise refusal(message, name)
+    for name in written:
+        if name.startswith(NETWORKING) and not name.startswith(PREFIX):
+            message = f"the annotation {quoted(name)} is not enforced by the testbed"
+            raise refusal(message, name)
+    return {name: text for name, text in written.items() if is_ours(name)}
 
 
-Annotations = Annotated[Any, BeforeValidator(_annotations)]
+Annotations = Annotated[Mapping[str, str], BeforeValidator(_annotations)]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -54,7 +64,7 @@ class Metadata:
     name: str = ""
     namespace: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Annotations = None
+    annotations: Annotations = field(default_factory=dict)
     creation_timestamp: Ignored = None
     deletion_grace_period_seconds: Ignored = None
     deletion_timestamp: str | None = None  # it was deleted, and ends

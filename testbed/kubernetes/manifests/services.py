@@ -19,6 +19,7 @@ def service(written: objects.Service) -> model.Service:
         name=metadata.name,
         namespace=metadata.namespace,
         labels=metadata.labels,
+        annotations=metadata.annotations,
         selector=spec.selector,
         ports=tuple(_port(port) for port in spec.ports),
         type=spec.type,

@@ -1,0 +1,116 @@
+"""What annotations make of load balancers, in real connections."""
+
+import select
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.model import HealthCheck, Service, ServicePort
+from testbed.lab import Lab, hostname
+from testbed.load import load
+from testbed.probes.targets import targets
+
+pytestmark = pytest.mark.kernel
+
+QUICK = HealthCheck(interval_s=0.1, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
+ZONE_B = "elb-web-us-west-2b"
+
+
+@pytest.fixture
+def served(topologies: Path, beds: Callable[[Lab], Bed]) -> Callable[..., Bed]:
+    """Brings a shipped lab up with one load balancer, of these annotations."""
+
+    def up(name: str, *, policy: str = "Cluster", **annotations: str) -> Bed:
+        lab = load(topologies / f"{name}.yaml")
+        [cluster] = lab.clusters
+        service = Service(
+            "web",
+            {"app": "web"},
+            (ServicePort(80),),
+            type="LoadBalancer",
+            health_check=QUICK,
+            external_traffic_policy=policy,  # type: ignore[arg-type]  # one of the two
+            annotations={
+                PREFIX + key.replace("_", "-"): text for key, text in annotations.items()
+            },
+        )
+        return beds(replace(lab, clusters=(replace(cluster, services=(service,)),)))
+
+    return up
+
+
+def curl(bed: Bed, source: str, address: object) -> str:
+    """What was answered; empty for nothing."""
+    return bed.run(source, "curl", "-sS", "--max-time", "3", f"http://{address}/").stdout
+
+
+def name(bed: Bed) -> str:
+    """The load balancer's DNS name."""
+    [cluster] = bed.lab.clusters
+    return hostname(bed.lab, cluster, cluster.services[0])
+
+
+def address(bed: Bed, balancer: str) -> IPv4Address:
+    """Where a zone's load balancer is reached."""
+    [eni] = [eni for eni in bed.allocations.enis if eni.instance == balancer]
+    return eni.public_ip or eni.primary
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        select.select([], [], [], 0.02)
+
+
+@pytest.mark.parametrize("cluster", ["eks", "kops"])
+def test_an_internal_one_serves_the_vpc_and_nobody_else(
+    served: Callable[..., Bed], cluster: str
+) -> None:
+    bed = served(cluster, internal="true")
+
+    assert '"pod": "web-' in curl(bed, "client", name(bed))
+    assert curl(bed, "internet", name(bed)) == "", "the name is told, its addresses are private"
+
+
+def test_cross_zone_balancing_spreads_over_the_nodes_of_all_zones(
+    served: Callable[..., Bed],
+) -> None:
+    """All pods are on node-1: each pod sees the node that the balancer had chosen."""
+    bed = served("eks", cross_zone_load_balancing_enabled="true")
+    nodes = {str(bed.address(node)) for node in ("node-1", "node-2", "node-3")}
+
+    answers = [curl(bed, "internet", address(bed, ZONE_B)) for _ in range(12)]
+
+    assert {
+        node for node in nodes for answer in answers if f'"client": "{node}:' in answer
+    } == nodes
+
+
+def test_the_proxy_protocol_tells_the_pod_who_called(served: Callable[..., Bed]) -> None:
+    """The connection itself comes from the node; what the proxy says of it does not."""
+    bed = served("eks", proxy_protocol="*")
+
+    told = f'"proxied": "{bed.address("internet")}:'
+    assert told in curl(bed, "internet", name(bed))
+
+
+def test_with_policy_local_only_nodes_with_an_endpoint_are_in_service(
+    served: Callable[..., Bed],
+) -> None:
+    """Health checks ask healthCheckNodePort: all pods are on node-1, so zone b has no target."""
+    bed = served("eks", policy="Local", cross_zone_load_balancing_enabled="true")
+    directory = bed.supervisor.directory(ZONE_B, "haproxy")
+    wanted = {"node-1": "InService", "node-2": "OutOfService", "node-3": "OutOfService"}
+
+    wait_until(lambda: {**targets(directory)} == wanted)
+    answer = curl(bed, "internet", address(bed, ZONE_B))
+    [eni] = [eni for eni in bed.allocations.enis if eni.instance == ZONE_B]
+
+    assert f'"client": "{eni.primary}:' in answer, "not translated: the pod sees the balancer"
