@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Address
 from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +40,6 @@ pytestmark = pytest.mark.kernel
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 LARGEST = 20  # namespaces of a lab whose pairs are all asked
 SILENCE_S = 0.3
-CHOSEN_BY_KERNEL = IPv4Address(0)
 
 
 class Asked(NamedTuple):
@@ -97,7 +95,8 @@ def disagreements(
     listeners = served(lab.lab, lab.allocations)
     found = []
     for one in packets:
-        header = question(one.protocol, CHOSEN_BY_KERNEL, lab.address(one.destination), one.port)
+        own = lab.address(one.source)
+        header = question(one.protocol, own, lab.address(one.destination), one.port)
         branches = predict(world, one.source, header, listeners)
         seen = observer.observe(lab.state, watched, one.source, header, timeout_s=SILENCE_S)
         unlike = difference(branches, seen.round_trip)
