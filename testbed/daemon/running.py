@@ -23,7 +23,7 @@ from testbed.kernel.apply import apply
 from testbed.kernel.conntrack import forget
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
-from testbed.kernel.supervisor import Supervisor
+from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab, from_json, to_json
 from testbed.net.diff import Drift, compare
 from testbed.net.facts import Chain, IpAddress, State, Sysctl
@@ -83,6 +83,7 @@ class RunningLab:
 
         Its programs ended with it; the `up` that has started this daemon runs them again.
         """
+        end_orphans()
         try:
             record = json.loads(self.home.applied.read_text())
         except FileNotFoundError:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Self
 
 from testbed.errors import KernelError
 from testbed.kernel.namespaces import NamespaceStore, entered
+from testbed.kernel.processes import Process
 from testbed.kernel.programs import environment, located
 from testbed.net.programs import DIRECTORY, Program, Transport
 
@@ -28,6 +30,8 @@ LOG = "log"
 
 # Not preexec_fn: Python would fork, and other threads of ours hold locks.
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+
+MARK = "TESTBED_PROGRAM"  # in the environment of each program, and of what it starts
 
 STATES: Mapping[Transport, str] = {"tcp": "0A", "udp": "07"}  # TCP_LISTEN, TCP_CLOSE: tcp_states.h
 
@@ -165,7 +169,7 @@ class Supervisor:
                     stdout=log,
                     stderr=log,
                     cwd=directory,
-                    env=environment(),
+                    env={**environment(), MARK: program.name},
                     process_group=0,  # the terminal's ^C is not for it
                 )
                 return _Running(
@@ -188,6 +192,26 @@ class Supervisor:
             one.signal(signal.SIGKILL)  # also what it left behind of its own
             one.process.wait()
             os.close(one.handle)
+
+
+def end_orphans() -> None:
+    """End the programs of a supervisor that was killed before `setpriv` had bound them to it.
+
+    Only for a process in a lab's own pid namespace: it looks at every process there is.
+    """
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and _is_marked(entry):
+            with suppress(ProcessLookupError), Process.of(int(entry.name)).held() as handle:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [], END_S)
+
+
+def _is_marked(process: Path) -> bool:
+    try:
+        variables = (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended
+        return False
+    return any(variable.startswith(f"{MARK}=".encode()) for variable in variables)
 
 
 def _wait_until_ready(one: _Running, deadline: float) -> None:

@@ -15,7 +15,8 @@ import pytest
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel.namespaces import LocalStore, entered, new_netns
 from testbed.kernel.programs import run
-from testbed.kernel.supervisor import Supervisor
+from testbed.kernel.scratch import in_scratch
+from testbed.kernel.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.programs import Program
 
 pytestmark = pytest.mark.kernel
@@ -207,7 +208,8 @@ def test_programs_do_not_outlive_a_process_that_is_killed(tmp_path) -> None:
 import sys
 from pathlib import Path
 from testbed.kernel.namespaces import LocalStore, new_netns
-from testbed.kernel.supervisor import Supervisor
+from testbed.kernel.scratch import in_scratch
+from testbed.kernel.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.programs import Program
 store = LocalStore()
 store.keep({{"a": new_netns()}})
@@ -230,3 +232,19 @@ sys.stdin.read()
         starter.kill()
 
     assert ends(pid)
+
+
+def test_what_a_killed_supervisor_left_is_ended() -> None:
+    """Killed between the start of `setpriv` and its being bound: the port would stay taken."""
+
+    def work() -> list[int | None]:
+        left = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: "haproxy"})
+        other = subprocess.Popen(["sleep", "60"])
+        end_orphans()
+        ended = left.wait(timeout=10)
+        running = other.poll()
+        other.kill()
+        other.wait()
+        return [ended, running]
+
+    assert in_scratch(work) == [-signal.SIGKILL, None]
