@@ -47,7 +47,7 @@ def _or_default(read: Callable[[str], Any], code_default: Any = None) -> BeforeV
         try:
             return read(str(given)) if given != "" else default
         except ValueError as error:
-            _warn(field, error, given, f"takes its default, {default!r}")
+            _warn(field, error, given, "takes its default" + (f", {default}" if default else ""))
             return default
 
     return BeforeValidator(validate)
