@@ -11,9 +11,11 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces import CLONE_NEWNET, Descriptors, returning, setns
+from testbed.kernel.namespaces import Descriptors, enter, returning
 from testbed.net.changes import LinkName, links
 from testbed.net.facts import Bridge, BridgePort, Fact, State, Veth
 
@@ -57,14 +59,17 @@ def _is_up(link: Veth | Bridge | None) -> bool:
 
 
 def _idle(spaces: Descriptors, names: Iterable[LinkName]) -> list[LinkName]:
-    """Those that do not carry packets yet; 20 us for each namespace."""
+    """Those that do not carry packets yet, of names in order; 20 us for each namespace."""
+    idle: list[LinkName] = []
     with returning():
-        return [name for name in names if not _runs(spaces.of(name[0]), name[1])]
+        for ns, links_there in groupby(names, key=itemgetter(0)):
+            enter(spaces.of(ns))
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
+                idle += [name for name in links_there if not _runs(asked, name[1])]
+    return idle
 
 
-def _runs(netns: int, dev: str) -> bool:
-    setns(netns, CLONE_NEWNET)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
-        answer = fcntl.ioctl(asked, SIOCGIFFLAGS, IFREQ.pack(dev.encode(), 0))
+def _runs(asked: socket.socket, dev: str) -> bool:
+    answer = fcntl.ioctl(asked, SIOCGIFFLAGS, IFREQ.pack(dev.encode(), 0))
     _, flags = IFREQ.unpack(answer)
     return bool(flags & IFF_RUNNING)
