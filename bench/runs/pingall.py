@@ -13,10 +13,11 @@ from bench.spaces import isolate
 
 Mininet.inited = True  # leaves out fixLimits(), which writes sysctls of the whole machine
 PATIENCE_S = 30.0
+MOST_LOST = 10  # per cent
 
 
 def measure(hosts: int) -> Numbers:
-    """Pairs a second; every pair has to be answered."""
+    """Answered pairs a second; it gives a pair one second, and a busy machine loses some."""
     net = Mininet(build=False, switch=LinuxBridge, controller=None)
     switch = net.addSwitch("s1")
     for number in range(hosts):
@@ -29,9 +30,9 @@ def measure(hosts: int) -> Numbers:
     with used() as spent:
         loss = net.pingAll(timeout="1")
     net.stop()
-    if loss:
+    if loss > MOST_LOST:
         raise RuntimeError(f"pingAll lost {loss} %")
-    return {"pairs": hosts * (hosts - 1) / spent.seconds}
+    return {"pairs": hosts * (hosts - 1) * (1 - loss / 100) / spent.seconds}
 
 
 def _wait_until_the_bridge_forwards(net: Mininet) -> None:

@@ -20,16 +20,17 @@ from testbed.net.iptables import BUILT_IN
 FEWEST = 3  # namespaces that are worth a copy
 SETS = b"lookup\0"  # an expression that names an anonymous set: not to be copied
 
-Written = tuple[str, str]  # a table and a rule's text
+Written = tuple[Place, str]  # where a rule is, and its text
 
 
 @dataclass(frozen=True)
 class Original:
-    """What the kernel made of chains and rules, as bytes."""
+    """What the kernel made of chains and rules, as bytes, and the messages that make the same."""
 
     chains: Mapping[Place, bytes]
-    rules: Mapping[Written, bytes]
-    texts: Mapping[tuple[str, bytes], ChainRule]  # the other way round
+    rules: Mapping[tuple[Place, bytes], ChainRule]
+    chain_messages: Mapping[Place, bytes]
+    rule_messages: Mapping[Written, bytes]
 
 
 def write(wanted: Mapping[str, Sequence[Chain]], netns: Callable[[str], int]) -> frozenset[str]:
@@ -66,7 +67,7 @@ def recognised(ns: str, original: Original) -> frozenset[Chain] | None:
             return None
         found[place] = []
     for place, settings in map(nftables.rule_settings, nftables.bodies(rules)):
-        rule = original.texts.get((place[0], settings))
+        rule = original.rules.get((place, settings))
         if rule is None or place not in found:
             return None
         found[place].append(rule)
@@ -102,16 +103,20 @@ def original_of(chains: Iterable[Chain]) -> Original | None:
     if any(len(found) != len(texts.get(place, ())) for place, found in by_place.items()):
         return None
     learnt = [
-        (place[0], rule, settings)
+        (place, rule, settings)
         for place, found in by_place.items()
         for rule, settings in zip(texts[place], found, strict=True)
     ]
     if any(SETS in settings for _, _, settings in learnt):
         return None
+    chains_made = dict(map(nftables.chain_settings, nftables.bodies(made)))
     return Original(
-        chains=dict(map(nftables.chain_settings, nftables.bodies(made))),
-        rules={(table, rule.text): settings for table, rule, settings in learnt},
-        texts={(table, settings): rule for table, rule, settings in learnt},
+        chains=chains_made,
+        rules={(place, settings): rule for place, rule, settings in learnt},
+        chain_messages={place: nftables.chain(place, own) for place, own in chains_made.items()},
+        rule_messages={
+            (place, rule.text): nftables.rule(place, settings) for place, rule, settings in learnt
+        },
     )
 
 
@@ -142,11 +147,9 @@ def _batch(chains: Sequence[Chain], original: Original) -> bytes:
     tables = dict.fromkeys(chain.table for chain in chains)
     requests = [nftables.table(name) for name in tables]
     ordered = [place for place in original.chains if place in own]
-    requests += [nftables.chain(place, original.chains[place]) for place in ordered]
+    requests += [original.chain_messages[place] for place in ordered]
     requests += [
-        nftables.rule(place, original.rules[place[0], rule.text])
-        for place in ordered
-        for rule in own[place].rules
+        original.rule_messages[place, rule.text] for place in ordered for rule in own[place].rules
     ]
     return nftables.transaction(requests)
 
