@@ -18,7 +18,7 @@ SETTINGS = $(foreach name,$(filter TESTBED_%,$(.VARIABLES)),$(name)='$($(name))'
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: help setup eks-topology kops-topology test check lint golden bench bench-quick \
-	bench-ready vagrant-check clean
+	bench-ready test-ready vagrant-check clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS='	' read -r name text; \
@@ -36,8 +36,11 @@ eks-topology: setup  ## bring the EKS topology up and check it
 kops-topology: setup  ## bring the kops topology up and check it
 	$(DEMO) topologies/kops.yaml --slides topologies/kops-slides.yaml
 
-test: lint  ## style, types and every test (ARGS='-k name' for some)
+test: lint test-ready  ## style, types and every test (ARGS='-k name' for some)
 	$(AS_ROOT) $(PYTEST) $(ARGS)
+
+test-ready: setup
+	@sh setup.sh test || echo "test: without the CNI plugins; their tests are skipped"
 
 check: lint  ## style, types and the quick tests: no root, no kernel
 	$(PYTEST) -m 'not kernel and not slow' $(ARGS)

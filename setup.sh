@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes a bare Debian 12 or Ubuntu 24.04 ready: installs the packages that are missing, then
 # fills .venv.  Safe to run again and to interrupt; loads no kernel module.
-# `sh setup.sh bench` adds the C compiler that `make bench` needs, and leaves .venv alone.
+# `sh setup.sh bench` adds the C compiler that `make bench` needs, `sh setup.sh test` the CNI
+# plugins that tests compare with; both leave .venv alone.
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/sbin
@@ -29,6 +30,8 @@ done
 find_python || missing="$missing python3 python3-venv"
 [ "${1-}" != bench ] || { command -v cc && [ -e /usr/include/stdio.h ]; } >/dev/null ||
     missing="$missing gcc libc6-dev"
+[ "${1-}" != test ] || [ -e /usr/lib/cni/bridge ] || [ -e /opt/cni/bin/bridge ] ||
+    missing="$missing containernetworking-plugins"
 
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null || fail "no apt-get here; please install:$missing"
@@ -49,7 +52,7 @@ if [ -n "$missing" ]; then
         fail "apt-get could not install$missing; its own words are above"
     }
 fi
-[ "${1-}" != bench ] || exit 0
+[ -z "${1-}" ] || exit 0
 find_python || fail "needs Python 3.11 or newer with the modules venv and ensurepip"
 
 # .unfinished tells a .venv whose making was interrupted from a whole one.

@@ -98,6 +98,11 @@ class Home:
         return self.path / "resolv"
 
     @property
+    def host_local(self) -> Path:
+        """What host-local has on the disk of each node of a kops cluster."""
+        return self.path / "host-local"
+
+    @property
     def log(self) -> Path:
         """What the daemon has to say for itself."""
         return self.path / "daemon.log"

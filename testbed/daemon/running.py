@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from testbed.allocations import Allocations, allocate
 from testbed.allocations import from_json as allocations_from_json
 from testbed.allocations import to_json as allocations_to_json
-from testbed.daemon import views
+from testbed.daemon import host_local, views
 from testbed.daemon.applied import Names
 from testbed.daemon.applied import from_json as manifests_from_json
 from testbed.daemon.applied import to_json as manifests_to_json
@@ -149,6 +149,7 @@ class RunningLab:
     def _serve(self, lab: Lab, allocations: Allocations) -> None:
         """What is not the kernel's: the pods' servers, DNS servers and load balancers, files."""
         resolv.write(self.home.resolv, resolvers(lab, allocations))
+        host_local.write(self.home.host_local, lab, allocations)
         self.servers.serve(listeners(lab, allocations))
         self.supervisor.serve(programs(lab, allocations))
 

@@ -9,9 +9,10 @@ from testbed.kops.host_local import Store
 from testbed.kops.limits import room
 from testbed.kops.model import KopsCluster
 from testbed.kops.ranges import node_ranges
+from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
-from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress
+from testbed.kubernetes.placement import Pending, Placed, PodAddress
 from testbed.kubernetes.schedule import schedule
 from testbed.vpc.ec2 import Ec2
 
@@ -28,7 +29,7 @@ def allocate_pods(cluster: KopsCluster, ec2: Ec2, before: Placed) -> Placed:
     kept = {at.pod: at for at in _kept(cluster, ec2, cidrs, before.pods)}
     bound = dict(still_bound(cluster, before.pending)) | {pod: at.node for pod, at in kept.items()}
     plan = schedule({node.name: room(node) for node in cluster.nodes}, cluster.pods, bound)
-    stores = {one.node: _store(one, kept.values()) for one in ranges}
+    stores = {one.node: store(one, kept.values()) for one in ranges}
     ended: dict[str, PodAddress | Pending] = {**kept}
     for pod in cluster.pods:
         if reason := plan.unschedulable.get(pod.netns):
@@ -75,11 +76,6 @@ def _kept(
 
 def _own(ec2: Ec2, node: str) -> IPv4Address:
     return ec2.attached(node)[0].primary
-
-
-def _store(own: NodeRange, running: Iterable[PodAddress]) -> Store:
-    here = (at for at in running if at.node == own.node and not at.host_network)
-    return Store(own.cidr, own.last_reserved_ip, frozenset(at.ip for at in here))
 
 
 def _sandbox_failure(pod: Pod, cidr: IPv4Network) -> str:

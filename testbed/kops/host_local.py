@@ -1,12 +1,16 @@
 """host-local's choice of addresses for the pods of one node (containernetworking/plugins v0.7.5).
 
-The plugin keeps a file for each address it gave, and `last_reserved_ip.0`; here both are a value.
+The plugin keeps a file for each address it gave, and `last_reserved_ip.0`; here both are a value,
+and `files` is how the plugin spells it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
+
+LAST_RESERVED = "last_reserved_ip.0"  # the last digit: which range set; kubenet has one
+LOCK = "lock"  # held with flock(2) while an address is chosen or given back
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,20 @@ def next_address(store: Store) -> IPv4Address | None:
 def with_reserved(store: Store, address: IPv4Address) -> Store:
     """The store after it gave an address.  One that is freed does not change `last_reserved`."""
     return replace(store, last_reserved=address, reserved=store.reserved | {address})
+
+
+def files(store: Store, containers: Mapping[IPv4Address, str]) -> dict[str, str]:
+    """What the plugin has in its network's directory, by file name: what it goes on from.
+
+    containers: who holds each address in use.
+
+        100.96.1.2          4f1bb2…      v0.7.5: the id alone; what came later reads that too
+        last_reserved_ip.0  100.96.1.2
+        lock
+    """
+    held = {str(ip): containers[ip] for ip in store.reserved}
+    last = {LAST_RESERVED: str(store.last_reserved)} if store.last_reserved else {}
+    return held | last | {LOCK: ""}
 
 
 def full(cidr: IPv4Network) -> str:

@@ -1,6 +1,7 @@
 """A pod's wiring as kubenet and the plugin `bridge` make it: a port of cbr0, a default route."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from ipaddress import IPv4Interface
 
 from testbed.kops.host_local import gateway
@@ -16,6 +17,12 @@ HASH_LENGTH = 8  # hexadecimal digits behind `veth`: containernetworking/plugins
 def veth_name(pod: Pod) -> str:
     """The pod's link in its node: the plugin draws it at random, here it stands for the pod."""
     return "veth" + names.digest("veth", pod.namespace, pod.name, length=HASH_LENGTH)
+
+
+def sandbox(pod: Pod) -> str:
+    """The id of the container that holds the pod's namespace: docker draws it, here it stands for
+    the pod."""
+    return sha256(f"sandbox.{pod.namespace}.{pod.name}".encode()).hexdigest()
 
 
 def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange) -> Iterator[Fact]:

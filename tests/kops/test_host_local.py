@@ -4,7 +4,15 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from testbed.kops.host_local import Store, full, gateway, next_address, usable, with_reserved
+from testbed.kops.host_local import (
+    Store,
+    files,
+    full,
+    gateway,
+    next_address,
+    usable,
+    with_reserved,
+)
 
 RANGE = IPv4Network("100.96.1.0/24")
 SMALL = IPv4Network("100.96.1.0/29")  # .1 is cbr0, .2 to .6 are for pods, .7 is broadcast
@@ -77,3 +85,16 @@ def test_a_full_range_is_told_in_the_plugins_words() -> None:
 def test_pods_never_have_the_first_second_and_last_address() -> None:
     assert [str(ip) for ip in SMALL if usable(SMALL, ip)] == [f"100.96.1.{i}" for i in range(2, 7)]
     assert not usable(SMALL, IPv4Address("100.96.1.8"))
+
+
+def test_the_files_are_the_plugins() -> None:
+    """One for each address, with the id of the container that holds it (v0.7.5)."""
+    address = IPv4Address("100.96.1.2")
+    used = with_reserved(Store(SMALL), address)
+
+    assert files(used, {address: "4f1b"}) == {
+        "100.96.1.2": "4f1b",
+        "last_reserved_ip.0": "100.96.1.2",
+        "lock": "",
+    }
+    assert files(Store(SMALL), {}) == {"lock": ""}, "before the first pod"
