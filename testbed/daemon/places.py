@@ -6,6 +6,7 @@ from testbed.allocations import Allocations
 from testbed.explain.answer import Kind, Place
 from testbed.lab import Lab
 from testbed.networks.model import Site
+from testbed.networks.site import router_address
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import device
 from testbed.vpc.model import Vpc
@@ -80,6 +81,11 @@ def _vpc(vpc: Vpc, allocations: Allocations) -> Iterator[Place]:
 
 
 def _site(site: Site) -> Iterator[Place]:
-    yield Place(ns=site.name, kind="customer-gateway", detail=", ".join(map(str, site.cidrs)))
+    yield Place(
+        ns=site.name,
+        kind="customer-gateway",
+        detail=", ".join(map(str, site.cidrs)),
+        addresses=(router_address(site),),
+    )
     for host in site.hosts:
         yield Place(ns=host.name, kind="host", inside=site.name, addresses=(host.address,))

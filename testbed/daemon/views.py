@@ -30,6 +30,7 @@ from testbed.net.facts import (
 )
 from testbed.net.programs import Program
 from testbed.net.show import show
+from testbed.networks.site import router_address
 from testbed.vpc.addresses import free_addresses
 from testbed.vpc.naming import INTERNET
 
@@ -269,7 +270,9 @@ def addresses(lab: Lab, allocations: Allocations) -> dict[str, str]:
     """The address each name stands for: pods, instances, gateways, hosts, the internet's first."""
     named = {eni.instance: str(eni.primary) for eni in allocations.enis if eni.device_index == 0}
     named |= {place.pod: str(place.ip) for place in allocations.pods}
-    named |= {host.name: str(host.address) for site in lab.on_premises for host in site.hosts}
+    for site in lab.on_premises:
+        named[site.name] = str(router_address(site))
+        named |= {host.name: str(host.address) for host in site.hosts}
     if lab.internet.hosts:
         named[INTERNET] = str(lab.internet.hosts[0])
     return named

@@ -102,6 +102,9 @@ def _site(one: Site, vpcs: Mapping[str, Vpc], transits: Collection[str]) -> Prob
     yield from names((), one.name)
     if not one.cidrs:
         yield Problem(("cidrs",), "a site has at least one range")
+    for i, cidr in enumerate(one.cidrs):
+        if len(one.hosts) >= cidr.num_addresses - 2:
+            yield Problem(("cidrs", i), f"{cidr} has no room for hosts and a customer gateway")
     yield from _hosts(one)
     devices = [*(site.device(c) for c in one.connections), *(h.name for h in one.hosts)]
     for twice in duplicates(devices):

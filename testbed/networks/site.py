@@ -37,10 +37,18 @@ class End(NamedTuple):
     announced: tuple[IPv4Network, ...]
 
 
+def router_address(site: Site) -> IPv4Address:
+    """The customer gateway's own address: the first of the site that no host has."""
+    taken = {at.address for at in site.hosts}
+    return next(address for address in site.cidrs[0].hosts() if address not in taken)
+
+
 def site_facts(site: Site, ends: Mapping[str, End]) -> Iterator[Fact]:
     """The customer gateway's namespace, the hosts', and the links of working connections."""
     yield Netns(ns=site.name, why=f"the customer gateway of {site.name}")
     yield from forwarding(site.name)
+    own = IPv4Interface(host(router_address(site)))
+    yield Address(ns=site.name, dev="lo", ip=own, why="the customer gateway's own address")
     for at in site.hosts:
         yield from _host(site, at)
     working = [one for one in site.connections if one.up]
