@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kernel
 def space(limit: str) -> None:
     """The labs' directory on a file system of its own, so large: `size=8k`, `nr_inodes=4`."""
     ROOT_DIRECTORY.mkdir()
-    mounts.mount("tmpfs", str(ROOT_DIRECTORY), "tmpfs", 0, limit)
+    mounts.mount("tmpfs", str(ROOT_DIRECTORY), "tmpfs", 0, f"{limit},mode=0700")
 
 
 def processes() -> set[str]:
@@ -133,7 +133,7 @@ def test_too_few_namespaces_are_named(on_a_host: OnAHost) -> None:
                 pytest.skip(f"no user namespaces here: {refused.stderr.strip()}")
             raise
 
-        assert re.fullmatch(r"error: .*user\.max_\{net,mnt,pid\}_namespaces\n4\n\n", done.stdout)
+        assert re.fullmatch(r"error: .*user\.max_.*_namespaces\n4\n\n", done.stdout)
 
     on_a_host(test)
 
