@@ -2,6 +2,9 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# A file's tests share their labs, so a file stays with one worker; more than four wait for the
+# kernel's locks.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 DEMO := .venv/bin/testbed demo
 
 # Tests need root: through sudo where it is allowed, else that of a user namespace.  Without a
@@ -37,7 +40,7 @@ kops-topology: setup  ## bring the kops topology up and check it
 	$(DEMO) topologies/kops.yaml --slides topologies/kops-slides.yaml
 
 test: lint test-ready  ## style, types and every test (ARGS='-k name' for some)
-	$(AS_ROOT) $(PYTEST) $(ARGS)
+	$(AS_ROOT) $(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
 
 test-ready: setup
 	@sh setup.sh test || echo "test: without the CNI plugins; their tests are skipped"
