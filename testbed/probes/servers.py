@@ -70,7 +70,7 @@ class Servers:
         """Serve these too.
 
         Raises KernelError that names every listener whose port could not be had (somebody else
-        serves it); the others are served.
+        serves it); the others are served.  OSError: no descriptors are left.
         """
         new = sorted(set(listeners) - self.listening, key=attrgetter("netns"))
         failures: list[str] = []
@@ -143,6 +143,8 @@ class Servers:
             try:
                 server = listening_socket(listener)
             except OSError as error:
+                if error.errno in NO_DESCRIPTORS:  # nor would there be one for any other
+                    raise
                 yield f"cannot serve {listener}: {error.strerror}"
                 continue
             take = self._datagrams if listener.protocol == "udp" else self._accept

@@ -320,3 +320,19 @@ def test_one_connection_too_many_ends_the_longest_silent_one(
         assert first.recv(1) == b"", "the server ended it"
         second.sendall(b"still here\n")
         assert second.recv(100) == b"still here\n"
+
+
+def test_when_no_descriptor_is_left_to_listen_with_that_is_said_once(
+    star: Any, serving: Any
+) -> None:
+    """Not a line for each of ten thousand listeners."""
+    bed = star(8)
+    with serving(bed, []) as servers:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        in_use = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count, as /proc has it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 10, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                servers.open(bed.listeners())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
