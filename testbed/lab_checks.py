@@ -151,6 +151,7 @@ def _services(cluster: Cluster, vpc: Vpc) -> Problems:
     if cluster.cluster_cidr:
         others["the pods"] = (cluster.cluster_cidr,)
     yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
+    yield from services_checks.slice_problems(cluster.endpoint_slices)
     yield from load_balancer.problems(cluster.services)
 
 

@@ -26,9 +26,10 @@ from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import ends, hops, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
-from testbed.proxies import health_listeners, proxy_facts
+from testbed.proxies import behind, health_listeners, proxy_facts
 from testbed.security import memberships, with_security_groups
 from testbed.services import dns
+from testbed.services.cluster_dns import service_records
 from testbed.services.load_balancer import (
     balancer_facts,
     balancer_program,
@@ -209,11 +210,14 @@ def programs(lab: Lab, allocations: Allocations) -> tuple[Program, ...]:
 
 def _resolver(lab: Lab, vpc: Vpc, allocations: Allocations) -> Program:
     """What a VPC's DNS server knows: its clusters' Services, its instances, the public names."""
-    records = [*_public_records(lab, allocations, vpc.name)]
+    records: list[dns.Record | dns.Srv | dns.Alias] = [
+        *_public_records(lab, allocations, vpc.name)
+    ]
     for cluster in lab.clusters:
         if cluster.vpc == vpc.name:
             given = [one for one in allocations.services if one.cluster == cluster.name]
-            records += dns.service_records(cluster.services, given)
+            there = behind(cluster, allocations)
+            records += service_records(cluster.services, given, there)
     private = (dns.private_domain(region(vpc)), vpc.cidrs)
     addresses = resolver_address(vpc), DNS_ADDRESS
     return dns.dns_server(resolver(vpc.name), addresses, records, private)

@@ -47,6 +47,9 @@ def _name(path: Path, name: str) -> Problems:
 def _pod(pod: Pod, hosts: set[str]) -> Problems:
     yield from _name((), pod.name)
     yield from names(("namespace",), pod.namespace)
+    for key, label in (("hostname", pod.hostname), ("subdomain", pod.subdomain)):
+        if label:
+            yield from names((key,), label)
     if pod.node and pod.node not in hosts:
         yield Problem(("node",), unknown("node", pod.node, hosts))
     if pod.host_network and pod.eni is not None:

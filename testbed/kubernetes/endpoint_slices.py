@@ -16,7 +16,7 @@ from testbed.description.ports import MOST_PORT
 class EndpointAddress:
     """An address with its conditions.  pod: its `targetRef`, if that is a pod.
 
-    serving: ready, or ready but for being deleted (`terminating`).
+    serving: ready, or ready but for being deleted (`terminating`).  hostname: below the Service's.
     """
 
     ip: Ip
@@ -25,6 +25,7 @@ class EndpointAddress:
     ready: bool = True
     serving: bool = True
     terminating: bool = False
+    hostname: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -29,7 +29,8 @@ class Pod:
 
     `eni`: the device index of the ENI whose addresses it shall have; none lets ipamD choose.
     `ready`: its readiness probe's answer.  `terminating`: it was deleted and still serves.
-    `owner`: the Deployment it is of.
+    `owner`: the Deployment it is of.  `subdomain`: the Service that gives it a name of its own in
+    the cluster's DNS; `hostname`: that name; none takes the pod's, as a StatefulSet does.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Pod:
     ready: bool = True
     terminating: bool = False
     owner: str = ""
+    hostname: str | None = None
+    subdomain: str = ""
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -54,6 +57,12 @@ class Pod:
     def netns(self) -> str:
         """The name users type: `web-0`, or `kube-system.coredns-0` outside `default`."""
         return self.name if self.namespace == "default" else f"{self.namespace}.{self.name}"
+
+    def hostname_in(self, service: str) -> str:
+        """Its name below that of a Service of its namespace; empty where it has none."""
+        if service != self.subdomain:
+            return ""
+        return self.name if self.hostname is None else self.hostname
 
     @classmethod
     def replicas(cls, name: str, count: int, **same: Any) -> tuple[Self, ...]:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted
+from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.model import Pod, Service
 from testbed.services.allocate import API, NODE_PORT_TYPES, NODE_PORTS, assignable
 from testbed.services.endpoints import target_number
@@ -39,8 +40,9 @@ def service_problems(services: tuple[Service, ...], node_ports: range = NODE_POR
     for twice in duplicates(service.qualified for service in services):
         yield Problem(("services", twice), f"there are two Services {quoted(twice)}")
     for service in services:
-        for problem in (*_name(service), *_ports(service), *_type(service), *_policies(service)):
-            yield problem.under("services", service.name)
+        for check in (_name, _ports, _type, _external_name, _policies):
+            for problem in check(service):
+                yield problem.under("services", service.name)
     yield from _node_ports(services, node_ports)
 
 
@@ -54,6 +56,18 @@ def warnings(services: Iterable[Service], pods: Iterable[Pod]) -> Problems:
                 name = quoted(str(port.target))
                 message = f"no pod it selects has a {port.protocol} port named {name}"
                 yield Problem(("services", service.name, "ports", i, "targetPort"), message)
+
+
+def slice_problems(slices: Iterable[EndpointSlice]) -> Problems:
+    """What is wrong with addresses that users wrote: their names become names of the DNS."""
+    for one in slices:
+        path = ("endpointSlices", one.name)
+        for i, port in enumerate(one.ports):
+            if port.name:
+                yield from names((*path, "ports", i, "name"), port.name)
+        for i, address in enumerate(one.addresses):
+            if address.hostname:
+                yield from names((*path, "addresses", i, "hostname"), address.hostname)
 
 
 def _range(cidr: IPv4Network, others: Mapping[str, Iterable[IPv4Network]]) -> Problems:
@@ -94,13 +108,6 @@ def _ports(service: Service) -> Problems:
 
 def _type(service: Service) -> Problems:
     """What only Services of some types may say."""
-    named = service.type == "ExternalName"
-    if named and not service.external_name:
-        yield Problem(("externalName",), "a Service of type ExternalName needs a name")
-    if named and service.cluster_ip is not None:
-        yield Problem(("clusterIp",), "may not be set when `type` is 'ExternalName'")
-    if service.external_name and not named:
-        yield Problem(("externalName",), "may only be used when `type` is 'ExternalName'")
     if service.headless and service.type not in ("ClusterIP", "ExternalName"):
         message = f"may not be set to 'None' for {service.type} services"
         yield Problem(("clusterIp",), message)
@@ -111,6 +118,22 @@ def _type(service: Service) -> Problems:
     for key in (key for key, value in balanced.items() if value):
         if service.type != "LoadBalancer":
             yield Problem((key,), "may only be used when `type` is 'LoadBalancer'")
+
+
+def _external_name(service: Service) -> Problems:
+    """The other name, which only one type has; it becomes a CNAME record's."""
+    path = ("externalName",)
+    if service.type != "ExternalName":
+        if service.external_name:
+            yield Problem(path, "may only be used when `type` is 'ExternalName'")
+        return
+    if service.external_name:
+        for label in service.external_name.removesuffix(".").split("."):
+            yield from names(path, label)
+    else:
+        yield Problem(path, "a Service of type ExternalName needs a name")
+    if service.cluster_ip is not None:
+        yield Problem(("clusterIp",), "may not be set when `type` is 'ExternalName'")
 
 
 def _policies(service: Service) -> Problems:

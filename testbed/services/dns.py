@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.kubernetes.model import Service
-from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.programs import Program
 from testbed.vpc.ec2 import Eni
 
 PORT = 53
 CLUSTER_DOMAIN = "cluster.local"  # kubelet --cluster-domain
+SRV_PRIORITY = 0  # the only one there is in a cluster
 SERVICE_TTL_S = 30  # kubernetes v1.14, cluster/addons/dns: kube-dns, and CoreDNS's Corefile
 INSTANCE_TTL_S = 60  # what the Amazon-provided DNS server answers
 ACCOUNT = "123456789012"  # the one in AWS's examples
@@ -21,23 +20,29 @@ NDOTS = 5  # kubelet, pkg/kubelet/network/dns: defaultDNSOptions
 
 @dataclass(frozen=True, order=True)
 class Record:
-    """An A record; a name may have several."""
+    """An A record; a name may have several.  Its address has the deepest of its names (PTR)."""
 
     name: str
     address: IPv4Address
     ttl_s: int
 
 
-def service_records(
-    services: Iterable[Service], given: Iterable[ServiceAddress]
-) -> Iterator[Record]:
-    """`web.default.svc.cluster.local` and its ClusterIP; all of one cluster."""
-    addresses = {one.service: one.cluster_ip for one in given}
-    for service in services:
-        address = addresses[service.qualified]
-        if address:
-            name = f"{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}"
-            yield Record(name, address, SERVICE_TTL_S)
+@dataclass(frozen=True, order=True)
+class Srv:
+    """Where a port of a Service is served; `weight` of 100, shared by all of the name."""
+
+    name: str
+    target: str
+    port: int
+    weight: int
+
+
+@dataclass(frozen=True, order=True)
+class Alias:
+    """A CNAME record: everything of `target` has this name too."""
+
+    name: str
+    target: str
 
 
 def public_records(enis: Iterable[Eni], region: str, *, inside: bool) -> Iterator[Record]:
@@ -65,7 +70,7 @@ def private_domain(region: str) -> str:
 def dns_server(
     netns: str,
     addresses: Iterable[IPv4Address],
-    records: Iterable[Record],
+    records: Iterable[Record | Srv | Alias],
     private: tuple[str, tuple[IPv4Network, ...]] = ("", ()),
 ) -> Program:
     """A real dnsmasq that knows these names and no other; it asks nobody else.
@@ -73,6 +78,7 @@ def dns_server(
     private: a domain with a name for every address of some ranges, and those ranges.
     """
     domain, ranges = private
+    known = frozenset(records)
     lines = [
         "keep-in-foreground",
         "log-facility=-",
@@ -84,11 +90,11 @@ def dns_server(
         "bind-interfaces",
         *[f"listen-address={address}" for address in addresses],
         "address=/#/",  # any other name is NXDOMAIN; without a server to ask it would be REFUSED
+        f"local-ttl={SERVICE_TTL_S}",  # of SRV and instances' private names: they cannot tell one
         *[f"synth-domain={domain},{cidr},ip-" for cidr in ranges],
-        *[
-            f"host-record={one.name},{one.address},{one.ttl_s}"
-            for one in sorted(frozenset(records))
-        ],
+        *_host_records(one for one in known if isinstance(one, Record)),
+        *_srv_hosts(one for one in known if isinstance(one, Srv)),
+        *_cnames(one for one in known if isinstance(one, Alias)),
     ]
     return Program(
         netns=netns,
@@ -98,6 +104,30 @@ def dns_server(
         listens=(("udp", PORT), ("tcp", PORT)),
         why="names, answered by a real DNS server",
     )
+
+
+def _host_records(records: Iterable[Record]) -> Iterator[str]:
+    """The deepest names come first: dnsmasq answers who has an address with the first of them."""
+    for one in sorted(records, key=lambda record: (-record.name.count("."), record)):
+        yield f"host-record={one.name},{one.address},{one.ttl_s}"
+
+
+def _srv_hosts(records: Iterable[Srv]) -> Iterator[str]:
+    for one in sorted(records):
+        yield f"srv-host={one.name},{one.target},{one.port},{SRV_PRIORITY},{one.weight}"
+
+
+def _cnames(records: Iterable[Alias]) -> Iterator[str]:
+    """A name has one target; dnsmasq would not start with names that lead round in a circle."""
+    targets = {one.name: one.target for one in sorted(records, reverse=True)}
+    for name, target in sorted(targets.items()):
+        seen = {name}
+        end = target
+        while end in targets and end not in seen:
+            seen.add(end)
+            end = targets[end]
+        if end not in seen:
+            yield f"cname={name},{target},{SERVICE_TTL_S}"
 
 
 def node_resolv(server: IPv4Address, region: str) -> str:

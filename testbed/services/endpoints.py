@@ -17,6 +17,7 @@ TRANSPORT = {"http": "TCP", "tcp": "TCP", "udp": "UDP"}
 class Backend(NamedTuple):
     """Where a port of a Service leads: an address, a port there, and whose they are.
 
+    port: 0 behind a Service without ports.  hostname: its name below the Service's, if it has one.
     serving: it would be ready, were it not for being deleted (`terminating`).
     """
 
@@ -27,6 +28,7 @@ class Backend(NamedTuple):
     ready: bool = True
     serving: bool = True
     terminating: bool = False
+    hostname: str = ""
 
     def __str__(self) -> str:
         return f"{self.ip}:{self.port}"
@@ -72,22 +74,40 @@ class Behind:
         candidates = self._labelled.get((service.namespace, key, value), ())
         return tuple(one for one in candidates if service.selects(one.pod))
 
-    def backends(self, service: Service, port: ServicePort) -> tuple[Backend, ...]:
+    def ports(self, service: Service) -> tuple[ServicePort | None, ...]:
+        """The ports that endpoints of a Service have; None stands for no port at all."""
+        if service.selector:
+            return service.ports or (None,)
+        found = {
+            (port.name, port.protocol): ServicePort(
+                port.port, name=port.name, protocol=port.protocol
+            )
+            for one in self._slices(service)
+            for port in one.ports
+        }
+        return (*found.values(), None)
+
+    def backends(self, service: Service, port: ServicePort | None) -> tuple[Backend, ...]:
         """What a port of a Service leads to: its pods by address, or the addresses written.
 
-        Whether a container serves the target port is not asked: Kubernetes does not know either.
+        port: none asks for endpoints without ports.  Whether a container serves the target port is
+        not asked: Kubernetes does not know either.
         """
         if service.selector:
             return tuple(sorted(_of_pods(service, port, self.selected(service)), key=str))
-        slices = self._written.get((service.namespace, service.name), ())
-        found = {str(one): one for one in _written(service, port, slices)}
+        found = {str(one): one for one in _written(service, port, self._slices(service))}
         return tuple(found.values())
 
+    def _slices(self, service: Service) -> Sequence[EndpointSlice]:
+        return self._written.get((service.namespace, service.name), ())
 
-def _of_pods(service: Service, port: ServicePort, running: Iterable[Running]) -> Iterator[Backend]:
+
+def _of_pods(
+    service: Service, port: ServicePort | None, running: Iterable[Running]
+) -> Iterator[Backend]:
     for pod, place in running:
-        number = target_number(port, pod)
-        if number:
+        number = target_number(port, pod) if port else 0
+        if number or port is None:
             yield Backend(
                 ip=place.ip,
                 port=number,
@@ -96,6 +116,7 @@ def _of_pods(service: Service, port: ServicePort, running: Iterable[Running]) ->
                 ready=service.publish_not_ready_addresses or (pod.ready and not pod.terminating),
                 serving=pod.ready,
                 terminating=pod.terminating,
+                hostname=pod.hostname_in(service.name),
             )
 
 
@@ -109,18 +130,26 @@ def target_number(port: ServicePort, pod: Pod) -> int:
 
 
 def _written(
-    service: Service, port: ServicePort, slices: Sequence[EndpointSlice]
+    service: Service, port: ServicePort | None, slices: Sequence[EndpointSlice]
 ) -> Iterator[Backend]:
     for one in slices:
-        for served in one.ports:
-            if (served.name, served.protocol) == (port.name, port.protocol):
-                for address in one.addresses:
-                    yield Backend(
-                        ip=address.ip,
-                        port=served.port,
-                        node=address.node_name,
-                        pod=address.pod,
-                        ready=address.ready or service.publish_not_ready_addresses,
-                        serving=address.serving,
-                        terminating=address.terminating,
-                    )
+        for number in _numbers(one, port):
+            for address in one.addresses:
+                yield Backend(
+                    ip=address.ip,
+                    port=number,
+                    node=address.node_name,
+                    pod=address.pod,
+                    ready=address.ready or service.publish_not_ready_addresses,
+                    serving=address.serving,
+                    terminating=address.terminating,
+                    hostname=address.hostname,
+                )
+
+
+def _numbers(one: EndpointSlice, port: ServicePort | None) -> list[int]:
+    """What a Service's port is in a slice."""
+    if port is None:
+        return [] if one.ports else [0]
+    wanted = (port.name, port.protocol)
+    return [served.port for served in one.ports if (served.name, served.protocol) == wanted]

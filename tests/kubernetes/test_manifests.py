@@ -83,6 +83,7 @@ def test_a_deployment_becomes_its_pods():
         labels={"app": "shop", "pod-template-hash": "586669fdd8"},
         containers=(Container("shop", (Port(8080, "http", "web"), Port(53, "udp"))),),
         owner="shop",
+        hostname="",
     )
 
 
@@ -343,6 +344,24 @@ def test_endpoints_are_a_slice_for_each_subset():
         kind="Endpoints",
     )
     assert second.ports == (EndpointPort(5433),)
+
+
+def test_a_pod_has_a_name_of_its_own_only_where_its_hostname_is_written():
+    """A StatefulSet's pods are told theirs; no other pod's name becomes its hostname."""
+    named = "  hostname: one\n  subdomain: db\n  containers:\n"
+    [told] = objects(POD.replace("  containers:\n", named)).pods
+    [untold] = objects(POD.replace("  containers:\n", "  subdomain: db\n  containers:\n")).pods
+
+    assert [told.hostname_in("db"), told.hostname_in("other")] == ["one", ""]
+    assert untold.hostname_in("db") == ""
+
+
+def test_an_endpoint_may_have_a_hostname():
+    for text in (SLICE, ENDPOINTS):
+        found = objects(text.replace("nodeName: n1,", "nodeName: n1, hostname: db-0,"))
+
+        addresses = [one for each in found.endpoint_slices for one in each.addresses]
+        assert [one.hostname for one in addresses][:2] == ["db-0", ""]
 
 
 def test_an_endpoint_is_what_its_conditions_say():

@@ -1,7 +1,6 @@
 """Names inside a lab, asked of the real DNS servers by the way real packets take."""
 
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -20,13 +19,12 @@ from testbed.probes.sockets import socket_in
 from testbed.services.load_balancer import dns_name
 from testbed.vpc.fabric import GATEWAY_MAC
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
+from tests.routing.dns_messages import AAAA, NOERROR, NXDOMAIN, A, answers, question
 
 pytestmark = pytest.mark.kernel
 
 WEB = Service("web", {"app": "web"}, (ServicePort(80),), type="LoadBalancer")
 NAME = dns_name("eks", WEB, "us-west-2")
-NOERROR, NXDOMAIN = 0, 3  # RFC 1035, section 4.1.1
-A, AAAA = 1, 28
 SERVER = "10.0.0.2"
 
 
@@ -49,16 +47,11 @@ def asked(
     bed: Bed, place: str, name: str, kind: int = A, server: str = SERVER
 ) -> tuple[int, list[str]]:
     """One question in one datagram: the server's code, and the addresses it gave."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    header = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
-    question = header + labels + b"\0" + struct.pack(">2H", kind, 1)
     with socket_in(bed.store, place, kind=socket.SOCK_DGRAM) as client:
         client.settimeout(1.0)
-        client.sendto(question, (server, 53))
-        answer = client.recv(4096)
-    code, count = answer[3] & 15, struct.unpack(">H", answer[6:8])[0]
-    records = [answer[len(question) + 16 * i :][:16] for i in range(count)]
-    return code, [socket.inet_ntoa(record[12:]) for record in records]
+        client.sendto(question(name, kind), (server, 53))
+        code, found = answers(client.recv(4096))
+    return code, [one.data for one in found]
 
 
 def public_addresses(bed: Bed) -> set[str]:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from testbed.description.ports import Port
+from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
-from testbed.services.checks import problems, warnings
+from testbed.services.checks import problems, slice_problems, warnings
 
 RANGE = IPv4Network("10.96.0.0/16")
 
@@ -25,6 +26,33 @@ def test_good_services_have_no_problems():
     node_port = service("b", ServicePort(80, node_port=32767), type="NodePort")
 
     assert found(service("a"), node_port, vpc="10.0.0.0/16") == []
+
+
+def external(name: str) -> Service:
+    return Service("db", type="ExternalName", external_name=name)
+
+
+def test_an_external_name_is_a_name_that_can_be_asked_for():
+    """The line after it would be read by dnsmasq as another setting."""
+    assert found(external("db.example.com")) == found(external("db.example.com.")) == []
+    for wrong in ("db example", "db.example.com\nserver=192.0.2.1", "db..example", "DB.example"):
+        [said] = found(external(wrong))
+
+        assert said.startswith("services.db.externalName: ")
+
+
+def test_names_of_written_endpoints_are_names_of_the_dns():
+    wrong = EndpointSlice(
+        "db-1",
+        "db",
+        (EndpointAddress(IPv4Address("10.0.9.1"), hostname="db,0"),),
+        (EndpointPort(5432, "p g"), EndpointPort(80)),
+    )
+
+    assert [one.key for one in slice_problems([wrong])] == [
+        "endpointSlices.db-1.ports[0].name",
+        "endpointSlices.db-1.addresses[0].hostname",
+    ]
 
 
 def test_a_service_that_selects_nothing_is_allowed():

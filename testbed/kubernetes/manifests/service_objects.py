@@ -136,7 +136,7 @@ class SubsetAddress:
     ip: Ip
     node_name: str = ""
     target_ref: TargetRef = TargetRef()
-    hostname: Ignored = None
+    hostname: str = ""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -192,7 +192,7 @@ class Endpoint:
     node_name: str = ""
     target_ref: TargetRef = TargetRef()
     hints: Annotated[Ignored, BeforeValidator(_no_hints)] = None
-    hostname: Ignored = None
+    hostname: str = ""
     zone: Ignored = None
 
 

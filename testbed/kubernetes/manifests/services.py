@@ -81,7 +81,14 @@ def _of_subset(subset: objects.Subset) -> Iterator[EndpointAddress]:
     for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
         for address in addresses:
             pod = _pod(address.target_ref)
-            yield EndpointAddress(address.ip, address.node_name, pod, ready=ready, serving=ready)
+            yield EndpointAddress(
+                ip=address.ip,
+                node_name=address.node_name,
+                pod=pod,
+                ready=ready,
+                serving=ready,
+                hostname=address.hostname,
+            )
 
 
 def _of_slice(endpoint: objects.Endpoint) -> EndpointAddress:
@@ -95,6 +102,7 @@ def _of_slice(endpoint: objects.Endpoint) -> EndpointAddress:
         ready=ready,
         serving=ready if conditions.serving is None else conditions.serving,
         terminating=bool(conditions.terminating),
+        hostname=endpoint.hostname,
     )
 
 

@@ -58,6 +58,8 @@ class PodSpec:
     node_name: str = ""
     node_selector: Mapping[str, str] = field(default_factory=dict)
     dns_policy: Literal["ClusterFirst"] = "ClusterFirst"
+    hostname: str = ""
+    subdomain: str = ""
     automount_service_account_token: Ignored = None
     enable_service_links: Ignored = None
     image_pull_secrets: Ignored = None

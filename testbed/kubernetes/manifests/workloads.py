@@ -88,6 +88,8 @@ def _pod(manifest: Manifest, spec: PodSpec, metadata: Metadata, path: Path) -> m
         node=_node(manifest, spec, path),
         host_network=spec.host_network,
         containers=tuple(_container(container) for container in spec.containers),
+        hostname=spec.hostname,
+        subdomain=spec.subdomain,
     )
 
 
