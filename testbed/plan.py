@@ -128,10 +128,11 @@ def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Ite
     pods = {pod.netns: pod for pod in cluster.pods}
     ranges = {own.node: own for own in allocations.ranges if own.cluster == cluster.name}
     bridged = [at for at in allocations.pods if at.pod in pods and not at.host_network]
+    mode = cluster.hairpin_mode
     for name in {at.node for at in bridged}:
-        yield from kops_node.bridge_facts(ranges[name])
+        yield from kops_node.bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
     for at in bridged:
-        yield from kops_pod.pod_facts(pods[at.pod], at, ranges[at.node])
+        yield from kops_pod.pod_facts(pods[at.pod], at, ranges[at.node], mode)
 
 
 def _without_contradiction(facts: Iterable[Fact]) -> State:

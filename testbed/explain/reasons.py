@@ -108,6 +108,12 @@ _ALL = (
         "turn hairpin mode of that port on",
     ),
     Reason(
+        "X_DEDUP",
+        "{ns} takes it for a second copy: a promiscuous bridge routed it with the source {source},"
+        " and kubenet drops that: {rule}",
+        "run kubelet with --hairpin-mode=hairpin-veth (`hairpinMode` of the cluster)",
+    ),
+    Reason(
         "X_NO_PORT",
         "no port of bridge {dev} leads to {mac}",
         "add a forwarding entry, or turn learning and flooding on",

@@ -42,6 +42,7 @@ class Link:
     index: int
     name: str
     up: bool
+    promisc: bool = False
     mac: str = ""
     mtu: int = 0
     kind: str = ""
@@ -65,6 +66,7 @@ def link(ns: str, message: Message, layouts: Layouts) -> Link:
         index=index,
         name=text(found[uapi.IFLA_IFNAME]),
         up=bool(flags & uapi.IFF_UP),
+        promisc=bool(flags & uapi.IFF_PROMISC),
         mac=found.get(uapi.IFLA_ADDRESS, b"").hex(":"),
         mtu=u32(found[uapi.IFLA_MTU]),
         kind=text(info.get(uapi.IFLA_INFO_KIND, b"")),
@@ -99,7 +101,14 @@ def _fact(one: Link, peers: "Peers") -> Fact | None:
         peer = peers.of(one)
         return _veth(one, peer) if peer else None
     if one.kind == "bridge":
-        return Bridge(ns=one.ns, name=one.name, mac=one.mac, mtu=one.mtu, up=one.up)
+        return Bridge(
+            ns=one.ns,
+            name=one.name,
+            mac=one.mac,
+            mtu=one.mtu,
+            up=one.up,
+            promisc=one.promisc,
+        )
     if one.name in FALLBACK_DEVICES:
         return None
     message = _LINK.pack(0, 0, one.index, 0, 0)

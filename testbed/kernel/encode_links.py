@@ -16,6 +16,8 @@ from testbed.net.facts import Bridge, BridgePort, Netns, Veth
 
 LOOPBACK_INDEX = 1  # include/net/net_namespace.h: LOOPBACK_IFINDEX
 
+BRIDGE_FLAGS = uapi.IFF_UP | uapi.IFF_PROMISC  # of all flags the ones a bridge's fact tells
+
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, flags to change
 _NEW = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
 
@@ -51,7 +53,11 @@ def new_bridge(bridge: Bridge, index: int) -> list[bytes]:
     does the bridge keep it when its ports change (net/bridge: BROPT_MTU_SET_BY_USER).
     """
     kind = attribute(uapi.IFLA_LINKINFO, attribute_text(uapi.IFLA_INFO_KIND, "bridge"))
-    made = _link(index, _up(bridge)) + _named(replace(bridge, mtu=bridge.mtu - 1)) + kind
+    made = (
+        _link(index, _flags(bridge), BRIDGE_FLAGS)
+        + _named(replace(bridge, mtu=bridge.mtu - 1))
+        + kind
+    )
     return [message(uapi.RTM_NEWLINK, _NEW, made), mtu(bridge, index)]
 
 
@@ -68,7 +74,9 @@ def mtu(link: Veth | Bridge, index: int) -> bytes:
 
 def changed(found: Veth | Bridge, wanted: Veth | Bridge, index: int) -> bytes:
     """What differs between two states of one link; an equal MAC set again flushes neighbours."""
-    body = _link(index, _up(wanted))
+    body = _link(
+        index, _flags(wanted), BRIDGE_FLAGS if isinstance(wanted, Bridge) else uapi.IFF_UP
+    )
     if found.mac != wanted.mac:
         body += attribute(uapi.IFLA_ADDRESS, mac_bytes(wanted.mac))
     if found.mtu != wanted.mtu:
@@ -116,8 +124,14 @@ def _up(link: Veth | Bridge) -> int:
     return uapi.IFF_UP if link.up else 0
 
 
-def _link(index: int, flags: int) -> bytes:
-    return _LINK.pack(AF_UNSPEC, 0, index, flags, uapi.IFF_UP)
+def _flags(link: Veth | Bridge) -> int:
+    """A bridge is promiscuous or not; of a veth nobody asked."""
+    promisc = isinstance(link, Bridge) and link.promisc
+    return _up(link) | (uapi.IFF_PROMISC if promisc else 0)
+
+
+def _link(index: int, flags: int, changed: int = uapi.IFF_UP) -> bytes:
+    return _LINK.pack(AF_UNSPEC, 0, index, flags, changed)
 
 
 def _named(link: Veth | Bridge) -> bytes:

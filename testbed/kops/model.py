@@ -26,6 +26,7 @@ class KopsNode(Node):
     last_reserved_ip: Ip | None = None
 
 
+HairpinMode = Literal["promiscuous-bridge", "hairpin-veth", "none"]
 KopsNodes = Annotated[tuple[KopsNode, ...], named()]
 
 
@@ -35,6 +36,9 @@ class KopsCluster:
 
     The ranges are kops 1.14's defaults (upup/pkg/fi/cloudup/defaults.go): the upper half of
     non_masquerade_cidr for pods, a /13 at its base for Services.
+
+    hairpin_mode: kubelet's --hairpin-mode.  Its own default, which kops leaves, is
+    promiscuous-bridge; on kernels since 6.9 a pod then does not reach itself by a Service.
     """
 
     name: str
@@ -46,6 +50,7 @@ class KopsCluster:
     non_masquerade_cidr: Cidr = IPv4Network("100.64.0.0/10")
     pod_cidr: Cidr = IPv4Network("100.96.0.0/11")
     service_cidr: Cidr = IPv4Network("100.64.0.0/13")
+    hairpin_mode: HairpinMode = "hairpin-veth"
     manifests: Manifests = ()
     endpoint_slices: EndpointSlices = ()
     kube_proxy: KubeProxy = KubeProxy()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
+from testbed.kops.dedup import dedup_facts
 from testbed.kops.host_local import gateway
 from testbed.kops.model import KopsCluster, KopsNode
 from testbed.kubernetes.model import FIRST_NODE_PORT, LAST_NODE_PORT
@@ -46,16 +47,20 @@ def node_facts(cluster: KopsCluster, node: KopsNode, subnet: Subnet, eni: Eni) -
     yield from _snat(cluster, node.name)
 
 
-def bridge_facts(pods: NodeRange) -> Iterator[Fact]:
+def bridge_facts(pods: NodeRange, *, promisc: bool) -> Iterator[Fact]:
     """cbr0, which the first pod of a node brings into being.
+
+    promisc: for kubelet's --hairpin-mode=promiscuous-bridge.
 
     100.96.1.0/24 dev cbr0 proto kernel scope link src 100.96.1.1     (implied by the address)
     """
     ns, prefix = pods.node, pods.cidr.prefixlen
     # the kernel would take the MAC of a port; the plugin pins the first one
-    yield Bridge(
-        ns=ns, name=CBR0, mac=names.mac(ns, CBR0), mtu=MTU, why="kubenet's bridge of all pods"
-    )
+    mac = names.mac(ns, CBR0)
+    why = "kubenet's bridge of all pods"
+    yield Bridge(ns=ns, name=CBR0, mac=mac, mtu=MTU, promisc=promisc, why=why)
+    if promisc:
+        yield from dedup_facts(ns, mac, pods.cidr)
     yield Address(
         ns=ns,
         dev=CBR0,

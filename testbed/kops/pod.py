@@ -1,10 +1,11 @@
 """A pod's wiring as kubenet and the plugin `bridge` make it: a port of cbr0, a default route."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from ipaddress import IPv4Interface
 
 from testbed.kops.host_local import gateway
+from testbed.kops.model import HairpinMode
 from testbed.kops.node import CBR0, MTU
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
@@ -12,6 +13,12 @@ from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, BridgePort, Fact, Netns, Route, Veth
 
 HASH_LENGTH = 8  # hexadecimal digits behind `veth`: containernetworking/plugins, RandomVethName
+
+BY_SERVICE: Mapping[HairpinMode, str] = {
+    "hairpin-veth": "hairpin, so that it reaches itself through a Service",
+    "promiscuous-bridge": "it reaches itself through a Service if the bridge passes it up",
+    "none": "it does not reach itself through a Service",
+}
 
 
 def veth_name(pod: Pod) -> str:
@@ -25,10 +32,10 @@ def sandbox(pod: Pod) -> str:
     return sha256(f"sandbox.{pod.namespace}.{pod.name}".encode()).hexdigest()
 
 
-def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange) -> Iterator[Fact]:
+def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange, mode: HairpinMode) -> Iterator[Fact]:
     """What kubenet sets up for one pod, which is not on its node's network.
 
-    pods: the range of the pod's node.
+    pods: the range of the pod's node.  mode: kubelet's --hairpin-mode.
     """
     veth = veth_name(pod)
     yield from _inside(placed, veth, pods)
@@ -45,10 +52,8 @@ def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange) -> Iterator[Fact]:
         ns=placed.node,
         dev=veth,
         bridge=CBR0,
-        # kubelet's default, promiscuous-bridge, cannot do it on kernels of today
-        hairpin=True,
-        why=f"{placed.pod} is on {CBR0}; hairpin, so that it reaches itself through a Service"
-        " (kubelet --hairpin-mode=hairpin-veth)",
+        hairpin=mode == "hairpin-veth",
+        why=f"{placed.pod} is on {CBR0}; {BY_SERVICE[mode]} (kubelet --hairpin-mode={mode})",
     )
 
 

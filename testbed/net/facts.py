@@ -75,7 +75,7 @@ class Veth(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge(Fact):
-    """A Linux bridge, up, without STP."""
+    """A Linux bridge, up, without STP.  promisc: it takes what it forwards itself as well."""
 
     identity = ("ns", "name")
 
@@ -83,6 +83,7 @@ class Bridge(Fact):
     mac: str
     mtu: int
     up: bool = True
+    promisc: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

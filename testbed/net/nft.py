@@ -15,12 +15,13 @@ from testbed.net.nft_spelling import canonical
 
 Table = tuple[str, str]  # family and name
 
-# The names of the tables that iptables-nft, ip6tables-nft, arptables-nft and ebtables-nft make
+# The names of the tables that iptables-nft, ip6tables-nft, arptables-nft and ebtables-nft make,
+# as far as facts are not read of them
 XTABLES = {
     "ip": iptables.TABLES,
     "ip6": iptables.TABLES,
     "arp": ("filter",),
-    "bridge": ("filter", "nat", "broute"),
+    "bridge": ("nat", "broute"),  # `filter` is kubenet's, and so ours
 }
 
 # nft's indentation tells where a table, a set or a chain ends, whatever stands inside quotes

@@ -50,7 +50,8 @@ def _(fact: Veth) -> str:
 
 @show.register
 def _(fact: Bridge) -> str:
-    return f"{fact.name}: bridge mtu {fact.mtu} {_state(fact.up)} link/ether {fact.mac}"
+    promisc = "promisc " if fact.promisc else ""
+    return f"{fact.name}: bridge {promisc}mtu {fact.mtu} {_state(fact.up)} link/ether {fact.mac}"
 
 
 @show.register

@@ -201,13 +201,19 @@ def _grouped(seen: Iterable[Sighting]) -> Iterator[list[Sighting]]:
     """Consecutive sightings in one namespace, up to where it has gone out and comes in again."""
     group: list[Sighting] = []
     for one in seen:
-        again = group and group[-1].outgoing and not one.outgoing
+        again = group and group[-1].outgoing and not one.outgoing and not _is_copy(one, group)
         if group and (again or one.ns != group[-1].ns):
             yield group
             group = []
         group.append(one)
     if group:
         yield group
+
+
+def _is_copy(one: Sighting, group: list[Sighting]) -> bool:
+    """Whether a promiscuous bridge takes what it is handing on: br_pass_frame_up."""
+    last = group[-1]
+    return (one.dev, one.header) == (last.dev, last.header) and one.dev != group[0].dev
 
 
 def _once(groups: list[list[Sighting]]) -> list[list[Sighting]]:

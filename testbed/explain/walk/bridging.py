@@ -68,11 +68,14 @@ def _up(trip: Trip, bridge: Bridge, port: BridgePort) -> None:
     packet.physin = port.dev if trip.space.calls_iptables else ""
 
 
-def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival:
+def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival | None:
     packet = trip.packet
     out = _port_to(trip, bridge)
     if out.dev == port.dev and not port.hairpin:
-        trip.drop("X_HAIRPIN", dev=port.dev)
+        if not bridge.promisc or packet.pkttype != "host":
+            trip.drop("X_HAIRPIN", dev=port.dev)
+        _copy_up(trip, bridge, port)
+        return None
     packet.oif = out.dev
     trip.hook("bridge forward")
     calls_iptables = trip.space.calls_iptables
@@ -82,6 +85,16 @@ def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival:
     if calls_iptables:
         _as_bridge(trip, bridge, out, "postrouting")
     return cross(trip, out.dev)
+
+
+def _copy_up(trip: Trip, bridge: Bridge, port: BridgePort) -> None:
+    """What a promiscuous bridge takes itself of a frame that was not for it.
+
+    It belongs to no connection any more (br_pass_frame_up: since Linux 6.9 and its stable
+    siblings), so nobody gives it another source.
+    """
+    trip.packet.forget(keep_mark=True)
+    _up(trip, bridge, port)
 
 
 def _as_bridge(trip: Trip, bridge: Bridge, out: BridgePort, hook: str) -> None:

@@ -5,6 +5,7 @@ from testbed.explain.journey import End
 from testbed.explain.netfilter.passage import Filtered
 from testbed.explain.packet import Packet, address
 from testbed.explain.reasons import dropped
+from testbed.kops.dedup import DEDUP
 
 # Comments of kube-proxy's rules, and of the one of kubelet's by which it dropped until 1.24
 COMMENTS = {
@@ -13,7 +14,8 @@ COMMENTS = {
     "traffic not accepted by KUBE-FW-": "X_SOURCE_RANGES",
     "kubernetes firewall for dropping marked packets": "X_MARKED_TO_DROP",
 }
-REJECT_CHAIN = ("kube-proxy", "reject-chain")  # in which kube-proxy's nftables mode refuses
+# Chains whose every refusal means one thing: kube-proxy's of nftables mode, and kubenet's
+CHAINS = {("kube-proxy", "reject-chain"): "X_NO_ENDPOINTS", ("filter", DEDUP): "X_DEDUP"}
 
 
 def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]:
@@ -47,8 +49,8 @@ def _traffic(packet: Packet) -> str:
 
 def _code(filtered: Filtered) -> str:
     step = filtered.step
-    if (step.table, step.chain) == REJECT_CHAIN:
-        return "X_NO_ENDPOINTS"
+    if code := CHAINS.get((step.table, step.chain)):
+        return code
     for comment, code in COMMENTS.items():
         if comment in step.rule:
             return code

@@ -1,10 +1,10 @@
 """A packet under way: where it is, what was done to it so far, and how it ended."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from testbed.explain.journey import End, FabricStep, Header, RoutingStep, Visit
+from testbed.explain.journey import End, FabricStep, Header, RoutingStep, Step, Visit
 from testbed.explain.made import made
 from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
 from testbed.explain.netfilter.ruleset import Run
@@ -122,6 +122,8 @@ class Trip:
     def routed(self, decision: Decision) -> None:
         """Note a routing decision."""
         steps = self.passage.steps
+        if steps and self._routed_at == len(steps) - 1 and _same(steps[-1], decision.step):
+            return  # what a bridge asked for br_netfilter, and asks again of its own copy
         self._routed_at = len(steps)
         steps.append(decision.step)
         if decision.fabric:
@@ -144,3 +146,8 @@ class Trip:
     def unknown(self, what: str) -> NoReturn:
         """Nobody knows what becomes of it."""
         self.drop("X_UNKNOWN", what=f"{what} (in {self.space.ns})")
+
+
+def _same(one: Step, other: RoutingStep) -> bool:
+    """Whether it is that decision, whatever became of the question for the neighbour."""
+    return isinstance(one, RoutingStep) and replace(one, neighbour=other.neighbour) == other

@@ -1,0 +1,113 @@
+"""kubelet's --hairpin-mode: whether a pod reaches itself by a Service, and how it fails to."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.bed import bed as bring_up
+from testbed.kops.dedup import DEDUP
+from testbed.kops.model import HairpinMode, KopsCluster
+from testbed.kubernetes.model import Service, ServicePort
+from testbed.lab import Lab
+from testbed.load import load
+from testbed.net.facts import Bridge, BridgePort, NftChain
+from testbed.probes.sockets import socket_in
+from tests.routing.cni.conftest import Explain
+from tests.routing.cni.conftest import explain as explain
+from tests.routing.cni.conftest import observer as observer
+
+pytestmark = pytest.mark.kernel
+
+OWN = "100.64.7.7"  # a Service whose only endpoint is the pod `client`
+
+
+def lab_of(topologies: Path, mode: HairpinMode) -> Lab:
+    lab = load(topologies / "kops.yaml")
+    [cluster] = lab.clusters
+    assert isinstance(cluster, KopsCluster)
+    ports = ServicePort(80, name="http"), ServicePort(7, name="echo", protocol="UDP")
+    own = Service("own", {"app": "client"}, ports, cluster_ip=IPv4Address(OWN))
+    return replace(lab, clusters=(replace(cluster, services=(own,), hairpin_mode=mode),))
+
+
+@pytest.fixture(scope="module")
+def bed(topologies: Path) -> Iterator[Bed]:
+    """A lab in kubelet's default mode, which kops leaves."""
+    with bring_up(lab_of(topologies, "promiscuous-bridge")) as lab:
+        yield lab
+
+
+def answers(bed: Bed) -> int:
+    """How many times `client` answers one datagram that web-0 sends to the Service."""
+    with socket_in(bed.store, "web-0", kind=socket.SOCK_DGRAM) as sender:
+        sender.settimeout(3)
+        sender.connect((OWN, 7))
+        sender.send(b"once")
+        sender.recv(4096)
+        sender.settimeout(0.3)
+        for more in range(1, 9):
+            try:
+                sender.recv(4096)
+            except TimeoutError:
+                return more
+    return 9
+
+
+def test_promiscuous_bridge_is_a_flag_of_cbr0_and_ebtables_rules(bed: Bed) -> None:
+    bridge = bed.fact(Bridge, ns="node-1", name="cbr0")
+
+    assert "PROMISC" in bed.run("node-1", "ip", "link", "show", "cbr0").stdout
+    assert "hairpin on" not in bed.run("node-1", "bridge", "-d", "link").stdout
+    assert [rule.text for rule in bed.fact(NftChain, ns="node-1", name=DEDUP).rules] == [
+        f'oifname "veth*" ether saddr {bridge.mac} ip saddr 100.96.0.1 counter accept',
+        f'oifname "veth*" ether saddr {bridge.mac} ip saddr 100.96.0.0/24 counter drop',
+    ]
+    assert not bed.drift()
+
+
+def test_the_copy_that_shall_come_back_is_taken_for_a_second_one(explain: Explain) -> None:
+    """k/k#20475 again: since 2024 kernels forget the copy's connection, and so its NAT."""
+    seen = explain("client", OWN)
+
+    assert seen.difference is None
+    assert seen.cause == ("node-1", "X_DEDUP")
+    assert explain("web-0", OWN).delivered, "control: a neighbour"
+    assert explain("web-1", OWN).delivered, "control: another node"
+
+
+def test_without_the_rules_pods_get_packets_twice(bed: Bed) -> None:
+    """k/k#25793, and with an ebtables that kubenet does not know the version of: what goes to a
+    Service comes bridged and, as a copy, routed."""
+    rules = bed.fact(NftChain, ns="node-1", name=DEDUP)
+    passing = replace(rules, rules=rules.rules[:1])
+
+    assert answers(bed) == 1
+    bed.change(bed.state - {rules} | {passing})
+    try:
+        assert answers(bed) == 2
+    finally:
+        bed.change(bed.state)
+
+
+def test_none_is_neither_and_a_pod_does_not_reach_itself(
+    bed: Bed, explain: Explain, topologies: Path
+) -> None:
+    """The same nodes, changed as `up` of the changed file does it."""
+    before = bed.lab
+    bed.up(lab_of(topologies, "none"))
+    try:
+        assert "PROMISC" not in bed.run("node-1", "ip", "link", "show", "cbr0").stdout
+        assert "KUBE-DEDUP" not in bed.run("node-1", "nft", "list", "ruleset").stdout
+        assert not any(port.hairpin for port in bed.state if isinstance(port, BridgePort))
+        seen = explain("client", OWN)
+        assert seen.difference is None
+        assert seen.cause == ("node-1", "X_HAIRPIN")
+        assert explain("web-0", OWN).delivered, "control: a neighbour"
+        assert not bed.drift()
+    finally:
+        bed.up(before)
