@@ -7,6 +7,7 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.eks import allocate as eks
+from testbed.eks.fargate.allocate import kept_interfaces
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
@@ -53,7 +54,8 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     manifests are not read, or no address is left for a Service.
     """
     before = before or Allocations()
-    primaries = {one.interface.instance: one for one in _primaries(lab)}
+    wanted = (*_primaries(lab), *_on_fargate(lab, before.enis))
+    primaries = {one.interface.instance: one for one in wanted}
     types = {name: one.instance_type for name, one in primaries.items() if one.instance_type}
     kept = _kept(lab, primaries, before.enis)
     ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types)
@@ -161,6 +163,15 @@ def _bare(vpc: Vpc) -> Iterator[_Primary]:
         )
         wanted = public.get(one.subnet, False) if one.public_ip is None else one.public_ip
         yield _Primary(interface, one.instance_type, one.source_dest_check, wanted)
+
+
+def _on_fargate(lab: Lab, enis: Iterable[Eni]) -> Iterator[_Primary]:
+    """The ENIs that pods on Fargate keep; a new one's subnet is for the allocation to choose."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for cluster in lab.clusters:
+        if isinstance(cluster, EksCluster):
+            for interface in kept_interfaces(cluster, vpcs[cluster.vpc], enis):
+                yield _Primary(interface, "", source_dest_check=True, public=False)
 
 
 def _launch(ec2: Ec2, primaries: Iterable[_Primary]) -> None:

@@ -9,6 +9,7 @@ from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted, spelt, unknown
 from testbed.eks import checks as eks_checks
 from testbed.eks.control_plane import PUBLIC
+from testbed.eks.fargate.profiles import on_fargate
 from testbed.eks.model import EksCluster
 from testbed.kops import checks as kops_checks
 from testbed.kops.model import KopsCluster
@@ -127,7 +128,7 @@ def _without_balancer(lab: Lab, cluster: Cluster) -> Problems:
 def _enis(cluster: Cluster) -> dict[str, int]:
     match cluster:
         case EksCluster():
-            return eks_checks.enis(cluster)
+            return eks_checks.enis(cluster) | dict.fromkeys(on_fargate(cluster), 1)
         case KopsCluster():
             return kops_checks.enis(cluster)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
+from testbed.eks.fargate import micro_vm
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring import node as eks_node
 from testbed.eks.wiring import pod as eks_pod
@@ -26,7 +27,7 @@ from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import ends, hops, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
-from testbed.proxies import behind, health_listeners, proxy_facts
+from testbed.proxies import behind, health_listeners, kubelets, proxy_facts
 from testbed.security import memberships, with_security_groups
 from testbed.services import dns
 from testbed.services.cluster_dns import service_records
@@ -115,9 +116,15 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
         enis = [eni for eni in allocations.enis if eni.instance == node.name]
         yield from eks_node.node_facts(cluster, vpc, node, enis)
     pods = {pod.netns: pod for pod in cluster.pods}
-    for placed in allocations.pods:
-        if placed.cluster == cluster.name:
+    own = [placed for placed in allocations.pods if placed.cluster == cluster.name]
+    for placed in own:
+        if not placed.on_fargate:
             yield from eks_pod.pod_facts(cluster, vpc, pods[placed.pod], placed)
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    alone = {placed.pod for placed in own if placed.on_fargate}
+    for eni in allocations.enis:
+        if eni.instance in alone:
+            yield from micro_vm.pod_facts(eni, subnets[eni.subnet])
 
 
 def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
@@ -166,16 +173,16 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *host_listeners(lab.on_premises),
         *metadata_listeners(lab, allocations),
-        *_control_plane_listeners(lab),
+        *_control_plane_listeners(lab, allocations),
         *internet_listeners(lab.internet),
     )
 
 
-def _control_plane_listeners(lab: Lab) -> Iterator[Listener]:
+def _control_plane_listeners(lab: Lab, allocations: Allocations) -> Iterator[Listener]:
     for cluster in lab.clusters:
         if isinstance(cluster, EksCluster):
             servers = [server for of, _, server in api_servers(lab) if of == cluster]
-            yield from control_plane.listeners(cluster, servers)
+            yield from control_plane.listeners(cluster, servers, kubelets(cluster, allocations))
 
 
 def served(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:

@@ -27,10 +27,16 @@ LOOPBACK = IPv4Address("127.0.0.1")
 
 def proxy_facts(cluster: Cluster, allocations: Allocations) -> Iterator[Fact]:
     """kubelet's and kube-proxy's chains, jumps and sysctls on every node of a cluster."""
-    for node in cluster.nodes:
-        yield from kubelet_facts(node.name, era(cluster))
+    for node in kubelets(cluster, allocations):
+        yield from kubelet_facts(node, era(cluster))
     nodes = proxy_nodes(cluster, allocations)
     yield from node_facts(nodes, proxied(cluster, allocations), cluster.proxy)
+
+
+def kubelets(cluster: Cluster, allocations: Allocations) -> tuple[str, ...]:
+    """Where kubelet and kube-proxy run: every node, and beside every pod on Fargate."""
+    alone = (at.node for at in allocations.pods if at.cluster == cluster.name and at.on_fargate)
+    return (*(node.name for node in cluster.nodes), *alone)
 
 
 def era(cluster: Cluster) -> Era:
@@ -56,11 +62,9 @@ def proxied(cluster: Cluster, allocations: Allocations) -> tuple[ProxiedPort, ..
 def health_listeners(cluster: Cluster, allocations: Allocations) -> Iterator[Listener]:
     """What load balancers ask, on every node."""
     ports = proxied(cluster, allocations)
-    for node in cluster.nodes:
-        for number, page in health_pages(ports, node.name, era(cluster)):
-            yield Listener(
-                netns=node.name, port=number, protocol="http", pod="", node=node.name, page=page
-            )
+    for node in kubelets(cluster, allocations):
+        for number, page in health_pages(ports, node, era(cluster)):
+            yield Listener(netns=node, port=number, protocol="http", pod="", node=node, page=page)
 
 
 def stale_entries(
@@ -73,8 +77,8 @@ def stale_entries(
         if cluster.name in old:
             ports = proxied(old[cluster.name], had), proxied(cluster, have)
             commands = conntrack.stale_entries(*ports, era(cluster))
-            staying = {node.name for node in old[cluster.name].nodes}
-            nodes = (node.name for node in cluster.nodes if node.name in staying)
+            staying = {*kubelets(old[cluster.name], had)}
+            nodes = (node for node in kubelets(cluster, have) if node in staying)
             found |= dict.fromkeys(nodes if commands else (), commands)
     return found
 
@@ -84,16 +88,16 @@ def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, 
     ranges = {own.node: own.cidr for own in allocations.ranges if own.cluster == cluster.name}
     bridged = {place.node for place in allocations.pods if not place.host_network}
     found = []
-    for node in cluster.nodes:
-        enis = [eni for eni in allocations.enis if eni.instance == node.name]
+    for name in kubelets(cluster, allocations):
+        enis = [eni for eni in allocations.enis if eni.instance == name]
         own = [eni.primary for eni in sorted(enis, key=lambda eni: eni.device_index)]
-        bridge = isinstance(cluster, KopsCluster) and node.name in bridged
+        bridge = isinstance(cluster, KopsCluster) and name in bridged
         found.append(
             ProxyNode(
-                name=node.name,
+                name=name,
                 ip=own[0],
-                addresses=(*own, LOOPBACK, *([gateway(ranges[node.name])] if bridge else ())),
-                pod_cidr=ranges.get(node.name),
+                addresses=(*own, LOOPBACK, *([gateway(ranges[name])] if bridge else ())),
+                pod_cidr=ranges.get(name),
             )
         )
     return tuple(found)

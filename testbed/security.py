@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from testbed.eks.eni_config import custom_groups
+from testbed.eks.fargate.profiles import on_fargate
 from testbed.eks.model import EksCluster
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.services.security_groups import balancer_group, node_group, node_rule
@@ -36,6 +37,7 @@ def memberships(lab: Lab) -> Memberships:
     for cluster in lab.clusters:
         if isinstance(cluster, EksCluster):
             groups |= custom_groups(cluster, vpcs[cluster.vpc])
+            groups |= dict.fromkeys(on_fargate(cluster), (cluster.security_group,))
     for vpc in lab.vpcs:
         groups |= {one.name: one.security_groups or (DEFAULT,) for one in vpc.instances}
     for owner, _, server in api_servers(lab):

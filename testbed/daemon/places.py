@@ -26,7 +26,7 @@ KINDS: dict[str, Kind] = {"nat_gateway": "nat-gateway", "load_balancer": "load-b
 
 def places(lab: Lab, allocations: Allocations) -> tuple[Place, ...]:
     """Every namespace of the lab, each with its addresses."""
-    found = [*_pods(allocations), *_instances(lab, allocations)]
+    found = [*_pods(lab, allocations), *_instances(lab, allocations)]
     for vpc in lab.vpcs:
         found += _vpc(vpc, allocations)
     for gateway in lab.transit_gateways:
@@ -36,10 +36,23 @@ def places(lab: Lab, allocations: Allocations) -> tuple[Place, ...]:
     return (*found, Place(ns=INTERNET, kind="internet", addresses=lab.internet.hosts))
 
 
-def _pods(allocations: Allocations) -> Iterator[Place]:
+def _pods(lab: Lab, allocations: Allocations) -> Iterator[Place]:
+    alone = {pod.pod: pod for pod in allocations.pods if pod.on_fargate}
     for pod in allocations.pods:
-        if not pod.host_network:  # such a pod is its node
+        if not pod.host_network and not pod.on_fargate:  # such a pod is its node
             yield Place(ns=pod.pod, kind="pod", inside=pod.node, addresses=(pod.ip,))
+    zones = _zones(lab)
+    for eni in allocations.enis:
+        if eni.instance in alone:
+            detail = f"Fargate · {zones[eni.vpc, eni.subnet]}"
+            yield Place(
+                ns=eni.instance,
+                kind="pod",
+                inside=router(eni.vpc),
+                detail=detail,
+                addresses=eni.addresses,
+                devices=(device(eni),),
+            )
 
 
 def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
@@ -47,14 +60,12 @@ def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
     types = {node.name: node.instance_type for one in lab.clusters for node in one.nodes}
     bare = {one.name: one.instance_type for vpc in lab.vpcs for one in vpc.instances}
     types |= bare
-    zones = {
-        (vpc.name, subnet.name): subnet.availability_zone
-        for vpc in lab.vpcs
-        for subnet in vpc.subnets
-    }
+    zones = _zones(lab)
+    pods = {pod.pod for pod in allocations.pods}
     instances: dict[str, list[Eni]] = {}
     for eni in sorted(allocations.enis, key=lambda eni: eni.device_index):
-        instances.setdefault(eni.instance, []).append(eni)
+        if eni.instance not in pods:
+            instances.setdefault(eni.instance, []).append(eni)
     for name, enis in instances.items():
         first = enis[0]
         known = (types.get(name, first.subnet), zones.get((first.vpc, first.subnet), ""))
@@ -66,6 +77,15 @@ def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
             addresses=tuple(eni.primary for eni in enis),
             devices=tuple(map(device, enis)),
         )
+
+
+def _zones(lab: Lab) -> dict[tuple[str, str], str]:
+    """The availability zone of each subnet of each VPC."""
+    return {
+        (vpc.name, subnet.name): subnet.availability_zone
+        for vpc in lab.vpcs
+        for subnet in vpc.subnets
+    }
 
 
 def _vpc(vpc: Vpc, allocations: Allocations) -> Iterator[Place]:

@@ -135,6 +135,8 @@ def _between_pods(cluster: Cluster, places: list[PodAddress]) -> Iterator[Check]
 
 def _way(cluster: Cluster, source: PodAddress, target: PodAddress) -> str:
     """What the wiring does for such a pair."""
+    if source.on_fargate or target.on_fargate:
+        return "to or from a pod on Fargate: it has a network interface for itself"
     same_node = source.node == target.node
     if not isinstance(cluster, EksCluster):
         return "on one node: the bridge cbr0" if same_node else "across nodes: the VPC's route"
@@ -170,9 +172,10 @@ def _outward(
     lab: Lab, cluster: Cluster, places: list[PodAddress], enis: tuple[Eni, ...]
 ) -> Iterator[Check]:
     """From the pod of the highest ENI, which has the longest way to eth0."""
-    if not places or not lab.internet.hosts:
+    of_nodes = [place for place in places if not place.on_fargate]
+    if not of_nodes or not lab.internet.hosts:
         return
-    source = max(places, key=lambda place: place.device_index)
+    source = max(of_nodes, key=lambda place: place.device_index)
     node = next(eni for eni in enis if (eni.instance, eni.device_index) == (source.node, 0))
     external = isinstance(cluster, EksCluster) and cluster.env.external_snat
     gateway = next((eni.public_ip for eni in enis if _nat_for(lab, node, eni)), None)

@@ -6,14 +6,11 @@ from typing import Any
 
 from testbed.allocations import Allocations
 from testbed.daemon.networks import NETWORK_KINDS
+from testbed.daemon.nodes import NODE_KINDS
 from testbed.daemon.security import SECURITY_KINDS
 from testbed.daemon.services import endpoint_rows, service_rows
-from testbed.eks import limits as eks_limits
-from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
-from testbed.kops import limits as kops_limits
-from testbed.kubernetes.model import Node, Pod
-from testbed.lab import Cluster, Lab
+from testbed.lab import Lab
 from testbed.net.diff import Drift
 from testbed.net.facts import (
     Address,
@@ -155,61 +152,6 @@ def pending_rows(allocations: Allocations) -> list[Row]:
     return [{"pod": one.pod, "reason": one.reason} for one in allocations.pending]
 
 
-def _pods(lab: Lab, allocations: Allocations) -> Iterator[Row]:
-    placed = {placement.pod: placement for placement in allocations.pods}
-    pending = {pod.pod: pod.reason for pod in allocations.pending}
-    for cluster in lab.clusters:
-        for pod in cluster.pods:
-            place = placed.get(pod.netns)
-            of_eni = cluster.kind == "eks" or pod.host_network
-            yield {
-                "name": pod.netns,
-                "status": "Running" if place else "Pending",
-                "node": place.node if place else pod.node,
-                "ip": str(place.ip) if place else "",
-                "eni": f"eth{place.device_index}" if place and of_eni else "",
-                "ports": ",".join(_ports(pod)),
-                "cluster": cluster.name,
-                "reason": pending.get(pod.netns, ""),
-            }
-
-
-def _ports(pod: Pod) -> list[str]:
-    return [str(port) for container in pod.containers for port in container.ports]
-
-
-def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
-    ranges = {own.node: str(own.cidr) for own in allocations.ranges}
-    for cluster in lab.clusters:
-        zones = {
-            subnet.name: subnet.availability_zone
-            for vpc in lab.vpcs
-            if vpc.name == cluster.vpc
-            for subnet in vpc.subnets
-        }
-        for node in cluster.nodes:
-            enis = [eni for eni in allocations.enis if eni.instance == node.name]
-            pods = [place for place in allocations.pods if place.node == node.name]
-            yield {
-                "name": node.name,
-                "type": node.instance_type,
-                "zone": zones[node.subnet],
-                "subnet": node.subnet,
-                "ip": str(enis[0].primary),
-                "publicIp": str(enis[0].public_ip or ""),
-                "enis": len(enis),
-                "podCidr": ranges.get(node.name, ""),
-                "pods": f"{len(pods)}/{_max_pods(cluster, node)}",
-                "cluster": cluster.name,
-            }
-
-
-def _max_pods(cluster: Cluster, node: Node) -> int:
-    if isinstance(cluster, EksCluster):
-        return eks_limits.kubelet_max_pods(cluster, node)
-    return kops_limits.kubelet_max_pods(node)
-
-
 def _enis(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     for eni in allocations.enis:
         yield {
@@ -254,8 +196,7 @@ def _vpcs(lab: Lab, allocations: Allocations) -> Iterator[Row]:
 
 
 KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
-    "pods": _pods,
-    "nodes": _nodes,
+    **NODE_KINDS,
     "services": service_rows,
     "endpoints": endpoint_rows,
     "enis": _enis,

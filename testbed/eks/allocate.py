@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from testbed.eks.fargate import allocate as fargate
 from testbed.eks.ipamd.node import NodeEc2
 from testbed.eks.ipamd.settings import settings
 from testbed.eks.ipamd.settling import Settling
@@ -31,10 +32,30 @@ def allocate_pods(
 ) -> tuple[tuple[PodAddress, ...], tuple[Pending, ...]]:
     """The cluster's pods that run and those that wait, each in the topology's order.
 
-    The nodes' primary ENIs exist.  vpc: the cluster's.  before, waiting: what the last run said;
-    a pod keeps its node and address as long as both are there and fit what the topology says of
-    the pod.
+    The nodes' primary ENIs exist, and those of pods on Fargate that keep theirs.  vpc: the
+    cluster's.  before, waiting: what the last run said; a pod keeps its node and address as long
+    as both are there and fit what the topology says of the pod.
     """
+    running, pending = fargate.allocate_pods(cluster, vpc, ec2)
+    others = tuple(pod for pod in cluster.pods if pod.netns not in running | pending)
+    of_nodes = _on_nodes(replace(cluster, pods=others), vpc, ec2, before, waiting)
+    running |= of_nodes[0]
+    pending |= of_nodes[1]
+    names = [pod.netns for pod in cluster.pods]
+    return (
+        tuple(running[name] for name in names if name in running),
+        tuple(pending[name] for name in names if name in pending),
+    )
+
+
+def _on_nodes(
+    cluster: EksCluster,
+    vpc: Vpc,
+    ec2: Ec2,
+    before: Iterable[PodAddress],
+    waiting: Iterable[Pending],
+) -> tuple[dict[str, PodAddress], dict[str, Pending]]:
+    """The pods of the nodes by name, those that run and those that wait."""
     kept = {placed.pod: placed for placed in _kept(cluster, ec2, before)}
     in_use = frozenset(placed.ip for placed in kept.values() if not placed.host_network)
     ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, in_use) for node in cluster.nodes}
@@ -51,11 +72,7 @@ def allocate_pods(
     running = kept | {placed.pod: placed for placed in given}
     pending = {pod: Pending(pod, cluster.name, why) for pod, why in plan.unschedulable.items()}
     pending |= {pod.netns: _without_address(cluster.name, pod, ipamd) for pod, ipamd in left}
-    names = [pod.netns for pod in cluster.pods]
-    return (
-        tuple(running[name] for name in names if name in running),
-        tuple(pending[name] for name in names if name in pending),
-    )
+    return running, pending
 
 
 def _ipamd(

@@ -6,6 +6,7 @@ from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.eks import networking
 from testbed.eks.eni_config import eni_config, eni_config_name
+from testbed.eks.fargate import checks as fargate_checks
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError
@@ -27,6 +28,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
     yield from _eni_configs(cluster, vpc)
+    yield from fargate_checks.problems(cluster, vpc)
     yield from of_environment(cluster)
 
 

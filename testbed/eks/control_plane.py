@@ -114,13 +114,16 @@ def _public_facts(server: ApiServer, address: IPv4Address) -> Iterator[Fact]:
     yield Route(ns=INTERNET, dst=host(address), via=SERVER_SIDE, dev=outer, onlink=True, why=why)
 
 
-def listeners(cluster: EksCluster, servers: Iterable[ApiServer]) -> Iterator[Listener]:
-    """The API on 443, and with a control plane each node's kubelet on 10250; both speak HTTP."""
+def listeners(
+    cluster: EksCluster, servers: Iterable[ApiServer], kubelets: Iterable[str]
+) -> Iterator[Listener]:
+    """The API on 443, and with a control plane each kubelet on 10250; both speak HTTP.
+
+    kubelets: the namespaces they are in.
+    """
     for server in servers:
         yield Listener(
             netns=server.netns, port=HTTPS, protocol="http", pod=server.netns, node=server.netns
         )
-    for node in cluster.nodes if cluster.control_plane else ():
-        yield Listener(
-            netns=node.name, port=KUBELET, protocol="http", pod="kubelet", node=node.name
-        )
+    for ns in kubelets if cluster.control_plane else ():
+        yield Listener(netns=ns, port=KUBELET, protocol="http", pod="kubelet", node=ns)

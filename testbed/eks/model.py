@@ -1,5 +1,7 @@
 """What a topology says of an EKS cluster."""
 
+from collections.abc import Mapping
+from dataclasses import field
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
@@ -42,6 +44,27 @@ class ControlPlane:
 
 
 @dataclass(frozen=True, config=STRICT)
+class FargateSelector:
+    """Pods of a namespace that have all these labels; both may hold `*` and `?`."""
+
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class FargateProfile:
+    """Which pods run on Fargate: those that one of the selectors fits and that name no node.
+
+    subnets: private ones, where the pods' network interfaces are; none for all the private ones
+    of the cluster.
+    """
+
+    name: str
+    selectors: tuple[FargateSelector, ...]
+    subnets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
 class EksCluster:
     """An EKS cluster in one VPC.  profile: the CNI's era, `slides` is v1.5, `current` v1.23.
 
@@ -62,6 +85,7 @@ class EksCluster:
     connmark_backend: ConnmarkBackend = "iptables"
     env: CniSettings = CniSettings()
     eni_configs: Annotated[tuple[EniConfig, ...], named()] = ()
+    fargate_profiles: Annotated[tuple[FargateProfile, ...], named()] = ()
     services: Services = ()
     service_cidr: Cidr = IPv4Network("172.20.0.0/16")  # EKS: 10.100.0.0/16 in such a VPC
     manifests: Manifests = ()

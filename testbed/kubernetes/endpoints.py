@@ -40,9 +40,8 @@ def endpoints(
             # any TCP port proves a TCP connection; an HTTP server accepts them too
             tcp_port=_first_port(pod, "tcp") or _first_port(pod, "http"),
             http_port=_first_port(pod, "http"),
-            # a hostNetwork pod is its node: it can not be its own control
-            control_netns="" if placement.host_network else placement.node,
-            control_address=None if placement.host_network else nodes.get(placement.node),
+            control_netns="" if _is_node(placement) else placement.node,
+            control_address=None if _is_node(placement) else nodes.get(placement.node),
         )
         for pod, placement in _running(pods, placements)
     )
@@ -55,6 +54,11 @@ def _running(
     for pod in pods:
         if pod.netns in placed:
             yield pod, placed[pod.netns]
+
+
+def _is_node(placement: PodAddress) -> bool:
+    """A hostNetwork pod and one on Fargate are their node: none can be its own control."""
+    return placement.host_network or placement.on_fargate
 
 
 def _netns(placement: PodAddress) -> str:

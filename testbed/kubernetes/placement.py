@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv4Network
 class PodAddress:
     """A running pod.  With `host_network`, `ip` is its node's own address, on eth0.
 
-    pod: its name as users type it, `Pod.netns`.  device_index: the ENI that owns the address.
+    pod: its name as users type it, `Pod.netns`.  node: the namespace of its node, which is the
+    pod's own for a pod on Fargate.  device_index: the ENI that owns the address.
     """
 
     pod: str
@@ -17,6 +18,11 @@ class PodAddress:
     device_index: int
     ip: IPv4Address
     host_network: bool = False
+
+    @property
+    def on_fargate(self) -> bool:
+        """Whether the pod has a virtual machine for itself, and with it a network interface."""
+        return self.node == self.pod
 
 
 @dataclass(frozen=True)
