@@ -2,7 +2,6 @@
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -11,9 +10,8 @@ from bench.runs.lab import TOPOLOGIES, large, testbed, topology
 from bench.spaces import isolate
 from testbed.allocations import allocate
 from testbed.daemon import home as homes
+from testbed.daemon.pairs import all_pairs
 from testbed.daemon.protocol import Json, call
-from testbed.explain.reachability import reachability
-from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.plan import endpoints, plan
 
@@ -45,7 +43,7 @@ def pairs(nodes: int, pods: int) -> Numbers:
     allocations = allocate(lab)
     with used() as spent:
         world = World.planned(plan(lab, allocations))
-        found = reachability(partial(predict, world), endpoints(lab, allocations))
+        found = all_pairs(world, endpoints(lab, allocations))
     if not all(one.delivered for one in found.values()):
         raise RuntimeError("a pair that works was predicted not to")
     return {"pairs_s": spent.seconds, "pairs": len(found)}

@@ -1,13 +1,11 @@
 """Which pairs of pods a topology file changes, predicted: nothing is sent, nothing is changed."""
 
-from functools import partial
-
 import click
 
 from testbed.cli.output import emit, note, table
 from testbed.daemon import home as homes
 from testbed.daemon.protocol import Json, answers, call
-from testbed.explain.reachability import Reachability, reachability, told
+from testbed.explain.reachability import Reachability, told
 from testbed.lab import Lab
 
 
@@ -39,10 +37,10 @@ def _compared(lab: Lab, against: Lab | None) -> Json:
 
 def _predicted(lab: Lab) -> Reachability:
     from testbed.allocations import allocate
-    from testbed.explain.walk.predict import predict
+    from testbed.daemon.pairs import all_pairs
     from testbed.explain.walk.world import World
     from testbed.plan import endpoints, plan
 
     allocations = allocate(lab)
     world = World.planned(plan(lab, allocations))
-    return reachability(partial(predict, world), endpoints(lab, allocations))
+    return all_pairs(world, endpoints(lab, allocations))

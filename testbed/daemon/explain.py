@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from testbed.allocations import allocate
+from testbed.daemon.pairs import all_pairs
 from testbed.daemon.places import places
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
@@ -16,7 +16,6 @@ from testbed.explain.evidence.observation import Observation
 from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.journey import Header, RoundTrip
 from testbed.explain.reachability import question, reach, told
-from testbed.explain.reachability import reachability as all_pairs
 from testbed.explain.render.document import document
 from testbed.explain.render.drawing import svg
 from testbed.explain.render.page import html
@@ -247,10 +246,7 @@ def reachability(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
     wanted = from_json(lab)
     allocations = allocate(wanted, running.allocations)
     before = all_pairs(
-        partial(predict, World(_kernels(running))),
-        endpoints(running.described(), running.allocations),
+        World(_kernels(running)), endpoints(running.described(), running.allocations)
     )
-    after = all_pairs(
-        partial(predict, World.planned(plan(wanted, allocations))), endpoints(wanted, allocations)
-    )
+    after = all_pairs(World.planned(plan(wanted, allocations)), endpoints(wanted, allocations))
     return told(before, after)

@@ -36,6 +36,7 @@ class Reach:
 
 Reachability = Mapping[Pair, Reach]
 
+DELIVERED = Reach(delivered=True)
 NO_SUCH = Reach(delivered=False, text="not in this lab")
 
 
@@ -58,15 +59,17 @@ def reach(branches: Iterable[RoundTrip]) -> Reach:
         for journey in (branch.there, branch.back):
             if journey is not None and not journey.end.delivered:
                 return _failed(journey.end)
-    return Reach(delivered=True)
+    return DELIVERED
 
 
 def _failed(end: End) -> Reach:
     return Reach(delivered=False, code=end.code, text=end.text, advice=end.advice)
 
 
-def reachability(predict: Predict, endpoints: Sequence[Endpoint]) -> Reachability:
-    """Every pair of endpoints of which the second serves the protocol, as in a matrix."""
+def reachability(
+    predict: Predict, endpoints: Sequence[Endpoint], sources: Sequence[Endpoint]
+) -> Reachability:
+    """From these sources to every endpoint that serves the protocol, as in a matrix."""
     return {
         (source.name, to.name, protocol): reach(
             predict(source.netns, question(protocol, source.address, to.address, port))
@@ -74,7 +77,7 @@ def reachability(predict: Predict, endpoints: Sequence[Endpoint]) -> Reachabilit
         for protocol in PROTOCOLS
         for to in endpoints
         if (port := to.port(protocol)) is not None
-        for source in endpoints
+        for source in sources
         if source.netns != to.netns
     }
 

@@ -37,7 +37,7 @@ def test_every_pair_is_asked_what_a_matrix_would_probe() -> None:
         asked.append((ns, header))
         return [journeys.same_node()]
 
-    found = reachability(predict, PODS)
+    found = reachability(predict, PODS, PODS)
 
     pairs = {(source, to) for source, to, protocol in found if protocol == "tcp"}
     assert len(pairs) == 4 + 4  # nobody to itself, nor within one namespace
