@@ -11,6 +11,7 @@ from testbed.eks.wiring import pod as eks_pod
 from testbed.errors import TestbedError
 from testbed.kops import node as kops_node
 from testbed.kops import pod as kops_pod
+from testbed.kops.host_ports import host_port_facts
 from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
@@ -138,6 +139,8 @@ def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Ite
     mode = cluster.hairpin_mode
     for name in {at.node for at in bridged}:
         yield from kops_node.bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
+        ports = kops_pod.host_ports(cluster, (at for at in bridged if at.node == name))
+        yield from host_port_facts(name, kops_node.CBR0, ports)
     for at in bridged:
         yield from kops_pod.pod_facts(pods[at.pod], at, ranges[at.node], mode)
 

@@ -18,12 +18,18 @@ MOST_PORT = 65535  # RFC 793: sixteen bits
 class Port:
     """A port a container serves; each answers with what it saw of the connection.
 
-    name: by which a Service may call it.
+    name: by which a Service may call it.  host_port: the port of the node that leads to it.
     """
 
     number: Annotated[Whole, Field(ge=1, le=MOST_PORT)]
-    protocol: Protocol
+    protocol: Protocol = "http"
     name: str = ""
+    host_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
+
+    @property
+    def transport(self) -> Literal["tcp", "udp"]:
+        """What carries it: HTTP is TCP."""
+        return "udp" if self.protocol == "udp" else "tcp"
 
     def __str__(self) -> str:
         return f"{self.number}/{self.protocol}"
@@ -42,7 +48,7 @@ def _port(given: Any) -> Any:
 
 PortText = Annotated[str, Field(pattern="^[0-9]{1,5}(/(tcp|udp|http))?$")]
 Ports = tuple[
-    Annotated[Port, BeforeValidator(_port, json_schema_input_type=int | PortText)],
+    Annotated[Port, BeforeValidator(_port, json_schema_input_type=Port | int | PortText)],
     ...,
 ]
 ECHO_PORTS = (Port(80, "http"), Port(7, "tcp"), Port(7, "udp"))

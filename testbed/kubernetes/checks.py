@@ -23,8 +23,8 @@ class Socket:
 
     @property
     def listens(self) -> tuple[str, int]:
-        """Transport and number: HTTP is TCP."""
-        return ("udp" if self.port.protocol == "udp" else "tcp", self.port.number)
+        """Transport and number."""
+        return (self.port.transport, self.port.number)
 
 
 def problems(nodes: tuple[Node, ...], pods: tuple[Pod, ...]) -> Problems:

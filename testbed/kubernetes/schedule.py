@@ -48,14 +48,11 @@ def schedule(room: Mapping[str, int], pods: Iterable[Pod], bound: Mapping[str, s
 
 
 def _host_ports(pod: Pod) -> set[Socket]:
-    """The node's ports a pod takes: none, unless it is on the node's own network."""
-    if not pod.host_network:
-        return set()
-    return {
-        ("udp" if port.protocol == "udp" else "tcp", port.number)
-        for container in pod.containers
-        for port in container.ports
-    }
+    """The node's ports a pod takes: its hostPorts; all of them on the node's own network."""
+    ports = [port for container in pod.containers for port in container.ports]
+    if pod.host_network:
+        return {(port.transport, port.number) for port in ports}
+    return {(port.transport, port.host_port) for port in ports if port.host_port}
 
 
 def _reason(pod: Pod, count: int, busy: int) -> str:

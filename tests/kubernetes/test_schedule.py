@@ -1,6 +1,7 @@
 """Which node a pod is bound to, and kube-scheduler's words when there is none."""
 
-from testbed.kubernetes.model import Pod
+from testbed.description.ports import Port
+from testbed.kubernetes.model import Container, Pod
 from testbed.kubernetes.schedule import schedule
 
 
@@ -74,3 +75,28 @@ def test_pods_that_want_one_port_of_their_nodes_come_to_different_nodes() -> Non
         "agent-2": "0/2 nodes are available: 2 node(s) didn't have free ports for the requested"
         " pod ports."
     }
+
+
+def test_a_host_port_is_one_pods_on_a_node():
+    """Whether by the node's network or by hostPort; UDP and TCP do not meet."""
+
+    def pod(name: str, *ports: Port, host_network: bool = False) -> Pod:
+        return Pod(name, host_network=host_network, containers=(Container("app", ports),))
+
+    plan = schedule(
+        {"n1": 9},
+        [
+            pod("a", Port(80, "http", host_port=8080)),
+            pod("b", Port(80, "tcp", host_port=8080)),
+            pod("c", Port(7, "udp", host_port=8080)),
+            pod("d", Port(8080, "http"), host_network=True),
+            pod("e", Port(8080, "http")),
+        ],
+        {},
+    )
+
+    reason = (
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."
+    )
+    assert plan.bound == {"a": "n1", "c": "n1", "e": "n1"}
+    assert plan.unschedulable == {"b": reason, "d": reason}
