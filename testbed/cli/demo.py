@@ -111,6 +111,6 @@ def _ways(lab: Lab, prefix: str) -> Iterator[tuple[str, str]]:
     first = [pod for pod in cluster.pods if pod.selectable == cluster.pods[0].selectable]
     others = [pod for pod in cluster.pods if pod not in first] or first
     look = "ip rule" if cluster.kind == "eks" else "ip route"
-    node = cluster.nodes[0].name
-    yield f"testbed exec {prefix}{node} -- {look}", "the node's routing, as on a real one"
+    for node in cluster.nodes[:1]:  # all its pods may be on Fargate
+        yield f"testbed exec {prefix}{node.name} -- {look}", "the node's routing, as on a real one"
     yield path[0].format(first[-1].netns, others[0].netns), path[1]

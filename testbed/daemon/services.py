@@ -11,7 +11,7 @@ from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.lab import Cluster, Lab, hostname
 from testbed.net.facts import Chain, State
-from testbed.proxies import behind, proxied, proxy_nodes
+from testbed.proxies import behind, kubelets, proxied, proxy_nodes
 from testbed.services.endpoints import Backend
 from testbed.services.kube_proxy.era_current import FIREWALL
 from testbed.services.kube_proxy.node import PortRules
@@ -79,7 +79,9 @@ def endpoint_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             yield {"name": service.qualified, "endpoints": ready, "cluster": cluster.name}
 
 
-def named(lab: Lab, name: str, node: str = "") -> list[tuple[Cluster, Service, str]]:
+def named(
+    lab: Lab, allocations: Allocations, name: str, node: str = ""
+) -> list[tuple[Cluster, Service, str]]:
     """The Services of a name, at most one in each cluster, each with a node to look at.
 
     node: only the Service of its cluster; without one, each cluster's first.
@@ -91,11 +93,11 @@ def named(lab: Lab, name: str, node: str = "") -> list[tuple[Cluster, Service, s
         raise UsageError(unknown("service", name, [service.qualified for _, service in there]))
     found = []
     for cluster, service in asked:
-        places = [one.name for one in cluster.nodes]
+        places = kubelets(cluster, allocations)
         chosen = [place for place in places if place == node] if node else places[:1]
         found += [(cluster, service, place) for place in chosen]
     if not found:
-        nodes = [one.name for cluster, _ in asked for one in cluster.nodes]
+        nodes = [one for cluster, _ in asked for one in kubelets(cluster, allocations)]
         raise UsageError(unknown("node", node, nodes))
     return found
 

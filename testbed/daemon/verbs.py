@@ -101,7 +101,7 @@ def describe(
                 lab, cluster, service, allocations, running.target_states
             ),
         }
-        for cluster, service, place in services.named(lab, name, node)
+        for cluster, service, place in services.named(lab, allocations, name, node)
     ]
 
 

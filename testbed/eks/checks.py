@@ -60,6 +60,7 @@ def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Nodes whose ipamD will not do what the topology may have in mind."""
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     env = cluster.env
+    yield from networking.warnings(cluster, vpc)
     for node in cluster.nodes:
         if env.prefix_delegation and not limits(node.instance_type).takes_prefixes:
             message = (

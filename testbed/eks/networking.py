@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from testbed.description.problem import Problem, Problems, quoted, unknown
 from testbed.eks.model import EksCluster
+from testbed.vpc.addresses import free_addresses
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.checks import interface_problems
@@ -66,6 +67,22 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
         (cluster.security_group,),
     ):
         yield Problem(("controlPlane", "securityGroups"), problem.message, problem.code)
+
+
+def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
+    """Subnets in which EKS finds no room for its network interfaces when it creates the cluster.
+
+    Its nodes and pods come later; what is there before are the VPC's instances and gateways.
+    """
+    there = [one.subnet for one in vpc.instances] + [one.subnet for one in vpc.nat_gateways]
+    for subnet in cluster_subnets(cluster, vpc):
+        free = free_addresses(subnet.cidr) - there.count(subnet.name)
+        if free < FREE_ADDRESSES:
+            message = (
+                f"{subnet.name} has {free} free addresses when the cluster is created, and EKS"
+                f" wants {FREE_ADDRESSES} in each of its subnets"
+            )
+            yield Problem(("subnets",) if cluster.subnets else ("vpc",), message)
 
 
 def _zones(cluster: EksCluster, vpc: Vpc) -> Problems:

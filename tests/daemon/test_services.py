@@ -47,7 +47,7 @@ def test_endpoints_are_listed_with_their_target_ports(lab: Lab):
 def test_a_described_service_shows_its_rules_as_they_are_on_the_node(lab: Lab):
     """What is there, not what was planned: a rule of somebody else's stands out without reason."""
     allocations = allocate(lab)
-    [(cluster, service, node)] = named(lab, "api")
+    [(cluster, service, node)] = named(lab, allocations, "api")
     state = plan(lab, allocations)
     services = next(
         fact
@@ -73,7 +73,7 @@ def test_a_described_service_shows_its_rules_as_they_are_on_the_node(lab: Lab):
 
 def test_a_described_service_without_endpoints_shows_what_refuses(lab: Lab):
     allocations = allocate(lab)
-    [(cluster, service, node)] = named(lab, "gone", "node-2")
+    [(cluster, service, node)] = named(lab, allocations, "gone", "node-2")
 
     shown = described(cluster, service, allocations, node, plan(lab, allocations))
 
@@ -85,6 +85,6 @@ def test_a_described_service_without_endpoints_shows_what_refuses(lab: Lab):
 
 def test_a_wrong_name_is_answered_with_the_ones_there_are(lab: Lab):
     with pytest.raises(UsageError, match='there is no service "apo"; did you mean "api"'):
-        named(lab, "apo")
+        named(lab, allocate(lab), "apo")
     with pytest.raises(UsageError, match='there is no node "web-0"; known: node-1, node-2'):
-        named(lab, "api", "web-0")
+        named(lab, allocate(lab), "api", "web-0")

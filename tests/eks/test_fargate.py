@@ -8,6 +8,7 @@ import pytest
 
 from testbed.allocations import Allocations, allocate
 from testbed.daemon.places import places
+from testbed.daemon.services import named
 from testbed.daemon.views import rows
 from testbed.eks.fargate.checks import problems
 from testbed.eks.fargate.profiles import CHOSEN, on_fargate
@@ -254,6 +255,8 @@ clusters:
       one: %s
     pods:
       web: { namespace: x }
+    services:
+      web: { selector: { app: web }, ports: [80] }
 """
 
 
@@ -268,7 +271,10 @@ def test_what_eks_refuses_is_refused_with_file_line_and_key(case: str) -> None:
 def test_a_cluster_without_nodes_runs_on_fargate_alone() -> None:
     there = parse(FILE % "{ selectors: [{ namespace: x }] }", "f.yaml")
 
-    assert homes(allocate(there)) == {"x.web": "a"}
+    allocations = allocate(there)
+    assert homes(allocations) == {"x.web": "a"}
+    [(_, _, place)] = named(there, allocations, "web")
+    assert place == "x.web", "its own kube-proxy is the only one"
 
 
 def test_a_cluster_in_public_subnets_has_no_profile() -> None:

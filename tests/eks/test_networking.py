@@ -11,12 +11,12 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.eks.model import ControlPlane, EksCluster
-from testbed.eks.networking import problems, upgrade_room
+from testbed.eks.networking import problems, upgrade_room, warnings
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.plan import programs
 from testbed.vpc.ec2 import Ec2
-from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.model import Instance, Subnet, Vpc
 from testbed.vpc.security.model import SecurityGroup
 
 SMALL = """\
@@ -111,6 +111,26 @@ def test_an_update_needs_six_free_addresses_in_each_subnet() -> None:
     assert rooms["a"].free <= 3
     assert rooms["a"].verdict == "too few"
     assert (rooms["b"].free, rooms["b"].verdict) == (251, "ok")
+
+
+@pytest.mark.parametrize(
+    ("before", "subnets", "key"), [(5, (), ""), (6, (), "vpc"), (6, ("a", "b"), "subnets")]
+)
+def test_a_new_cluster_wants_six_free_addresses_in_each_subnet(
+    before: int, subnets: tuple[str, ...], key: str
+) -> None:
+    """Of a /28 five are left, when six instances are there already; nodes come later."""
+    others = tuple(Instance(f"i-{i}", "a", "t3.small") for i in range(before))
+    found = list(warnings(cluster(*subnets), vpc(instances=others)))
+
+    assert [one.key for one in found] == ([key] if key else [])
+    assert all("a has 5 free addresses" in one.message for one in found)
+
+
+def test_subnets_of_others_may_be_full() -> None:
+    others = tuple(Instance(f"i-{i}", "a", "t3.small") for i in range(6))
+
+    assert list(warnings(cluster("b", "c"), vpc(instances=others))) == []
 
 
 def test_the_command_says_which_subnet_is_short(tmp_path: Path) -> None:
