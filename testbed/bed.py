@@ -26,7 +26,7 @@ from testbed.kernel.observe import observe
 from testbed.kernel.programs import Result, run
 from testbed.kernel.supervisor import Supervisor
 from testbed.kubernetes.placement import PodAddress
-from testbed.lab import Lab, kernel_modules
+from testbed.lab import Lab, kernel_modules, left_out
 from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Probed
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
@@ -38,7 +38,9 @@ from testbed.probes.path import Path, path
 from testbed.probes.ping import PingResult, ping
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
+from testbed.probes.targets import targets
 from testbed.proxies import stale_entries
+from testbed.services.load_balancer import HAPROXY, TargetState
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
@@ -60,6 +62,7 @@ class Bed:
         self._resolv = resolv_directory
         self.lab = lab
         self.allocations = Allocations()
+        self.left_out: frozenset[str] = frozenset()
         self.up(lab)
 
     def up(self, lab: Lab) -> None:
@@ -73,8 +76,17 @@ class Bed:
         self.change(self.state)
         forget(self.store, stale_entries(*before, lab, self.allocations))
         self._servers.serve(serving)
-        self.supervisor.serve(programs(lab, self.allocations))
+        self.supervisor.serve(programs(lab, self.allocations, self.left_out))
         resolv.write(self._resolv, resolvers(lab, self.allocations))
+
+    def follow_balancers(self) -> None:
+        """Let DNS know which zones have healthy targets now; a daemon does so all the time."""
+        self.left_out = left_out(self.lab, self.target_states)
+        self.supervisor.serve(programs(self.lab, self.allocations, self.left_out))
+
+    def target_states(self, balancer: str) -> dict[str, TargetState]:
+        """The nodes behind a load balancer as it judges them.  Raises KernelError."""
+        return targets(self.supervisor.directory(balancer, HAPROXY))
 
     def pod(self, name: str) -> PodAddress:
         """Where a pod is and which address of which ENI it has.  Raises StopIteration."""

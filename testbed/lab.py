@@ -17,7 +17,13 @@ from testbed.eks.model import EksCluster
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Service
 from testbed.networks.model import Peering, Site, TransitGateway
-from testbed.services.load_balancer import Balancer, balancers, dns_name
+from testbed.services.load_balancer import (
+    Balancer,
+    States,
+    balancers,
+    dns_name,
+    unhealthy_zones,
+)
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.naming import region
 
@@ -100,6 +106,14 @@ def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
         if cluster.vpc in vpcs:
             for one in balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services):
                 yield cluster, one
+
+
+def left_out(lab: Lab, states: States) -> frozenset[str]:
+    """The load balancers, by namespace, whose addresses their names do not stand for now."""
+    own: dict[str, list[Balancer]] = {}
+    for cluster, balancer in load_balancers(lab):
+        own.setdefault(cluster.name, []).append(balancer)
+    return frozenset(one.netns for each in own.values() for one in unhealthy_zones(each, states))
 
 
 def api_servers(lab: Lab) -> Iterator[tuple[EksCluster, Vpc, ApiServer]]:

@@ -1,6 +1,6 @@
 """plan(lab, allocations): all facts of a lab, the union of what its domains want.  Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
@@ -210,19 +210,29 @@ def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
     )
 
 
-def programs(lab: Lab, allocations: Allocations) -> tuple[Program, ...]:
-    """The real programs of the lab: its DNS servers and its load balancers."""
+def programs(
+    lab: Lab, allocations: Allocations, left_out: Collection[str] = ()
+) -> tuple[Program, ...]:
+    """The real programs of the lab: its DNS servers and its load balancers.
+
+    left_out: the load balancers, by namespace, that DNS does not tell of (`lab.left_out`).
+    """
+    public = [*_balancer_records(lab, allocations, left_out)]
+    outside = [*_public_records(lab, allocations, ""), *public]
     return (
-        *(_resolver(lab, vpc, allocations) for vpc in lab.vpcs if vpc.enable_dns_support),
-        dns.dns_server(INTERNET, (dns.OUTSIDE_ADDRESS,), _public_records(lab, allocations, "")),
+        *(_resolver(lab, vpc, allocations, public) for vpc in lab.vpcs if vpc.enable_dns_support),
+        dns.dns_server(INTERNET, (dns.OUTSIDE_ADDRESS,), outside),
         *_balancer_programs(lab, allocations),
     )
 
 
-def _resolver(lab: Lab, vpc: Vpc, allocations: Allocations) -> Program:
+def _resolver(
+    lab: Lab, vpc: Vpc, allocations: Allocations, public: Iterable[dns.Record]
+) -> Program:
     """What a VPC's DNS server knows: its clusters' Services, its instances, the public names."""
     records: list[dns.Record | dns.Srv | dns.Alias] = [
-        *_public_records(lab, allocations, vpc.name)
+        *_public_records(lab, allocations, vpc.name),
+        *public,
     ]
     for cluster in lab.clusters:
         if cluster.vpc == vpc.name:
@@ -235,17 +245,23 @@ def _resolver(lab: Lab, vpc: Vpc, allocations: Allocations) -> Program:
 
 
 def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
-    """The names that all the world can ask for.  inside: the VPC that asks."""
+    """Names that all the world can ask for, but load balancers'.  inside: the VPC that asks."""
     regions = {vpc.name: region(vpc) for vpc in lab.vpcs if vpc.enable_dns_hostnames}
     for vpc, own in regions.items():
         enis = [eni for eni in allocations.enis if eni.vpc == vpc]
         yield from dns.public_records(enis, own, inside=vpc == inside)
     yield from _registries(lab)
     yield from _api_records(lab, allocations, inside)
+
+
+def _balancer_records(
+    lab: Lab, allocations: Allocations, left_out: Collection[str]
+) -> Iterator[dns.Record]:
     for cluster, balancer in load_balancers(lab):
-        name = hostname(lab, cluster, balancer.service)
-        enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
-        yield from balancer_records(name, enis)
+        if balancer.netns not in left_out:
+            name = hostname(lab, cluster, balancer.service)
+            enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
+            yield from balancer_records(name, enis)
 
 
 def _api_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:

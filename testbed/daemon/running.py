@@ -33,7 +33,7 @@ from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
 from testbed.proxies import stale_entries
-from testbed.services.load_balancer import HAPROXY
+from testbed.services.load_balancer import HAPROXY, TargetState
 
 if TYPE_CHECKING:
     from testbed.explain.walk.world import World
@@ -54,6 +54,7 @@ class RunningLab:
         self.allocations = Allocations()
         self.state: State = frozenset()
         self.manifests: Names = frozenset()
+        self.left_out: frozenset[str] = frozenset()  # load balancers that DNS does not tell of
         self._world: tuple[State, World] | None = None
 
     def described(self) -> Lab:
@@ -109,7 +110,7 @@ class RunningLab:
         }
         try:
             self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
-            self.supervisor.retain(programs(lab, allocations))
+            self.supervisor.retain(programs(lab, allocations, self.left_out))
             self._write(wanted)
             if self.lab is not None:
                 forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
@@ -151,7 +152,7 @@ class RunningLab:
         resolv.write(self.home.resolv, resolvers(lab, allocations))
         host_local.write(self.home.host_local, lab, allocations)
         self.servers.serve(listeners(lab, allocations))
-        self.supervisor.serve(programs(lab, allocations))
+        self.supervisor.serve(programs(lab, allocations, self.left_out))
 
     def _write(self, wanted: State) -> None:
         found = self.observe(wanted) if self.store.names() else None
@@ -169,12 +170,25 @@ class RunningLab:
 
     def ended_programs(self) -> tuple[Program, ...]:
         """The lab's programs that do not run any more."""
-        return self.supervisor.ended(programs(self.described(), self.allocations))
+        wanted = programs(self.described(), self.allocations, self.left_out)
+        return self.supervisor.ended(wanted)
 
-    def target_states(self, balancer: str) -> dict[str, str]:
+    def leave_out(self, lab: Lab, balancers: frozenset[str]) -> None:
+        """Let DNS tell of a lab's load balancers but these; not if the lab is another one by now.
+
+        A program that has ended stays so: `verify` shows it, `up` heals it.
+        """
+        if self.lab is not lab:
+            return
+        ended = {program.key for program in self.ended_programs()}
+        wanted = programs(lab, self.allocations, balancers)
+        self.supervisor.serve(one for one in wanted if one.key not in ended)
+        self.left_out = balancers
+
+    def target_states(self, balancer: str) -> dict[str, TargetState]:
         """The nodes behind a load balancer and whether it uses them; empty when it is silent."""
         try:
-            return {**targets(self.supervisor.directory(balancer, HAPROXY))}
+            return targets(self.supervisor.directory(balancer, HAPROXY))
         except KernelError:
             return {}
 

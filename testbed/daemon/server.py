@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from testbed.daemon.following import follow_balancers
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import Json, failure, line
 from testbed.daemon.running import RunningLab
@@ -48,7 +49,9 @@ async def _serve(home: Home, ready: Callable[[], None]) -> None:
         answer = functools.partial(_answer, running, kernel)
         server = await asyncio.start_unix_server(answer, sock=listener, limit=LONGEST_REQUEST)
         ready()
-        await server.serve_forever()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow_balancers(running, kernel))
+            tasks.create_task(server.serve_forever())
 
 
 def _listen(home: Home) -> socket.socket:

@@ -4,18 +4,14 @@ import csv
 import os
 import socket
 from pathlib import Path
-from typing import Literal
 
 from testbed.errors import KernelError
-from testbed.services.load_balancer import STATISTICS
+from testbed.services.load_balancer import STATISTICS, TargetState
 
 TIMEOUT_S = 2.0
 
-# Elastic Load Balancing's words (DescribeInstanceHealth)
-State = Literal["InService", "OutOfService"]
 
-
-def targets(directory: Path) -> dict[str, State]:
+def targets(directory: Path) -> dict[str, TargetState]:
     """The state of each node.  directory: of the balancer's program.
 
     Raises KernelError: the program does not answer.

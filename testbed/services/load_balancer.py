@@ -6,9 +6,10 @@ first node port (of healthCheckNodePort with externalTrafficPolicy Local), each 
 for that zone unless cross-zone balancing is on.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Literal
 
 from testbed.description.problem import Problem, Problems
 from testbed.kubernetes.load_balancer import load_balancer, mistakes
@@ -31,6 +32,10 @@ CONNECT_S = 5  # for a node to accept; then another one is tried
 MOST_CONNECTIONS = 4000  # haproxy makes room for all of them when it starts
 HAPROXY = "haproxy"
 STATISTICS = "stats"  # the Unix socket in the program's directory that tells the targets' health
+
+# Elastic Load Balancing's words for a target's health (DescribeInstanceHealth)
+TargetState = Literal["InService", "OutOfService"]
+States = Callable[[str], Mapping[str, TargetState]]  # of the targets of a balancer, by its netns
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,20 @@ def balancer_records(name: str, enis: Iterable[Eni]) -> Iterator[Record]:
     """The addresses of a Service's load balancer, which all the world is told."""
     for eni in enis:
         yield Record(name, eni.public_ip or eni.primary, TTL_S)
+
+
+def unhealthy_zones(balancers: Iterable[Balancer], states: States) -> Iterator[Balancer]:
+    """The balancers that leave their name: no target is healthy, and another zone has one.
+
+    Those of one cluster.  Without any healthy target in any zone all of them stay.
+    Source: Elastic Load Balancing User Guide, "How Elastic Load Balancing works", routing.
+    """
+    zones: dict[str, list[Balancer]] = {}
+    for one in balancers:
+        zones.setdefault(one.service.qualified, []).append(one)
+    for own in zones.values():
+        healthy = [one for one in own if "InService" in states(one.netns).values()]
+        yield from (one for one in own if healthy and one not in healthy)
 
 
 def problems(services: Iterable[Service]) -> Problems:

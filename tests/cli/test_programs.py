@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,41 @@ def test_verify_names_a_dead_program_and_up_runs_it_again(balanced: Commands) ->
     assert "its haproxy does not answer" in balanced.on("describe", "service", "web")
     balanced.up()
     balanced.on("verify")
+
+
+def test_a_zone_whose_nodes_are_dead_leaves_the_load_balancers_name(balanced: Commands) -> None:
+    """By itself, and it comes back when the nodes do."""
+    quick = "healthCheck: { interval: 500ms, timeout: 400ms, unhealthyThreshold: 2 }"
+    balancer = "type: LoadBalancer"
+    text = balanced.file.read_text().replace(balancer, f"{balancer}, {quick}")
+    balanced.file.write_text(text)
+    balanced.up()
+    [word] = [
+        word for word in balanced.on("get", "services").split() if word.endswith(".amazonaws.com")
+    ]
+    _wait_for(lambda: len(_addresses(balanced, word)) == 2)
+    both = _addresses(balanced, word)
+
+    balanced.on("exec", "node-2", "--", "iptables-nft", "-t", "nat", "-F", "KUBE-NODEPORTS")
+    _wait_for(lambda: len(_addresses(balanced, word)) == 1)
+    assert "Program" not in balanced.on("verify", code=1), "the DNS servers run as they should"
+    balanced.up()
+
+    _wait_for(lambda: _addresses(balanced, word) == both)
+    balanced.on("verify")
+
+
+def _addresses(lab: Commands, name: str) -> set[str]:
+    """What the internet is told."""
+    found = lab.on("exec", "internet", "--", "getent", "ahostsv4", name)
+    return {line.split()[0] for line in found.splitlines()}
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        select.select([], [], [], 0.1)
 
 
 def _wait_for_end(pid: int) -> None:

@@ -164,6 +164,35 @@ def test_without_a_healthy_node_connections_are_closed(bed: Bed) -> None:
     assert curl(bed, "internet", f"http://{public(bed, ZONE_A)}/")
 
 
+def healthy(bed: Bed, balancer: str) -> bool:
+    """Whether a zone has a target."""
+    return IN in states(bed, balancer).values()
+
+
+def named(bed: Bed) -> set[str]:
+    """The addresses that the internet is told now."""
+    bed.follow_balancers()
+    lines = bed.run("internet", "getent", "ahostsv4", NAME).stdout.splitlines()
+    return {line.split()[0] for line in lines}
+
+
+def test_a_zone_without_a_healthy_node_leaves_the_name_and_comes_back(bed: Bed) -> None:
+    """Clients go to the other zone; when that is dead too, both are told."""
+    a, b = public(bed, ZONE_A), public(bed, ZONE_B)
+    assert named(bed) == {a, b}
+
+    with without_node_ports(bed, "node-1", "node-3"):
+        wait_until(lambda: named(bed) == {b})
+        assert all(curl(bed, "internet", f"http://{NAME}/") for _ in range(3))
+
+    wait_until(lambda: named(bed) == {a, b})
+
+    with without_node_ports(bed, "node-1", "node-2", "node-3"):
+        wait_until(lambda: not any(healthy(bed, zone) for zone in (ZONE_A, ZONE_B)))
+        assert named(bed) == {a, b}
+    wait_until(lambda: healthy(bed, ZONE_A) and healthy(bed, ZONE_B))
+
+
 def test_without_the_public_addresss_pairing_nobody_gets_there(bed: Bed) -> None:
     """The internet gateway knows no such address then."""
     pairing = bed.fact(NftElement, ns="igw-main", set="ingress", element=public(bed, ZONE_A))

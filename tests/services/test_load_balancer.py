@@ -10,12 +10,13 @@ from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.load_balancer import PREFIX
 from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
-from testbed.lab import Lab, hostname
+from testbed.lab import Lab, hostname, left_out
 from testbed.lab_checks import problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
 from testbed.services.dns import Record
 from testbed.services.load_balancer import (
+    TargetState,
     balancer_name,
     balancer_records,
     balancers,
@@ -67,6 +68,51 @@ def test_each_zone_with_nodes_and_a_public_subnet_has_one_for_its_own_nodes() ->
         ("elb-web-us-west-2a", "public-a", ("node-1", "node-3")),
         ("elb-web-us-west-2b", "public-b", ("node-2",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("healthy", "gone"),
+    [
+        ({"node-1", "node-2"}, set()),
+        ({"node-3", "node-2"}, set()),
+        ({"node-2"}, {"elb-web-us-west-2a"}),
+        ({"node-1"}, {"elb-web-us-west-2b"}),
+        (set(), set()),
+    ],
+)
+def test_a_zone_without_healthy_targets_leaves_the_name_while_another_has_one(
+    healthy: set[str], gone: set[str]
+) -> None:
+    described = lab(WEB)
+    zones = {one.netns: one.nodes for one in balancers(VPC, NODES, (WEB,))}
+    words: dict[bool, TargetState] = {True: "InService", False: "OutOfService"}
+
+    found = left_out(
+        described, lambda netns: {node: words[node in healthy] for node in zones[netns]}
+    )
+
+    assert found == gone
+    name = hostname(described, described.clusters[0], WEB)
+    allocations = allocate(described)
+    told = {
+        line.split(",")[1]
+        for program in programs(described, allocations, found)
+        for _, text in program.files
+        for line in text.splitlines()
+        if line.startswith(f"host-record={name},")
+    }
+    public = {str(eni.public_ip): eni.instance for eni in allocations.enis}
+    assert {public[address] for address in told} == zones.keys() - gone
+
+
+def test_each_service_has_its_own_zones() -> None:
+    """A healthy zone of another Service's load balancer takes nobody's place."""
+    described = lab(WEB, replace(WEB, name="api", ports=(ServicePort(80),)))
+    dead = "elb-web-us-west-2a", "elb-web-us-west-2b", "elb-api-us-west-2b"
+
+    found = left_out(described, lambda netns: {} if netns in dead else {"node-1": "InService"})
+
+    assert found == {"elb-api-us-west-2b"}
 
 
 @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort"])
