@@ -105,13 +105,16 @@ def warnings(lab: Lab) -> Problems:
         yield Problem(("vpcs", twice), message)
     for cluster in lab.clusters:
         own = services_checks.warnings(cluster.services, cluster.pods)
-        for problem in (*_eks_warnings(lab, cluster), *_without_balancer(lab, cluster), *own):
+        for problem in (*_own_warnings(lab, cluster), *_without_balancer(lab, cluster), *own):
             yield problem.under("clusters", cluster.name)
 
 
-def _eks_warnings(lab: Lab, cluster: Cluster) -> Problems:
-    if isinstance(cluster, EksCluster):
-        yield from eks_checks.warnings(cluster, _vpcs(lab)[cluster.vpc])
+def _own_warnings(lab: Lab, cluster: Cluster) -> Problems:
+    match cluster:
+        case EksCluster():
+            yield from eks_checks.warnings(cluster, _vpcs(lab)[cluster.vpc])
+        case KopsCluster():
+            yield from kops_checks.warnings(cluster, _vpcs(lab)[cluster.vpc])
 
 
 def _without_balancer(lab: Lab, cluster: Cluster) -> Problems:

@@ -13,7 +13,7 @@ from testbed.kops import node as kops_node
 from testbed.kops import pod as kops_pod
 from testbed.kops.host_ports import host_port_facts
 from testbed.kops.model import KopsCluster
-from testbed.kops.routes import with_pod_routes
+from testbed.kops.routes import refused_facts, with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.metadata import metadata_listeners
@@ -133,6 +133,7 @@ def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Ite
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     for node in cluster.nodes:
         yield from kops_node.node_facts(cluster, node, subnets[node.subnet], enis[node.name])
+    yield from refused_facts(cluster, vpc, allocations.ranges)
     pods = {pod.netns: pod for pod in cluster.pods}
     ranges = {own.node: own for own in allocations.ranges if own.cluster == cluster.name}
     bridged = [at for at in allocations.pods if at.pod in pods and not at.host_network]

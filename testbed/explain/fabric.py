@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
+from testbed.kops.routes import ROUTE_LIMIT
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
 from testbed.vpc.naming import ADDRESSES, router, transit_gateway
 from testbed.vpc.security.groups import NO_RULE, NO_RULES
@@ -43,6 +44,7 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (VPC, "output"): ("X_ROUTER_SILENT", "router"),
     (VPC, NO_RULE): ("ENI_SG_RULES_MISMATCH", SECURITY_GROUPS),
     (VPC, NO_RULES): ("SG_HAS_NO_RULES", SECURITY_GROUPS),
+    (INTERNET_GATEWAY, ROUTE_LIMIT): ("X_ROUTE_LIMIT", "internet gateway"),
     (INTERNET_GATEWAY, "source has no public address"): (
         "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
         "internet gateway",

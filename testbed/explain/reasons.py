@@ -202,6 +202,12 @@ _ALL = (
         "add a rule with a lower number to the subnet's network ACL",
     ),
     Reason(
+        "X_ROUTE_LIMIT",
+        "the VPC has no route to {destination}, a pod's: the route table was full when its node"
+        " came (RouteLimitExceeded), and the default route led to the internet gateway",
+        "raise routesPerRouteTable of the VPC, or have fewer nodes and routes in that table",
+    ),
+    Reason(
         "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
         "internet gateway: {source} has no public address",
         "pair it with a public address, translate it to one that is, or go by a NAT gateway",

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations, islice
 
 from testbed.description.problem import Problem, Problems, names, quoted
+from testbed.kops import routes
 from testbed.kops.model import KopsCluster, KopsNode
 from testbed.kops.ranges import MASK_SIZE, blocks
 from testbed.kops.routes import cluster_tables
@@ -27,6 +28,18 @@ def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
         if pod.eni is not None:
             message = "a pod of a kops cluster has its node's pod range, no address of an ENI"
             yield Problem(("pods", pod.name, "eni"), message)
+
+
+def warnings(cluster: KopsCluster, vpc: Vpc) -> Problems:
+    """More nodes than routes: the route controller is refused, and nobody else notices."""
+    room, count = routes.room(cluster, vpc), len(cluster.nodes)
+    if room < count:
+        message = (
+            f"{count} nodes need a route each, and their route table takes {room} more"
+            f" (routesPerRouteTable: {vpc.routes_per_route_table}): RouteLimitExceeded for"
+            f" {count - room}, whose pods nobody reaches from other nodes"
+        )
+        yield Problem(("nodes",), message)
 
 
 def enis(cluster: KopsCluster) -> dict[str, int]:

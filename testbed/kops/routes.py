@@ -1,14 +1,17 @@
 """The VPC routes to the nodes' pods, as the route controller of a kops cluster makes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.placement import NodeRange
+from testbed.net.facts import ChainRule, Fact, NftChain
+from testbed.vpc.gateways import INSIDE
 from testbed.vpc.model import RouteEntry, RouteTable, Vpc
-from testbed.vpc.naming import route_tables
+from testbed.vpc.naming import internet_gateway, route_tables
 
 ORIGIN = "kops' route controller"
+ROUTE_LIMIT = "route limit"  # the comment by which explain knows why the packet ends
 
 
 def cluster_tables(cluster: KopsCluster, vpc: Vpc) -> frozenset[str]:
@@ -20,24 +23,66 @@ def cluster_tables(cluster: KopsCluster, vpc: Vpc) -> frozenset[str]:
 def with_pod_routes(cluster: KopsCluster, vpc: Vpc, ranges: Iterable[NodeRange]) -> Vpc:
     """The VPC with a route from each node's range of pods to the node.
 
-    Other routes into the pods' range are deleted: the controller takes them for its own.
+    Other routes into the pods' range are deleted: the controller takes them for its own.  A full
+    table takes no more; the lowest ranges, which the oldest nodes have, come first.
     Source: kubernetes v1.14, pkg/controller/route/route_controller.go.
     """
-    wanted = tuple(
-        RouteEntry(one.cidr, one.node, ORIGIN) for one in ranges if one.cluster == cluster.name
-    )
+    mine = sorted((one for one in ranges if one.cluster == cluster.name), key=lambda one: one.cidr)
+    wanted = tuple(RouteEntry(one.cidr, one.node, ORIGIN) for one in mine)
     tables = cluster_tables(cluster, vpc)
     return replace(
         vpc,
         route_tables=tuple(
-            _reconciled(cluster, table, wanted) if table.name in tables else table
+            _reconciled(cluster, vpc, table, wanted) if table.name in tables else table
             for table in route_tables(vpc)
         ),
     )
 
 
-def _reconciled(
-    cluster: KopsCluster, table: RouteTable, wanted: tuple[RouteEntry, ...]
-) -> RouteTable:
+def room(cluster: KopsCluster, vpc: Vpc) -> int:
+    """How many nodes' routes the cluster's route table takes."""
+    tables = cluster_tables(cluster, vpc)
+    mine = (_others(cluster, table) for table in route_tables(vpc) if table.name in tables)
+    return min((vpc.free_routes(table) for table in mine), default=vpc.routes_per_route_table)
+
+
+def refused_facts(cluster: KopsCluster, vpc: Vpc, ranges: Iterable[NodeRange]) -> Iterator[Fact]:
+    """What tells, where packets for pods end that no route leads to, why there is none.
+
+    Nothing where every node has its route.  The default route takes the packets to the internet
+    gateway, which drops them in any case: no pod has a public address.
+    vpc: with the routes that were made.
+    """
+    made = {entry.destination for table in vpc.route_tables for entry in table.routes}
+    rules = tuple(
+        ChainRule(
+            f'iifname "{INSIDE}" ip daddr {one.cidr} counter drop comment "{ROUTE_LIMIT}"',
+            f"{one.node}'s pods have no route: RouteLimitExceeded, the quota of"
+            f" {vpc.routes_per_route_table} is used up (NetworkUnavailable: NoRouteCreated)",
+        )
+        for one in sorted(ranges, key=lambda one: one.cidr)
+        if one.cluster == cluster.name and one.cidr not in made
+    )
+    if rules and vpc.internet_gateway:
+        yield NftChain(
+            ns=internet_gateway(vpc.name),
+            family="ip",
+            table="igw",
+            name=f"refused-{cluster.name}",
+            hook="type filter hook prerouting priority raw - 10; policy accept;",
+            rules=rules,
+            why="nodes without a route (kubernetes, route controller)",
+        )
+
+
+def _others(cluster: KopsCluster, table: RouteTable) -> RouteTable:
+    """A table without the cluster's own routes."""
     kept = (one for one in table.routes if not one.destination.subnet_of(cluster.pod_cidr))
-    return replace(table, routes=(*kept, *wanted))
+    return replace(table, routes=tuple(kept))
+
+
+def _reconciled(
+    cluster: KopsCluster, vpc: Vpc, table: RouteTable, wanted: tuple[RouteEntry, ...]
+) -> RouteTable:
+    kept = _others(cluster, table)
+    return replace(kept, routes=(*kept.routes, *wanted[: max(vpc.free_routes(kept), 0)]))

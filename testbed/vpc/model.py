@@ -14,6 +14,7 @@ from testbed.vpc.security.model import DEFAULT, NetworkAcl, PrefixList, Security
 INTERNET_GATEWAY = "internet-gateway"
 VIRTUAL_PRIVATE_GATEWAY = "virtual-private-gateway"
 BLACKHOLE = "blackhole"
+ROUTES_PER_ROUTE_TABLE = 500  # Amazon VPC quotas
 PROPAGATION = "EnableVgwRoutePropagation"  # DescribeRouteTables: a route's Origin
 
 
@@ -115,6 +116,7 @@ class Vpc:
     interface, as AWS does; where none is described, the lab filters nothing.
     enable_dns_support: whether its DNS server answers.  enable_dns_hostnames: whether public
     addresses have names.  Both are on, as in the VPCs that are made for EKS.
+    routes_per_route_table: AWS's quota, local routes among them; 50 until June 2025.
     """
 
     name: str
@@ -125,12 +127,18 @@ class Vpc:
     instances: Annotated[tuple[Instance, ...], named()] = ()
     internet_gateway: bool = True
     virtual_private_gateway: VirtualPrivateGateway | None = None
+    routes_per_route_table: Annotated[Whole, Field(ge=1, le=1000)] = ROUTES_PER_ROUTE_TABLE
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = True
     security_groups: Annotated[tuple[SecurityGroup, ...], named()] = ()
     prefix_lists: Annotated[tuple[PrefixList, ...], named()] = ()
     network_acls: Annotated[tuple[NetworkAcl, ...], named()] = ()
+
+    def free_routes(self, table: RouteTable) -> int:
+        """How many routes a table takes besides its own; propagated ones do not count."""
+        made = [entry for entry in table.routes if entry.origin != PROPAGATION]
+        return self.routes_per_route_table - len(self.cidrs) - len(made)
 
     def is_public(self, subnet: Subnet) -> bool:
         """AWS: public means that the subnet's route table leads to an internet gateway."""

@@ -44,6 +44,13 @@ def problems(vpc: Vpc, enis: Mapping[str, int], around: Around) -> Problems:
         yield Problem(("routeTables", twice), f"there are two route tables {quoted(twice)}")
     for table in vpc.route_tables:
         yield from names(("routeTables", table.name), table.name)
+        if vpc.free_routes(table) < 0:
+            count = vpc.routes_per_route_table - vpc.free_routes(table)
+            message = (
+                f"the table has {count} routes, the local ones among them;"
+                f" routesPerRouteTable is {vpc.routes_per_route_table}"
+            )
+            yield Problem(("routeTables", table.name), message, "RouteLimitExceeded")
         for problem in _table(vpc, table, enis, around):
             yield problem.under("routeTables", table.name)
 

@@ -7,7 +7,7 @@ import pytest
 
 from testbed.description.problem import Problem
 from testbed.vpc.checks import problems
-from testbed.vpc.model import NatGateway, RouteEntry, RouteTable, Subnet, Vpc
+from testbed.vpc.model import PROPAGATION, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 from testbed.vpc.ranges import restricted
 
 OUT = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
@@ -146,6 +146,20 @@ def test_a_subnet_names_a_route_table_that_is_there() -> None:
 
     assert only(vpc).key == "subnets.a.routeTable"
     assert only(vpc).message == 'there is no route table "man"; did you mean "main"?'
+
+
+def test_a_table_has_no_more_routes_than_the_quota() -> None:
+    """The local route is one of them; propagated ones are not."""
+    own = RouteEntry(IPv4Network("192.168.0.0/16"), "blackhole")
+    learned = RouteEntry(IPv4Network("192.168.1.0/24"), "blackhole", PROPAGATION)
+    table = RouteTable("main", (OUT, own, learned))
+    vpc = replace(vpc_of("10.0.0.0/16"), route_tables=(table,), routes_per_route_table=2)
+
+    problem = only(vpc)
+
+    assert (problem.path, problem.code) == (("routeTables", "main"), "RouteLimitExceeded")
+    assert "the table has 3 routes" in problem.message
+    assert list(problems(replace(vpc, routes_per_route_table=3), ENIS)) == []
 
 
 @pytest.mark.parametrize("name", ["Web", "web_a", "-a", "a.b", "", "a" * 64, "lo", "igw"])

@@ -1,0 +1,71 @@
+"""More nodes than a route table takes routes: the node looks well, its pods get nothing.
+
+kops#4918, #246, #260; kubernetes/kubernetes#40307.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.bed import bed as bring_up
+from testbed.lab import Lab
+from testbed.lab_checks import warnings
+from testbed.load import load
+from testbed.net.facts import Route
+from tests.routing.cni.conftest import Explain
+from tests.routing.cni.conftest import explain as explain
+from tests.routing.cni.conftest import observer as observer
+
+pytestmark = pytest.mark.kernel
+
+QUOTA = 4  # local, 0.0.0.0/0, and two nodes' of three
+
+
+def with_quota(lab: Lab, quota: int) -> Lab:
+    [vpc] = lab.vpcs
+    return replace(lab, vpcs=(replace(vpc, routes_per_route_table=quota),))
+
+
+@pytest.fixture(scope="module")
+def bed(topologies: Path) -> Iterator[Bed]:
+    with bring_up(with_quota(load(topologies / "kops.yaml"), QUOTA)) as lab:
+        yield lab
+
+
+def test_the_last_node_gets_no_route(bed: Bed) -> None:
+    routes = {
+        str(fact.dst)
+        for fact in bed.state
+        if isinstance(fact, Route) and fact.ns == "vpc-main" and str(fact.dst).startswith("100.")
+    }
+
+    assert bed.pod("web-2").node == "node-3", "premise: the node of 100.96.2.0/24"
+    assert routes == {"100.96.0.0/24", "100.96.1.0/24"}
+    assert "2 more" in next(iter(warnings(bed.lab))).message
+    assert not bed.drift()
+
+
+def test_nothing_gets_in_and_what_is_translated_gets_out(bed: Bed, explain: Explain) -> None:
+    to_pod = explain("client", "web-2")
+    from_pod = explain("web-2", "client")
+
+    assert (to_pod.difference, to_pod.cause) == (None, ("igw-main", "X_ROUTE_LIMIT"))
+    assert (from_pod.difference, from_pod.cause) == (None, ("igw-main", "X_ROUTE_LIMIT"))
+    assert from_pod.observed.there.end.delivered, "the answer is what is lost"
+    assert bed.http("web-2", "203.0.113.10").delivered, "with its node's address"
+    assert bed.ping("node-3", "web-2").received == 1, "its own node finds it"
+    assert bed.ping("client", "web-1").received == 1, "control: a node with a route"
+
+
+def test_a_larger_quota_heals_it(bed: Bed) -> None:
+    before = bed.lab
+    bed.up(with_quota(before, QUOTA + 1))
+    try:
+        assert bed.ping("client", "web-2").received == 1
+        assert not bed.drift()
+        assert list(warnings(bed.lab)) == []
+    finally:
+        bed.up(before)
