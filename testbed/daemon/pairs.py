@@ -14,7 +14,7 @@ MANY = 40  # endpoints whose pairs (0.2 ms each) are worth processes (20 ms)
 
 def all_pairs(world: World, endpoints: Sequence[Endpoint]) -> Reachability:
     """What becomes of every pair: the sources are shared out."""
-    asked = partial(reachability, partial(predict, world), endpoints)
+    asked = partial(reachability, partial(predict, world, noted=False), endpoints)
     if len(endpoints) < MANY:
         return asked(endpoints)
     found = shared_out(asked, endpoints)

@@ -54,15 +54,6 @@ def _flow(parts: tuple[str, int, int, int, int]) -> Flow:
     return tuple.__new__(Flow, parts)
 
 
-def flow_of(header: Header) -> Flow:
-    """The flow that a packet with this header belongs to."""
-    ports = header.source_port, header.destination_port
-    if header.protocol == "icmp":
-        ports = header.source_port, header.source_port
-    source, destination = int(header.source), int(header.destination)
-    return Flow(header.protocol, source, ports[0], destination, ports[1])
-
-
 class Connection:
     """What one namespace knows of a connection (state: that is conntrack's entry).
 

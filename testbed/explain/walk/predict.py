@@ -4,6 +4,7 @@ Every outcome of a random choice is followed (kube-proxy's `statistic`, nft's `n
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from math import prod
 
@@ -11,7 +12,7 @@ from testbed.explain.journey import End, Header, Journey, RoundTrip
 from testbed.explain.made import made
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
-from testbed.explain.packet import Flow, Packet, address, address_text, flow_of
+from testbed.explain.packet import Flow, Packet, address, address_text
 from testbed.explain.reasons import dropped
 from testbed.explain.walk.receiving import arrive
 from testbed.explain.walk.sending import output
@@ -32,11 +33,14 @@ def predict(
     start: str,
     header: Header,
     listeners: Sockets | Iterable[Listener] | None = None,
+    *,
+    noted: bool = True,
 ) -> tuple[RoundTrip, ...]:
     """A round trip for each outcome of random choices, the likeliest first.
 
     header: source 0.0.0.0 for the one that the kernel of `start` chooses.
     listeners: who serves ports; None for all ports being served.  For many questions: Sockets.
+    noted: False where only the ends are asked for: journeys without visits, a fifth quicker.
     """
     wrong = _not_predictable(world, start, header)
     if wrong:
@@ -45,7 +49,7 @@ def predict(
     served = (
         listeners if listeners is None or isinstance(listeners, Sockets) else Sockets(listeners)
     )
-    trips = list(_round_trips(world, start, header, served))
+    trips = list(_round_trips(_Question(world, start, header, served, noted)))
     if len(trips) > 1:
         trips.sort(key=_probability, reverse=True)
     return tuple(trips)
@@ -99,43 +103,49 @@ class Draws:
                     yield (*picked[:place], other)
 
 
-def _round_trips(
-    world: World, start: str, header: Header, served: Sockets | None
-) -> Iterator[RoundTrip]:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked: of each outcome of chance the same."""
+
+    world: World
+    start: str
+    header: Header
+    served: Sockets | None
+    noted: bool
+
+    def trip(self, space: Space, packet: Packet, tracking: Tracking, draws: Draws) -> Trip:
+        """A packet that is about to be made in a namespace."""
+        passage = Passage(space.ns, packet, [], tracking, draws.draw, space.own)
+        return Trip(self.world.links, packet, passage, space, self.noted)
+
+
+def _round_trips(question: _Question) -> Iterator[RoundTrip]:
     asked: list[tuple[int, ...]] = [()]
     for _ in range(MOST_BRANCHES):
         draws = Draws(asked.pop())
-        yield _round_trip(world, start, header, served, draws)
+        yield _round_trip(question, draws)
         asked.extend(draws.others())
         if not asked:
             return
 
 
-def _round_trip(
-    world: World, start: str, header: Header, served: Sockets | None, draws: Draws
-) -> RoundTrip:
-    space, tracking = world.space(start), Tracking()
-    trip = _trip(world, space, Packet(header), tracking, draws)
-    end, told = _there(trip, served)
+def _round_trip(question: _Question, draws: Draws) -> RoundTrip:
+    space, tracking = question.world.space(question.start), Tracking()
+    trip = question.trip(space, Packet(question.header), tracking, draws)
+    end, told = _there(trip, question.served)
     there = _journey(trip, end, draws.probability(0, len(draws)))
     answer = _answer(trip, end, told)
     if answer is None:
         return RoundTrip(there=there)
     first = len(draws)
-    back = _trip(world, trip.space, answer, tracking, draws)
-    end = _back(back, start, flow_of(there.visits[0].arrived))
+    back = question.trip(trip.space, answer, tracking, draws)
+    end = _back(back, question.start, trip.sent)
     journey = _journey(back, end, draws.probability(first, len(draws)))
     return made(RoundTrip, there=there, back=journey)
 
 
 def _journey(trip: Trip, end: End, probability: float) -> Journey:
     return made(Journey, visits=tuple(trip.visits), end=end, probability=probability)
-
-
-def _trip(world: World, space: Space, packet: Packet, tracking: Tracking, draws: Draws) -> Trip:
-    """A packet that is about to be made in a namespace."""
-    passage = Passage(space.ns, packet, [], tracking, draws.draw, space.own)
-    return Trip(world.links, packet, passage, space)
 
 
 def _there(trip: Trip, served: Sockets | None) -> tuple[End, str]:

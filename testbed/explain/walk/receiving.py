@@ -50,7 +50,7 @@ def _forward(trip: Trip, decision: Decision) -> Arrival:
     packet = trip.packet
     if packet.ttl <= 1:
         if trip.is_loop:
-            trip.drop("X_LOOP", "time-exceeded", visits=len(trip.visits) + 1)
+            trip.drop("X_LOOP", "time-exceeded", visits=trip.visited)
         trip.drop("X_TTL_EXCEEDED", "time-exceeded")
     packet.ttl -= 1
     packet.oif = decision.dev

@@ -8,7 +8,7 @@ from testbed.explain.journey import End, FabricStep, Header, RoutingStep, Step, 
 from testbed.explain.made import made
 from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
 from testbed.explain.netfilter.ruleset import Run
-from testbed.explain.packet import Packet, address
+from testbed.explain.packet import Flow, Packet, address
 from testbed.explain.reasons import dropped
 from testbed.explain.routing.policy import Decision
 from testbed.explain.walk.ends import filtered_end
@@ -32,13 +32,19 @@ class Ended(Exception):
 
 @dataclass(slots=True)
 class Trip:
-    """One packet from namespace to namespace (state: all that changes on its way)."""
+    """One packet from namespace to namespace (state: all that changes on its way).
+
+    noted: each visit is described, in `visits`.  sent: the flow that it began as.
+    """
 
     links: Links
     packet: Packet
     passage: Passage
     space: Space
+    noted: bool = True
     visits: list[Visit] = field(default_factory=list)
+    sent: Flow = field(init=False)
+    _places: list[str] = field(default_factory=list)  # the namespaces that it left
     _opened: tuple[str, Header, int] = field(init=False)
     _hooks: Mapping[str, Sequence[Run]] = field(init=False)
     _routed_at: int = 0  # the place of the last routing step
@@ -50,9 +56,12 @@ class Trip:
         packet.iif, packet.oif = dev, ""
         passage.ns, passage.steps, passage.own = space.ns, [], space.own
         self._hooks = space.netfilter.hooks
-        arrived = self.visits[-1].left if self.visits else None
-        self._opened = dev, arrived or packet.header, packet.mark
-        if len(self.visits) >= MOST_VISITS:
+        if not self._places:
+            self.sent = packet.flow
+        if self.noted:
+            arrived = self.visits[-1].left if self.visits else None
+            self._opened = dev, arrived or packet.header, packet.mark
+        if len(self._places) >= MOST_VISITS:
             self.drop("X_LOOP", visits=MOST_VISITS)
         if space.netfilter.on_devices and dev:
             self.unknown(f"nft chains on the devices of {space.ns}")
@@ -60,20 +69,30 @@ class Trip:
     @property
     def previous(self) -> str:
         """The namespace it was in before."""
-        return self.visits[-1].ns if self.visits else ""
+        return self._places[-1] if self._places else ""
 
     @property
     def is_loop(self) -> bool:
         """Whether it was here before."""
-        return any(visit.ns == self.space.ns for visit in self.visits)
+        return self.space.ns in self._places
+
+    @property
+    def visited(self) -> int:
+        """How many namespaces it has been in, this one included."""
+        return len(self._places) + 1
 
     def reopen(self) -> None:
         """The packet is as it is now when its visit begins: its source has just been chosen."""
-        dev, _, mark = self._opened
-        self._opened = dev, self.packet.header, mark
+        self.sent = self.packet.flow
+        if self.noted:
+            dev, _, mark = self._opened
+            self._opened = dev, self.packet.header, mark
 
     def leave(self, dev: str) -> None:
         """The visit ends: by a device, to the next namespace; or here (empty)."""
+        self._places.append(self.space.ns)
+        if not self.noted:
+            return
         dev_in, arrived, mark = self._opened
         packet = self.packet
         visit = made(
