@@ -9,12 +9,11 @@ from testbed.eks.model import EksCluster
 from testbed.eks.wiring import node as eks_node
 from testbed.eks.wiring import pod as eks_pod
 from testbed.errors import TestbedError
-from testbed.kops import node as kops_node
-from testbed.kops import pod as kops_pod
-from testbed.kops.host_ports import host_port_facts
+from testbed.kops.cluster import cluster_facts
 from testbed.kops.model import KopsCluster
-from testbed.kops.routes import refused_facts, with_pod_routes
+from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
+from testbed.kubernetes.placement import Placed
 from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.metadata import metadata_listeners
 from testbed.net.endpoints import Endpoint, Listener
@@ -109,7 +108,8 @@ def _cluster_facts(cluster: Cluster, vpc: Vpc, allocations: Allocations) -> Iter
         case EksCluster():
             yield from _eks_facts(cluster, vpc, allocations)
         case KopsCluster():
-            yield from _kops_facts(cluster, vpc, allocations)
+            found = Placed(allocations.pods, allocations.pending, allocations.ranges)
+            yield from cluster_facts(cluster, vpc, allocations.enis, found)
 
 
 def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
@@ -126,24 +126,6 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
     for eni in allocations.enis:
         if eni.instance in alone:
             yield from micro_vm.pod_facts(eni, subnets[eni.subnet])
-
-
-def _kops_facts(cluster: KopsCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
-    enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
-    subnets = {subnet.name: subnet for subnet in vpc.subnets}
-    for node in cluster.nodes:
-        yield from kops_node.node_facts(cluster, node, subnets[node.subnet], enis[node.name])
-    yield from refused_facts(cluster, vpc, allocations.ranges)
-    pods = {pod.netns: pod for pod in cluster.pods}
-    ranges = {own.node: own for own in allocations.ranges if own.cluster == cluster.name}
-    bridged = [at for at in allocations.pods if at.pod in pods and not at.host_network]
-    mode = cluster.hairpin_mode
-    for name in {at.node for at in bridged}:
-        yield from kops_node.bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
-        ports = kops_pod.host_ports(cluster, (at for at in bridged if at.node == name))
-        yield from host_port_facts(name, kops_node.CBR0, ports)
-    for at in bridged:
-        yield from kops_pod.pod_facts(pods[at.pod], at, ranges[at.node], mode)
 
 
 def _without_contradiction(facts: Iterable[Fact]) -> State:

@@ -16,7 +16,7 @@ from pathlib import Path
 from testbed.allocations import Allocations
 from testbed.kops.host_local import LOCK
 from testbed.kops.model import KopsCluster
-from testbed.kops.stores import NETWORK, files
+from testbed.kops.stores import NETWORKS, files
 from testbed.lab import Lab
 
 
@@ -25,29 +25,29 @@ def write(directory: Path, lab: Lab, allocations: Allocations) -> None:
 
     A file that says what it has to is left alone.  Raises OSError on a full file system.
     """
-    nodes = {
-        node: wanted
+    networks = {
+        directory / node / NETWORKS[cluster.cni]: wanted
         for cluster in lab.clusters
         if isinstance(cluster, KopsCluster)
         for node, wanted in files(cluster, allocations.ranges, allocations.pods).items()
     }
-    for node, wanted in nodes.items():
-        _write(directory / node, wanted)
-    if directory.exists():
-        for gone in {entry.name for entry in directory.iterdir()} - nodes.keys():
-            shutil.rmtree(directory / gone)
+    for own, wanted in networks.items():
+        _write(own, wanted)
+    for gone in {*directory.glob("*/*")} - networks.keys():
+        shutil.rmtree(gone)
+    for node in {*directory.glob("*")} - {own.parent for own in networks}:
+        node.rmdir()
 
 
-def _write(directory: Path, wanted: Mapping[str, str]) -> None:
-    own = directory / NETWORK
+def _write(own: Path, wanted: Mapping[str, str]) -> None:
     own.mkdir(mode=0o755, parents=True, exist_ok=True)
     with _locked(own / LOCK):
-        for name in {f"{NETWORK}/{entry.name}" for entry in own.iterdir()} - wanted.keys():
-            (directory / name).unlink()
+        for name in {entry.name for entry in own.iterdir()} - wanted.keys():
+            (own / name).unlink()
         for name, text in wanted.items():
-            file = directory / name
-            if not file.exists() or file.read_text() != text:
-                file.write_text(text)
+            file, spelt = own / name, text.encode()
+            if not file.exists() or file.read_bytes() != spelt:
+                file.write_bytes(spelt)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from testbed.kops import host_local
 from testbed.kops.host_local import Store
 from testbed.kops.limits import room
 from testbed.kops.model import KopsCluster
+from testbed.kops.names import sandbox
 from testbed.kops.ranges import node_ranges
 from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
@@ -36,7 +37,7 @@ def allocate_pods(cluster: KopsCluster, ec2: Ec2, before: Placed) -> Placed:
             ended[pod.netns] = Pending(pod.netns, cluster.name, reason)
         elif pod.netns not in kept:
             node = plan.bound[pod.netns]
-            ended[pod.netns] = _start(cluster.name, pod, _own(ec2, node), stores, node)
+            ended[pod.netns] = _start(cluster, pod, _own(ec2, node), stores, node)
     ends = [ended[pod.netns] for pod in cluster.pods]
     return Placed(
         pods=tuple(end for end in ends if isinstance(end, PodAddress)),
@@ -48,16 +49,17 @@ def allocate_pods(cluster: KopsCluster, ec2: Ec2, before: Placed) -> Placed:
 
 
 def _start(
-    cluster: str, pod: Pod, node_ip: IPv4Address, stores: dict[str, Store], node: str
+    cluster: KopsCluster, pod: Pod, node_ip: IPv4Address, stores: dict[str, Store], node: str
 ) -> PodAddress | Pending:
     """What becomes of a pod on its node; the node's store remembers what it gave."""
     if pod.host_network:
-        return PodAddress(pod.netns, cluster, node, 0, node_ip, host_network=True)
+        return PodAddress(pod.netns, cluster.name, node, 0, node_ip, host_network=True)
     ip = host_local.next_address(stores[node])
     if ip is None:
-        return Pending(pod.netns, cluster, _sandbox_failure(pod, stores[node].cidr), node)
+        reason = _sandbox_failure(cluster, pod, stores[node].cidr)
+        return Pending(pod.netns, cluster.name, reason, node)
     stores[node] = host_local.with_reserved(stores[node], ip)
-    return PodAddress(pod.netns, cluster, node, 0, ip)
+    return PodAddress(pod.netns, cluster.name, node, 0, ip)
 
 
 def _kept(
@@ -78,8 +80,14 @@ def _own(ec2: Ec2, node: str) -> IPv4Address:
     return ec2.attached(node)[0].primary
 
 
-def _sandbox_failure(pod: Pod, cidr: IPv4Network) -> str:
-    """The words of the pod's event FailedCreatePodSandBox (kubernetes v1.14, kubenet)."""
+def _sandbox_failure(cluster: KopsCluster, pod: Pod, cidr: IPv4Network) -> str:
+    """The words of the pod's event FailedCreatePodSandBox (kubenet of v1.14; containerd v1.7)."""
+    if cluster.cni == "ptp":
+        return (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup"
+            f' network for sandbox "{sandbox(pod)}": plugin type="ptp" failed (add): failed to'
+            f" allocate for range 0: {host_local.full(cidr)}"
+        )
     return (
         f'NetworkPlugin kubenet failed to set up pod "{pod.name}_{pod.namespace}" network:'
         " Error adding container to network: failed to allocate for range 0:"

@@ -24,6 +24,7 @@ def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
     if not ranges:
         yield from _node_ranges(cluster)
     yield from _route_table(cluster, vpc)
+    yield from _cni(cluster)
     for pod in cluster.pods:
         if pod.eni is not None:
             message = "a pod of a kops cluster has its node's pod range, no address of an ENI"
@@ -56,6 +57,18 @@ def conflicts(clusters: Iterable[KopsCluster]) -> Problems:
         if one.vpc == other.vpc and one.pod_cidr.overlaps(other.pod_cidr):
             message = f"{other.pod_cidr} overlaps the pods' range of cluster {quoted(one.name)}"
             yield Problem(("clusters", other.name, "podCidr"), message)
+
+
+def _cni(cluster: KopsCluster) -> Problems:
+    """What kubenet has and containerd's configuration has not."""
+    if cluster.cni == "kubenet":
+        return
+    if cluster.hairpin_mode != "hairpin-veth":
+        yield Problem(("hairpinMode",), "a setting of kubenet; ptp routes, and has no bridge")
+    for pod in cluster.pods:
+        if any(port.host_port for one in pod.containers for port in one.ports):
+            message = "hostPort is kubenet's here; the plugin portmap is not imitated"
+            yield Problem(("pods", pod.name, "containers"), message)
 
 
 def _ranges(cluster: KopsCluster, vpc: Vpc) -> Problems:

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Ip, named
 from testbed.kubernetes.endpoint_slices import EndpointSlices
-from testbed.kubernetes.kube_proxy import KubeProxy
+from testbed.kubernetes.kube_proxy import Era, KubeProxy
 from testbed.kubernetes.model import Manifests, Node, Pods, Services
 
 
@@ -37,7 +37,8 @@ class KopsCluster:
     The ranges are kops 1.14's defaults (upup/pkg/fi/cloudup/defaults.go): the upper half of
     non_masquerade_cidr for pods, a /13 at its base for Services.
 
-    hairpin_mode: kubelet's --hairpin-mode.  Its own default, which kops leaves, is
+    cni: kubenet of 2019 with docker, or what kops writes today for containerd.
+    hairpin_mode: kubelet's --hairpin-mode, of kubenet.  Its own default, which kops leaves, is
     promiscuous-bridge; on kernels since 6.9 a pod then does not reach itself by a Service.
     """
 
@@ -50,6 +51,7 @@ class KopsCluster:
     non_masquerade_cidr: Cidr = IPv4Network("100.64.0.0/10")
     pod_cidr: Cidr = IPv4Network("100.96.0.0/11")
     service_cidr: Cidr = IPv4Network("100.64.0.0/13")
+    cni: Literal["kubenet", "ptp"] = "kubenet"
     hairpin_mode: HairpinMode = "hairpin-veth"
     manifests: Manifests = ()
     endpoint_slices: EndpointSlices = ()
@@ -68,4 +70,5 @@ class KopsCluster:
     @property
     def proxy(self) -> KubeProxy:
         """kube-proxy's flags: kops gives it the pods' range."""
-        return self.kube_proxy.within("1.14", self.pod_cidr)
+        era: Era = "1.14" if self.cni == "kubenet" else "current"
+        return self.kube_proxy.within(era, self.pod_cidr)

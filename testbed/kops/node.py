@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
+from testbed.kops import ptp
 from testbed.kops.dedup import dedup_facts
 from testbed.kops.host_local import gateway
 from testbed.kops.model import KopsCluster, KopsNode
@@ -28,23 +29,19 @@ def node_facts(cluster: KopsCluster, node: KopsNode, subnet: Subnet, eni: Eni) -
     """Everything in a node's namespace that no pod is the reason for."""
     yield Netns(ns=node.name, why=f"an EC2 instance, {node.instance_type}")
     yield from routing_sysctls(node.name, NO_FILTER, DISTRIBUTION)
-    for name, value, why in (
-        (
-            BRIDGE_NETFILTER,
-            "1",
-            "iptables sees what cbr0 carries: a reply to a ClusterIP's client (kubenet, Init)",
-        ),
-        (
-            "net.ipv4.ip_local_reserved_ports",
-            f"{FIRST_NODE_PORT}-{LAST_NODE_PORT}",
-            "no client gets a node port as its own (kops)",
-        ),
-    ):
-        yield Sysctl(ns=node.name, name=name, value=value, why=why)
+    yield Sysctl(
+        ns=node.name,
+        name="net.ipv4.ip_local_reserved_ports",
+        value=f"{FIRST_NODE_PORT}-{LAST_NODE_PORT}",
+        why="no client gets a node port as its own (kops)",
+    )
     yield from primary_facts(eni, subnet, JUMBO)
     if node.docker:
         yield from docker_facts(node.name)
-    yield from _snat(cluster, node.name)
+    if cluster.cni == "ptp":
+        yield from ptp.masquerade(node.name, cluster.non_masquerade_cidr)
+    else:
+        yield from _kubenet(cluster, node.name)
 
 
 def bridge_facts(pods: NodeRange, *, promisc: bool) -> Iterator[Fact]:
@@ -67,6 +64,17 @@ def bridge_facts(pods: NodeRange, *, promisc: bool) -> Iterator[Fact]:
         ip=IPv4Interface((gateway(pods.cidr), prefix)),
         why="the pods' default gateway: the first address of their range (kubenet)",
     )
+
+
+def _kubenet(cluster: KopsCluster, node: str) -> Iterator[Fact]:
+    """What kubenet sets when kubelet starts."""
+    yield Sysctl(
+        ns=node,
+        name=BRIDGE_NETFILTER,
+        value="1",
+        why="iptables sees what cbr0 carries: a reply to a ClusterIP's client (kubenet, Init)",
+    )
+    yield from _snat(cluster, node)
 
 
 def _snat(cluster: KopsCluster, node: str) -> Iterator[ChainPiece]:

@@ -1,36 +1,23 @@
 """A pod's wiring as kubenet and the plugin `bridge` make it: a port of cbr0, a default route."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
 from ipaddress import IPv4Interface
 
 from testbed.kops.host_local import gateway
 from testbed.kops.host_ports import HostPort
 from testbed.kops.model import HairpinMode, KopsCluster
+from testbed.kops.names import sandbox, veth_name
 from testbed.kops.node import CBR0, MTU
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, BridgePort, Fact, Netns, Route, Veth
 
-HASH_LENGTH = 8  # hexadecimal digits behind `veth`: containernetworking/plugins, RandomVethName
-
 BY_SERVICE: Mapping[HairpinMode, str] = {
     "hairpin-veth": "hairpin, so that it reaches itself through a Service",
     "promiscuous-bridge": "it reaches itself through a Service if the bridge passes it up",
     "none": "it does not reach itself through a Service",
 }
-
-
-def veth_name(pod: Pod) -> str:
-    """The pod's link in its node: the plugin draws it at random, here it stands for the pod."""
-    return "veth" + names.digest("veth", pod.namespace, pod.name, length=HASH_LENGTH)
-
-
-def sandbox(pod: Pod) -> str:
-    """The id of the container that holds the pod's namespace: docker draws it, here it stands for
-    the pod."""
-    return sha256(f"sandbox.{pod.namespace}.{pod.name}".encode()).hexdigest()
 
 
 def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange, mode: HairpinMode) -> Iterator[Fact]:

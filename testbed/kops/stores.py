@@ -6,10 +6,11 @@ from ipaddress import IPv4Address
 from testbed.kops import host_local
 from testbed.kops.host_local import Store
 from testbed.kops.model import KopsCluster
-from testbed.kops.pod import sandbox
+from testbed.kops.names import sandbox
 from testbed.kubernetes.placement import NodeRange, PodAddress
 
-NETWORK = "kubenet"  # the name in kubenet's CNI configuration, and of host-local's directory
+# The name in the CNI configuration, and of host-local's directory: kubenet's, kops' template's
+NETWORKS = {"kubenet": "kubenet", "ptp": "k8s-pod-network"}
 
 
 def store(own: NodeRange, running: Iterable[PodAddress]) -> Store:
@@ -21,11 +22,10 @@ def store(own: NodeRange, running: Iterable[PodAddress]) -> Store:
 def files(
     cluster: KopsCluster, ranges: Iterable[NodeRange], pods: Iterable[PodAddress]
 ) -> dict[str, dict[str, str]]:
-    """For each node the files in its directory of host-local's, by path.
-
-    As below /var/lib/cni/networks, the plugin's dataDir: `kubenet/100.96.1.2`.
-    """
-    ids = {pod.netns: sandbox(pod) for pod in cluster.pods}
+    """For each node the files of its network in host-local's directory, by name."""
+    # v1.1.1 adds the interface, with this line's end
+    more = "\r\neth0" if cluster.cni == "ptp" else ""
+    ids = {pod.netns: sandbox(pod) + more for pod in cluster.pods}
     running = [at for at in pods if at.cluster == cluster.name and not at.host_network]
     found = {}
     for own in ranges:
@@ -34,6 +34,5 @@ def files(
         holders: dict[IPv4Address, str] = {
             at.ip: ids[at.pod] for at in running if at.node == own.node
         }
-        spelt = host_local.files(store(own, running), holders)
-        found[own.node] = {f"{NETWORK}/{name}": text for name, text in spelt.items()}
+        found[own.node] = host_local.files(store(own, running), holders)
     return found

@@ -1,5 +1,7 @@
 """A kops cluster's pods as one `up` after the other leaves them."""
 
+from dataclasses import replace
+
 from testbed.allocations import Allocations, allocate, from_json, to_json
 from testbed.kubernetes.model import Pod
 
@@ -61,6 +63,15 @@ def test_a_pod_without_an_address_waits_with_kubenets_words(lab, node):
         " to network: failed to allocate for range 0: no IP addresses available in range set:"
         " 100.96.8.1-100.96.8.6"
     )
+
+
+def test_a_pod_of_today_waits_with_containerds_words(lab, node):
+    before = lab((node("n1", "100.96.8.0/30"),), Pod.replicas("p", 2))
+    today = replace(before, clusters=(replace(before.clusters[0], cni="ptp"),))
+
+    [pending] = allocate(today).pending
+
+    assert 'plugin type="ptp" failed (add): failed to allocate for range 0' in pending.reason
 
 
 def test_a_pod_on_its_nodes_network_has_the_nodes_address(lab, node):

@@ -7,8 +7,8 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.allocations import allocate
+from testbed.kops.names import veth_name
 from testbed.kops.node import BRIDGE_NETFILTER
-from testbed.kops.pod import veth_name
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange

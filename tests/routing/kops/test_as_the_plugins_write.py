@@ -18,6 +18,7 @@ from testbed.bed import bed as bring_up
 from testbed.daemon import host_local
 from testbed.kernel.namespaces import Descriptors, LocalStore
 from testbed.kernel.observe import observe
+from testbed.kops.model import KopsCluster
 from testbed.load import load
 from testbed.net.facts import Address, Bridge, BridgePort, Fact, Route, State, Sysctl, Veth
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.kernel
 
 NODE = "node-1"
 LOOPBACK = {"cniVersion": "0.1.0", "name": "kubenet-loopback", "type": "loopback"}
-SYSCTLS = ("net.ipv4.ip_forward", "net.ipv4.conf.cbr0.proxy_arp")
+SYSCTLS = ("net.ipv4.ip_forward",)
 
 Plugin = Callable[..., Any]
 
@@ -94,8 +95,10 @@ def _named(fact: Fact, ends: dict[str, str]) -> Fact:
             return replace(fact, name=f"veth of {ends[fact.name]}", mac="")
         case Veth():
             return replace(fact, peer=f"veth of {fact.ns}", mac="")
-        case BridgePort():
-            return replace(fact, dev=f"veth of {ends[fact.dev]}")
+        case BridgePort(dev=dev) | Address(dev=dev) | Route(dev=dev) if (
+            fact.ns == NODE and dev in ends
+        ):
+            return replace(fact, dev=f"veth of {ends[dev]}")
     return fact
 
 
@@ -147,3 +150,36 @@ def test_host_local_goes_on_from_the_files_of_a_node(
     host_local.write(tmp_path, bed.lab, bed.allocations)
     assert (files / str(bed.pod(first).ip)).read_text() == holder, "`up` heals"
     assert not (files / str(following)).exists()
+
+
+def test_todays_nodes_are_what_ptp_leaves(bed: Bed, plugin: Plugin, tmp_path: Path) -> None:
+    """kops' template for containerd: /etc/containerd/config-cni.template."""
+    [cluster] = bed.lab.clusters
+    assert isinstance(cluster, KopsCluster)
+    before = bed.lab
+    bed.up(replace(before, clusters=(replace(cluster, cni="ptp"),)))
+    try:
+        pods = pods_of(bed)
+        [cidr] = [own.cidr for own in bed.allocations.ranges if own.node == NODE]
+        ipam = kubenet(cidr, tmp_path, hairpin=False)["ipam"]
+        conf = {"cniVersion": "1.0.0", "name": "k8s-pod-network", "type": "ptp", "ipam": ipam}
+
+        with LocalStore() as store:
+            with Descriptors(store) as made:
+                made.create([NODE, *pods])
+            for pod in pods:
+                plugin(store, NODE, pod, LOOPBACK, dev="lo")
+                plugin(store, NODE, pod, conf)
+            theirs = found(store, pods)
+
+        assert found(bed.store, pods) == theirs
+        assert not bed.drift()
+        for protocol in ("icmp", "tcp", "http"):
+            assert bed.matrix(protocol).failed == ()
+        assert "ttl=63" in bed.run(pods[0], "ping", "-c1", str(bed.pod(pods[1]).ip)).stdout
+        assert bed.http(pods[0], "203.0.113.10").delivered, "with its node's address"
+        host_local.write(tmp_path / "disk", bed.lab, bed.allocations)
+        held = tmp_path / "disk" / NODE / "k8s-pod-network" / str(bed.pod(pods[0]).ip)
+        assert held.read_bytes().endswith(b"\r\neth0")
+    finally:
+        bed.up(before)

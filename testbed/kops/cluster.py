@@ -1,0 +1,52 @@
+"""Everything of a kops cluster in the kernel but kube-proxy: nodes, pods, refused routes."""
+
+from collections.abc import Iterable, Iterator
+
+from testbed.kops import ptp
+from testbed.kops.host_ports import host_port_facts
+from testbed.kops.model import KopsCluster
+from testbed.kops.node import CBR0, bridge_facts, node_facts
+from testbed.kops.pod import host_ports, pod_facts
+from testbed.kops.routes import refused_facts
+from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
+from testbed.net.facts import Fact
+from testbed.vpc.ec2 import Eni
+from testbed.vpc.model import Vpc
+
+
+def cluster_facts(
+    cluster: KopsCluster, vpc: Vpc, enis: Iterable[Eni], placed: Placed
+) -> Iterator[Fact]:
+    """The nodes and the pods that run on them.
+
+    vpc: with the routes that the cluster made.
+    """
+    primary = {eni.instance: eni for eni in enis if eni.device_index == 0}
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    for node in cluster.nodes:
+        yield from node_facts(cluster, node, subnets[node.subnet], primary[node.name])
+    yield from refused_facts(cluster, vpc, placed.ranges)
+    ranges = {own.node: own for own in placed.ranges if own.cluster == cluster.name}
+    running = [at for at in placed.pods if at.cluster == cluster.name and not at.host_network]
+    wiring = _routed if cluster.cni == "ptp" else _bridged
+    yield from wiring(cluster, running, ranges)
+
+
+def _routed(
+    cluster: KopsCluster, running: list[PodAddress], ranges: dict[str, NodeRange]
+) -> Iterator[Fact]:
+    pods = {pod.netns: pod for pod in cluster.pods}
+    for at in running:
+        yield from ptp.pod_facts(pods[at.pod], at, ranges[at.node])
+
+
+def _bridged(
+    cluster: KopsCluster, running: list[PodAddress], ranges: dict[str, NodeRange]
+) -> Iterator[Fact]:
+    pods, mode = {pod.netns: pod for pod in cluster.pods}, cluster.hairpin_mode
+    for name in {at.node for at in running}:
+        yield from bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
+        ports = host_ports(cluster, [at for at in running if at.node == name])
+        yield from host_port_facts(name, CBR0, ports)
+    for at in running:
+        yield from pod_facts(pods[at.pod], at, ranges[at.node], mode)
