@@ -10,6 +10,7 @@ from testbed.allocations import Allocations, allocate
 from testbed.daemon.places import places
 from testbed.daemon.services import named
 from testbed.daemon.views import rows
+from testbed.description.ports import Port, Protocol
 from testbed.eks.fargate.checks import problems
 from testbed.eks.fargate.profiles import CHOSEN, on_fargate
 from testbed.eks.model import ControlPlane, EksCluster, FargateProfile, FargateSelector
@@ -297,6 +298,18 @@ def test_profiles_are_few_and_their_names_differ() -> None:
 def test_a_pod_with_one_interface_asks_for_no_other() -> None:
     [found] = problems(cluster(Pod("web", eni=1)), VPC)
     assert found.key == "pods.web.eni"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "key"), [("http", "pods.web.containers.app.ports[1]"), ("udp", "")]
+)
+def test_kubelet_has_its_port_already(protocol: Protocol, key: str) -> None:
+    """Where a pod has its node's network for itself, it shares that with kubelet."""
+    ports = (Port(80, "http"), Port(10250, protocol))
+    pod = Pod("web", containers=(Container("app", ports),))
+
+    assert [one.key for one in problems(cluster(pod), VPC)] == ([key] if key else [])
+    assert not list(problems(cluster(replace(pod, node="node-1")), VPC))
 
 
 def test_an_error_of_aws_has_its_code() -> None:

@@ -5,8 +5,10 @@ Numbers: EKS User Guide, "View and manage Amazon EKS and Fargate service quotas"
 
 from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
+from testbed.eks.control_plane import KUBELET
 from testbed.eks.fargate.profiles import on_fargate, profile_subnets
 from testbed.eks.model import EksCluster, FargateProfile
+from testbed.kubernetes.model import Pod
 from testbed.vpc.model import Vpc
 
 MOST_PROFILES = 10  # of a cluster
@@ -63,10 +65,24 @@ def _subnets(profile: FargateProfile, cluster: EksCluster, vpc: Vpc) -> Problems
 
 
 def _pods(cluster: EksCluster) -> Problems:
-    """A pod has one network interface there, and nobody else's port can be in its VM."""
     profiles = on_fargate(cluster)
     for pod in cluster.pods:
-        if pod.eni is not None and pod.netns in profiles:
-            profile = quoted(profiles[pod.netns].name)
-            message = f"the Fargate profile {profile} selects the pod, which then has one ENI"
-            yield Problem(("pods", pod.name, "eni"), message)
+        if pod.netns in profiles:
+            for problem in _pod(pod, quoted(profiles[pod.netns].name)):
+                yield problem.under("pods", pod.name)
+
+
+def _pod(pod: Pod, profile: str) -> Problems:
+    """What cannot be of a pod that a profile selects: it has one ENI, and kubelet beside it."""
+    if pod.eni is not None:
+        message = f"the Fargate profile {profile} selects the pod, which then has one ENI"
+        yield Problem(("eni",), message)
+    for container in pod.containers:
+        for i, port in enumerate(container.ports):
+            if port.number == KUBELET and port.protocol != "udp":
+                # cert-manager, "Installation, compatibility, AWS Fargate": its webhook's own port
+                message = (
+                    f"listen tcp :{KUBELET}: bind: address already in use: the Fargate profile"
+                    f" {profile} selects the pod, and kubelet shares its network there"
+                )
+                yield Problem(("containers", container.name, "ports", i), message)
