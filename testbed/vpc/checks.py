@@ -72,6 +72,8 @@ def _subnet(vpc: Vpc, subnet: Subnet) -> Problems:
         yield Problem((), f"{quoted(subnet.name)} is a device of the VPC's router already")
     if not subnet.availability_zone:
         yield Problem(("availabilityZone",), "a subnet is in an availability zone: us-west-2a")
+    else:  # the region's name, which is part of it, is part of DNS names
+        yield from names(("availabilityZone",), subnet.availability_zone)
     cidr = subnet.cidr
     if not ranges.fits(cidr):
         message = f"a subnet is a /16 to a /28, not {cidr}"

@@ -1,6 +1,7 @@
 """Connection tracking of all namespaces during one prediction: states, and NAT undone."""
 
 from testbed.explain.packet import ECHO, Connection, Flow, Packet
+from testbed.explain.routing.local_table import LOOPBACK
 
 Manipulation = str  # `source` or `destination`
 
@@ -12,7 +13,12 @@ class Tracking:
         self._connections: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
 
     def track(self, ns: str, packet: Packet) -> None:
-        """Find or make the packet's connection, as conntrack's own hook does before mangle."""
+        """Find or make the packet's connection, as conntrack's own hook does before mangle.
+
+        What comes back by lo has the one that it left with: nf_conntrack_core.c, nf_conntrack_in.
+        """
+        if packet.iif == LOOPBACK and packet.connection is not None:
+            return
         packet.connection, packet.is_reply = None, False
         if packet.quoted is not None:
             self._track_error(ns, packet, packet.quoted)
