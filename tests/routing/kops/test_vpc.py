@@ -1,7 +1,4 @@
-"""More nodes than a route table takes routes: the node looks well, its pods get nothing.
-
-kops#4918, #246, #260; kubernetes/kubernetes#40307.
-"""
+"""What the VPC has to do for kubenet, and what dies where it does not: routes, no source check."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +8,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
+from testbed.kops.model import KopsCluster
 from testbed.lab import Lab
 from testbed.lab_checks import warnings
 from testbed.load import load
@@ -33,6 +31,9 @@ def with_quota(lab: Lab, quota: int) -> Lab:
 def bed(topologies: Path) -> Iterator[Bed]:
     with bring_up(with_quota(load(topologies / "kops.yaml"), QUOTA)) as lab:
         yield lab
+
+
+# More nodes than a route table takes routes: kops#4918, #246, #260; kubernetes/kubernetes#40307
 
 
 def test_the_last_node_gets_no_route(bed: Bed) -> None:
@@ -67,5 +68,26 @@ def test_a_larger_quota_heals_it(bed: Bed) -> None:
         assert bed.ping("client", "web-2").received == 1
         assert not bed.drift()
         assert list(warnings(bed.lab)) == []
+    finally:
+        bed.up(before)
+
+
+def test_a_node_whose_source_check_was_left_on_carries_its_own_packets_only(
+    bed: Bed, explain: Explain
+) -> None:
+    """kops#10019: a node's `sourceDestCheck: true`.  Both ways die at its ENI."""
+    before = bed.lab
+    [cluster] = before.clusters
+    assert isinstance(cluster, KopsCluster)
+    one, *others = cluster.nodes
+    checked = replace(cluster, nodes=(replace(one, source_dest_check=True), *others))
+    bed.up(replace(before, clusters=(checked,)))
+    try:
+        for source, destination in (("client", "web-1"), ("web-1", "client")):
+            seen = explain(source, destination)
+            assert seen.difference is None
+            assert seen.cause == ("vpc-main", "ENI_SOURCE_DEST_CHECK_RESTRICTION")
+        assert explain("client", "203.0.113.10").delivered, "with its node's address"
+        assert explain("client", "web-0").delivered, "on the node"
     finally:
         bed.up(before)
