@@ -240,3 +240,11 @@ def test_a_vpc_has_a_quota_of_route_tables() -> None:
     [problem] = problems(replace(vpc_of("10.0.0.0/16"), route_tables=tables), {})
 
     assert problem.code == "RouteTableLimitExceeded"
+
+
+@pytest.mark.parametrize("zone", ["", "a" * 64, "us west 2a"])
+def test_a_zone_has_a_name_that_fits_into_dns_names(zone: str) -> None:
+    """The domain of the VPC's resolver is made of it, which dnsmasq has to read."""
+    odd = replace(subnet("a", "10.0.1.0/24"), availability_zone=zone)
+
+    assert only(with_subnets(odd)).path == ("subnets", "a", "availabilityZone")
