@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
-from testbed.kops.routes import ROUTE_LIMIT
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
-from testbed.vpc.naming import ADDRESSES, router, transit_gateway
+from testbed.vpc.naming import ADDRESSES, ROUTE_LIMIT, router, transit_gateway
 from testbed.vpc.security.groups import NO_RULE, NO_RULES
 from testbed.vpc.security.tracking import BITS, tracked
 

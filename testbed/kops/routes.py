@@ -8,10 +8,9 @@ from testbed.kubernetes.placement import NodeRange
 from testbed.net.facts import ChainRule, Fact, NftChain
 from testbed.vpc.gateways import INSIDE
 from testbed.vpc.model import RouteEntry, RouteTable, Vpc
-from testbed.vpc.naming import internet_gateway, route_tables
+from testbed.vpc.naming import ROUTE_LIMIT, internet_gateway, route_tables
 
 ORIGIN = "kops' route controller"
-ROUTE_LIMIT = "route limit"  # the comment by which explain knows why the packet ends
 
 
 def cluster_tables(cluster: KopsCluster, vpc: Vpc) -> frozenset[str]:

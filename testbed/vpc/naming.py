@@ -10,6 +10,7 @@ INTERNET = "internet"  # the namespace of everything outside
 NOWHERE = "us-east-1"  # the region of a VPC without subnets: EC2's first
 RESOLVER_DEVICE = "dns"  # the router's link to the VPC's DNS resolver
 ADDRESSES = 1000  # the routing table with one route per assigned address
+ROUTE_LIMIT = "route limit"  # the comment of a rule that drops what a full table has no route for
 FIRST_ROUTE_TABLE = 1  # of the VPC's own tables, in the order of the topology
 MAIN_ROUTE_TABLE = "main"  # AWS: a subnet without an association uses the VPC's main table
 
