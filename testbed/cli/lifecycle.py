@@ -47,7 +47,8 @@ def up_(
 ) -> None:
     """Bring the lab of FILE up, or change the running one into what FILE says now.
 
-    Whatever differs from the plan is healed.  Pods that find no place stay Pending.
+    FILE is topologies/eks.yaml where none is named.  Whatever differs from the plan is healed.
+    Pods that find no place stay Pending.
     """
     lab = loaded(file, name)
     if reachability or against:
@@ -74,7 +75,9 @@ def up_(
     )
     if report["pending"]:
         click.echo(table(report["pending"], ["pod", "reason"]))
-    note("next: testbed get pods · testbed matrix · testbed shell POD · testbed down")
+    which = f" -l {lab.name}" if len(homes.running()) > 1 else ""
+    verbs = (f"get pods{which}", f"matrix{which}", f"shell{which} POD", f"down {lab.name}")
+    note("next: " + " · ".join(f"testbed {verb}" for verb in verbs))
 
 
 def show_difference(lab: Lab, output: str) -> None:

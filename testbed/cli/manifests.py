@@ -40,7 +40,7 @@ def apply_(
     """Put the objects of FILE into the running lab: pods start, rules change on every node.
 
     Pods, Deployments, Services, Endpoints and EndpointSlices; several in one file, several files.
-    When one is refused nothing changes.  `testbed up` of the lab's own file takes them out again.
+    When one is refused nothing changes.  They stay until `testbed delete` takes them out.
     """
     show(change(lab_name, "apply", files, cluster=cluster, dry_run=dry_run), output, dry_run)
 

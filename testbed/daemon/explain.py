@@ -5,16 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from testbed.allocations import allocate
+from testbed.daemon.asking import asked, named
 from testbed.daemon.pairs import all_pairs
 from testbed.daemon.places import places
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
-from testbed.errors import UsageError
 from testbed.explain import compare
 from testbed.explain.answer import Answer
 from testbed.explain.evidence.observation import Observation
 from testbed.explain.evidence.reasoned import with_reasons
-from testbed.explain.journey import Header, RoundTrip
+from testbed.explain.journey import RoundTrip
 from testbed.explain.reachability import question, reach, told
 from testbed.explain.render.document import document
 from testbed.explain.render.drawing import svg
@@ -22,21 +22,18 @@ from testbed.explain.render.page import html
 from testbed.explain.render.text import text
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
-from testbed.kubernetes.model import Service
 from testbed.lab import from_json
 from testbed.net.diff import implied
 from testbed.net.endpoints import Probed
-from testbed.net.facts import IpAddress, State
+from testbed.net.facts import State
 from testbed.plan import endpoints, plan, served
 from testbed.probes.listening import listening
 from testbed.probes.observe.observer import Observer
 from testbed.probes.present import Present
-from testbed.vpc.naming import INTERNET
 
 Progress = Callable[[str], None]
 
 DELIVERED, DROPPED, CONTRADICTED = 0, 1, 3  # exit codes
-HTTP = 80  # the port that is asked for where nobody says which
 UNWATCHED = "X_UNWATCHED"  # the packet went where nobody looked
 
 
@@ -53,8 +50,9 @@ def explain(
 ) -> Json:
     """One packet's life, in the format that is asked for, and the exit code."""
     lab = running.described()
+    source = named(running, source)
     start = running.require(source)
-    header = _header(running, source, destination, protocol, port)
+    header = asked(running, source, destination, protocol, port)
     answer = Answer(
         lab=lab.name,
         source=source,
@@ -90,55 +88,6 @@ def _exit_code(answer: Answer) -> int:
     if answer.contradictions:
         return CONTRADICTED
     return DELIVERED if answer.delivered else DROPPED
-
-
-def _header(
-    running: RunningLab, source: str, destination: str, protocol: str | None, port: int
-) -> Header:
-    """What is sent; unless it is told, an echo request, or to a Service what its first port takes.
-
-    Raises UsageError: one of the two has no address.
-    """
-    own = running.address(source)
-    service = _service(running, destination)
-    if service is None:
-        protocol = protocol or ("tcp" if port else "icmp")
-        port = port or _served_port(running, destination, protocol)
-        return question(protocol, own, _address(running, source, destination), port)
-    given = {one.service: one.cluster_ip for one in running.allocations.services}
-    address = given[service.qualified]
-    if address is None:
-        raise UsageError(f"Service '{destination}' has no address of its own: ask for an endpoint")
-    first = service.ports[0]
-    protocol = protocol or first.protocol.lower()
-    return question(protocol, own, address, port or first.port)
-
-
-def _address(running: RunningLab, source: str, destination: str) -> IpAddress:
-    """The address of a name; from the outside the public one, where there is one."""
-    if source == INTERNET:
-        for eni in running.allocations.enis:
-            if (eni.instance, eni.device_index) == (destination, 0) and eni.public_ip:
-                return eni.public_ip
-    return running.address(destination)
-
-
-def _service(running: RunningLab, name: str) -> Service | None:
-    services = (one for cluster in running.described().clusters for one in cluster.services)
-    return next((one for one in services if one.qualified == name), None)
-
-
-def _served_port(running: RunningLab, destination: str, protocol: str) -> int:
-    """The first port of this protocol that is served there."""
-    if protocol == "icmp":
-        return 0
-    ports = [
-        listener.port
-        for listener in served(running.described(), running.allocations)
-        if destination in (listener.pod, listener.netns)
-        and (listener.protocol == "udp") == (protocol == "udp")
-    ]
-    return ports[0] if ports else HTTP
 
 
 def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:

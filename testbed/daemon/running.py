@@ -210,16 +210,29 @@ class RunningLab:
             waiting = {pending.pod: pending.reason for pending in self.allocations.pending}
             if name in waiting:
                 raise UsageError(f"pod '{name}' is Pending: {waiting[name]}")
+            if name in self._services():
+                raise UsageError(
+                    f"'{name}' is a Service: `testbed explain A {name}` follows a packet to it"
+                )
             raise UsageError(f"no '{name}' in this lab; there are: {' '.join(sorted(names))}")
         return name
+
+    def _services(self) -> set[str]:
+        clusters = self.described().clusters
+        return {one.qualified for cluster in clusters for one in cluster.services}
 
     def address(self, name: str) -> IpAddress:
         """An address, or the one a name stands for.  Raises UsageError when there is none."""
         try:
             return IPv4Address(name)
         except ValueError:
-            if ":" in name:
+            if name.count(":") > 1:
                 raise UsageError(f"'{name}' is no IPv4 address; IPv6 is not there yet") from None
+            if ":" in name:
+                raise UsageError(
+                    f"'{name}' is no name and no address; a port is a number, and only"
+                    " `explain` takes one"
+                ) from None
         known = views.addresses(self.described(), self.allocations)
         if name not in known:
             self.require(name)

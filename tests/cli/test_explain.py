@@ -103,6 +103,15 @@ def test_a_wrong_name_is_told_what_there_is(lab: Commands) -> None:
     assert "no address" in lab.on("explain", "web-0", "vpc-main", code=2)
 
 
+def test_an_address_and_a_services_load_balancer_are_names_too(lab: Commands) -> None:
+    web_0 = json.loads(lab.on("get", "pods", "web-0", "-o", "json"))[0]["ip"]
+
+    assert "delivered to client" in lab.on("explain", web_0, "client", "--predict")
+    assert "faces the internet" in lab.on("explain", "internet", "web", code=2)
+    assert "is a Service" in lab.on("path", "client", "web", code=2)
+    assert "a port is a number" in lab.on("explain", "client", "web-0:http", code=2)
+
+
 def test_the_matrix_says_why_a_pair_fails(lab: Commands) -> None:
     with dropping(lab):
         result = json.loads(lab.on("matrix", "--explain", "-o", "json", code=1))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from testbed.explain.packet import Packet
 from testbed.net.endpoints import Listener
 
-TRANSPORT = {"http": "tcp"}  # of what else a listener serves
+TRANSPORT = {"http": "tcp", "imds": "tcp"}  # of what else a listener serves
 
 
 class Sockets:

@@ -1,0 +1,96 @@
+"""What a question is about: names, addresses, Services and load balancers become a packet."""
+
+from testbed.daemon import views
+from testbed.daemon.running import RunningLab
+from testbed.errors import UsageError
+from testbed.explain.journey import Header
+from testbed.explain.reachability import question
+from testbed.kubernetes.model import Service
+from testbed.lab import hostname, load_balancers
+from testbed.net.facts import IpAddress
+from testbed.plan import served
+from testbed.vpc.naming import INTERNET
+
+HTTP = 80  # the port that is asked for where nobody says which
+
+
+def named(running: RunningLab, place: str) -> str:
+    """The name of a place; an address is the name of who has it."""
+    known = views.addresses(running.described(), running.allocations)
+    return next((name for name, address in known.items() if address == place), place)
+
+
+def asked(
+    running: RunningLab, source: str, destination: str, protocol: str | None, port: int
+) -> Header:
+    """What is sent; unless it is told, an echo request, or to a Service what its first port takes.
+
+    Raises UsageError: one of the two has no address, or none that the other can use.
+    """
+    own = running.address(source)
+    service = _service(running, destination)
+    if service is None:
+        protocol = protocol or ("tcp" if port else "icmp")
+        port = port or _served_port(running, destination, protocol)
+        return question(protocol, own, _address(running, source, destination), port)
+    by_name = service.qualified == destination
+    inside = by_name and source != INTERNET
+    address = _inside(running, service) if inside else _outside(running, service)
+    first = service.ports[0]
+    protocol = protocol or first.protocol.lower()
+    return question(protocol, own, address, port or first.port)
+
+
+def _service(running: RunningLab, name: str) -> Service | None:
+    """The Service of a name, or of its load balancer's DNS name."""
+    lab = running.described()
+    services = ((cluster, one) for cluster in lab.clusters for one in cluster.services)
+    for cluster, service in services:
+        if service.qualified == name or hostname(lab, cluster, service) == name:
+            return service
+    return None
+
+
+def _inside(running: RunningLab, service: Service) -> IpAddress:
+    given = {one.service: one.cluster_ip for one in running.allocations.services}
+    address = given[service.qualified]
+    if address is None:
+        name = service.qualified
+        raise UsageError(f"Service '{name}' has no address of its own: ask for an endpoint")
+    return address
+
+
+def _outside(running: RunningLab, service: Service) -> IpAddress:
+    """Of its load balancer, where the packet's way ends: that opens a connection of its own."""
+    balancers = {
+        one.netns for _, one in load_balancers(running.described()) if one.service == service
+    }
+    for eni in running.allocations.enis:
+        if eni.instance in balancers and eni.public_ip:
+            return eni.public_ip
+    raise UsageError(
+        f"nobody outside has a way to Service '{service.qualified}': it has no load balancer that"
+        " faces the internet; a node's port may be open (`explain internet NODE:PORT`)"
+    )
+
+
+def _address(running: RunningLab, source: str, destination: str) -> IpAddress:
+    """The address of a name; from the outside the public one, where there is one."""
+    if source == INTERNET:
+        for eni in running.allocations.enis:
+            if (eni.instance, eni.device_index) == (destination, 0) and eni.public_ip:
+                return eni.public_ip
+    return running.address(destination)
+
+
+def _served_port(running: RunningLab, destination: str, protocol: str) -> int:
+    """The first port of this protocol that is served there."""
+    if protocol == "icmp":
+        return 0
+    ports = [
+        listener.port
+        for listener in served(running.described(), running.allocations)
+        if destination in (listener.pod, listener.netns)
+        and (listener.protocol == "udp") == (protocol == "udp")
+    ]
+    return ports[0] if ports else HTTP
