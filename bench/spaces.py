@@ -5,7 +5,7 @@ import resource
 import time
 from pathlib import Path
 
-from testbed.kernel import mounts
+from testbed.kernel.machine import mounts
 from testbed.kernel.namespaces import (
     CLONE_NEWNET,
     CLONE_NEWNS,

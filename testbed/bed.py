@@ -19,11 +19,11 @@ from testbed.allocations import Allocations, allocate
 from testbed.daemon.views import addresses
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
-from testbed.kernel.conntrack import forget
-from testbed.kernel.modules import load
+from testbed.kernel.machine.modules import load
 from testbed.kernel.namespaces import LocalStore
 from testbed.kernel.observe import observe
 from testbed.kernel.programs import Result, run
+from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.supervisor import Supervisor
 from testbed.kubernetes.placement import PodAddress
 from testbed.lab import Lab, kernel_modules, left_out

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from testbed.errors import TestbedError
+from testbed.kernel.machine.scratch import in_child, in_scratch
 from testbed.kernel.rootless.userns import own_proc
-from testbed.kernel.scratch import in_child, in_scratch
 
 USER = 54321  # nobody's: not in passwd, and not 65534, which stands for users without a number
 NEIGHBOUR = 54322  # another

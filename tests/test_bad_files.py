@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import DescriptionError
-from testbed.kernel.scratch import in_child
+from testbed.kernel.machine.scratch import in_child
 from testbed.load import load
 
 EKS = (Path(__file__).parents[1] / "topologies" / "eks.yaml").read_text()

@@ -9,8 +9,8 @@ from statistics import median
 from bench.meter import Numbers, used
 from bench.spaces import isolate
 from bench.wiring.pods import facts
-from testbed.kernel import mounts
 from testbed.kernel.apply import apply
+from testbed.kernel.machine import mounts
 from testbed.kernel.namespaces import LocalStore, entered
 from testbed.kernel.programs import run
 from testbed.probes.sockets import inside

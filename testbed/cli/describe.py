@@ -54,7 +54,7 @@ def doctor_(output: str) -> None:
 
     Exits 4 when something the labs cannot do without is missing.
     """
-    from testbed.kernel.doctor import examine
+    from testbed.kernel.machine.doctor import examine
 
     findings = examine()
     rows = [

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from testbed.daemon.home import Home
 from testbed.errors import KernelError
-from testbed.kernel.processes import others_alive, parents_outside, pid_namespace
+from testbed.kernel.machine.processes import others_alive, parents_outside, pid_namespace
 
 BURIAL_S = 0.5  # the children of a lab's `exec` are buried at once, unless it is stopped
 END_S = 10.0

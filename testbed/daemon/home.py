@@ -11,7 +11,7 @@ from pathlib import Path
 
 from testbed.daemon.lock import locked
 from testbed.errors import UsageError
-from testbed.kernel.processes import Process, record, recorded
+from testbed.kernel.machine.processes import Process, record, recorded
 
 INSIDE = "TESTBED_INSIDE"  # in the environment: the directory of the lab a process is in
 ROOT_DIRECTORY = Path("/run/testbed")

@@ -15,10 +15,11 @@ from pathlib import Path
 from testbed.daemon.home import INSIDE, Home
 from testbed.daemon.tree import enter, fork_inside
 from testbed.errors import KernelError, UsageError
-from testbed.kernel import mounts, programs, resolv
-from testbed.kernel.mounts import NAMES
+from testbed.kernel import programs, resolv
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.mounts import NAMES
+from testbed.kernel.machine.processes import end_with_parent
 from testbed.kernel.namespaces import CLONE_NEWNET, setns
-from testbed.kernel.processes import end_with_parent
 
 
 def enter_lab(home: Home) -> None:

@@ -7,7 +7,7 @@ from testbed.daemon import ending, publish, tree
 from testbed.daemon.home import Home, homes, locks
 from testbed.daemon.protocol import Json, answers, call
 from testbed.errors import UsageError
-from testbed.kernel.modules import load
+from testbed.kernel.machine.modules import load
 from testbed.lab import Lab, kernel_modules, to_json
 
 Progress = Callable[[str], None]

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from testbed.errors import UsageError
-from testbed.kernel.processes import Process, record, recorded
+from testbed.kernel.machine.processes import Process, record, recorded
 
 PATIENCE_S = 10.0  # for what a killed `up` had started; it goes within milliseconds
 LOOK_S = 0.005

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from testbed.daemon.home import Home
 from testbed.errors import KernelError, MissingFeature, UsageError
-from testbed.kernel.mounts import NAMES
-from testbed.kernel.processes import Process
+from testbed.kernel.machine.mounts import NAMES
+from testbed.kernel.machine.processes import Process
 
 DESCRIPTOR = re.compile(r"/proc/(\d+)/fd/\d+")
 

@@ -20,9 +20,9 @@ from testbed.daemon.store import HolderStore
 from testbed.errors import KernelError, TestbedError, UsageError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
-from testbed.kernel.conntrack import forget
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
+from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab, from_json, to_json
 from testbed.net.diff import Drift, compare

@@ -21,7 +21,7 @@ from testbed.daemon.protocol import Json, failure, line
 from testbed.daemon.running import RunningLab
 from testbed.daemon.verbs import VERBS
 from testbed.errors import TestbedError
-from testbed.kernel.limits import raise_descriptor_limit
+from testbed.kernel.machine.limits import raise_descriptor_limit
 
 # Facts go by their counts.  To look for cycles among a large lab's at each 700 new objects, as is
 # Python's way, takes a fifth of `up`.

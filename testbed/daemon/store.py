@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.daemon.home import Home
 from testbed.errors import KernelError
-from testbed.kernel.mounts import NAMES
+from testbed.kernel.machine.mounts import NAMES
 
 NAMES_A_MESSAGE = 200  # the kernel passes at most 253 (SCM_MAX_FD)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import failure, last_words, line, raise_failure
 from testbed.errors import KernelError
-from testbed.kernel import mounts
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.processes import Process
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare
-from testbed.kernel.processes import Process
 from testbed.kernel.rootless import obstacles, seccomp, userns
 
 MOST_DESCRIPTORS = 1 << 20

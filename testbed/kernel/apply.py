@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from testbed.errors import KernelError
-from testbed.kernel import alike, netfilter, sysctl
-from testbed.kernel.batch import (
+from testbed.kernel import sysctl
+from testbed.kernel.carrier import await_carrier, carrying
+from testbed.kernel.inherited import inherited
+from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, entered, returning
+from testbed.kernel.netlink.batch import (
     Numbers,
     Request,
     Wiring,
@@ -16,11 +19,9 @@ from testbed.kernel.batch import (
     removal,
     writing,
 )
-from testbed.kernel.carrier import await_carrier, carrying
-from testbed.kernel.inherited import inherited
-from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, entered, returning
+from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.observe import Observation
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.rules import alike, netfilter
 from testbed.net.changes import NETFILTER, Changes, changes, links
 from testbed.net.facts import Chain, Fact, State, Sysctl
 from testbed.net.show import show

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from testbed.kernel import sysctl
-from testbed.kernel.devconf import device_setting
 from testbed.kernel.namespaces import Descriptors, entered
+from testbed.kernel.netlink.devconf import device_setting
 from testbed.net.changes import LinkName
 from testbed.net.facts import Sysctl
 

@@ -5,10 +5,10 @@ import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from testbed.kernel import uapi
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, entered
-from testbed.kernel.netlink import Message, attributes
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.wire import Message, attributes
 from testbed.net.facts import Neighbour
 
 # include/net/neighbour.h, NUD_CONNECTED and what is asked again behind the packet's back: a frame

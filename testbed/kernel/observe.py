@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from socket import AF_BRIDGE, AF_INET, AF_UNSPEC
 
-from testbed.kernel import alike, decode, devconf, netfilter, sysctl, uapi
-from testbed.kernel.decode_links import Link, Peers, link, link_facts
-from testbed.kernel.layouts import Layouts
+from testbed.kernel import sysctl
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, returning
-from testbed.kernel.netlink import Message, attribute_u32, attributes, text
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.netlink import decode, devconf, uapi
+from testbed.kernel.netlink.decode_links import Link, Peers, link, link_facts
+from testbed.kernel.netlink.layouts import Layouts
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.wire import Message, attribute_u32, attributes, text
+from testbed.kernel.rules import alike, netfilter
 from testbed.net.changes import LinkName
 from testbed.net.facts import Chain, Fact, State, Sysctl
 

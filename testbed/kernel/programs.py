@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel import mounts
+from testbed.kernel.machine import mounts
 
 # Debian's and Ubuntu's names
 PACKAGES = {

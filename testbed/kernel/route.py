@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
 
 from testbed.errors import KernelError
-from testbed.kernel import decode, uapi
 from testbed.kernel.namespaces import NamespaceStore, entered
-from testbed.kernel.netlink import Refusal, attribute, attribute_u32, attributes, u32
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.netlink import decode, uapi
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.wire import Refusal, attribute, attribute_u32, attributes, u32
 from testbed.net.facts import IpAddress, IpNetwork
 
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from testbed.kernel.scratch import in_child
+from testbed.kernel.machine.scratch import in_child
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Self
 
 from testbed.errors import KernelError
+from testbed.kernel.machine.processes import Process
 from testbed.kernel.namespaces import NamespaceStore, entered
-from testbed.kernel.processes import Process
 from testbed.kernel.programs import environment, located
 from testbed.net.programs import DIRECTORY, Program, Transport
 

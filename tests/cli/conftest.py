@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from testbed.daemon.home import Home
-from testbed.kernel import mounts
-from testbed.kernel.scratch import in_scratch
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.scratch import in_scratch
 
 TOPOLOGY = """\
 testbed: v1

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from testbed.daemon.home import Home
+from testbed.kernel.machine.processes import pid_namespace
+from testbed.kernel.machine.scratch import in_child
 from testbed.kernel.namespaces import entered
-from testbed.kernel.processes import pid_namespace
-from testbed.kernel.scratch import in_child
 from tests import ordinary
 from tests.cli.conftest import Commands
 

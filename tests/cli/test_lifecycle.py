@@ -13,7 +13,7 @@ import pytest
 
 from testbed.daemon.home import Home
 from testbed.errors import UsageError
-from testbed.kernel.processes import Process
+from testbed.kernel.machine.processes import Process
 from tests import ordinary
 from tests.cli.conftest import Commands
 

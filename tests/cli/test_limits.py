@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.daemon.home import ROOT_DIRECTORY, Home
-from testbed.kernel import mounts
+from testbed.kernel.machine import mounts
 from tests.cli.conftest import Commands, OnAHost
 
 pytestmark = pytest.mark.kernel

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.daemon.home import Home
-from testbed.kernel.processes import Process
+from testbed.kernel.machine.processes import Process
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel

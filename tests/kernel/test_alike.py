@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError
-from testbed.kernel import alike
 from testbed.kernel.apply import apply
 from testbed.kernel.namespaces import LocalStore, entered
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
+from testbed.kernel.rules import alike
 from testbed.net.facts import Chain, ChainRule, Netns, State
 from testbed.net.iptables import parse_save, restore_text
 

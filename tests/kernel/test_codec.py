@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from testbed.kernel import decode, devconf, encode, encode_links, uapi
-from testbed.kernel.decode_links import Link, Peers, link, link_facts
-from testbed.kernel.layouts import Layouts
-from testbed.kernel.netlink import (
+from testbed.kernel.netlink import decode, devconf, encode, encode_links, uapi
+from testbed.kernel.netlink.decode_links import Link, Peers, link, link_facts
+from testbed.kernel.netlink.layouts import Layouts
+from testbed.kernel.netlink.wire import (
     Message,
     Refusal,
     attribute,

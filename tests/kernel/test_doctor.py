@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.kernel import mounts
-from testbed.kernel.doctor import Finding, examine, satisfied
-from testbed.kernel.features import FEATURES, Feature, commands, iptables, nft, try_all
-from testbed.kernel.modules import Modules, modules
-from testbed.kernel.scratch import in_child, in_scratch
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.doctor import Finding, examine, satisfied
+from testbed.kernel.machine.features import FEATURES, Feature, commands, iptables, nft, try_all
+from testbed.kernel.machine.modules import Modules, modules
+from testbed.kernel.machine.scratch import in_child, in_scratch
 from tests import ordinary
 
 pytestmark = pytest.mark.kernel
@@ -176,6 +176,6 @@ def test_a_limit_says_how_many_pods_it_allows():
     ],
 )
 def test_a_line_of_modules_dep_names_a_module(line, name):
-    from testbed.kernel.modules import _names
+    from testbed.kernel.machine.modules import _names
 
     assert _names([line]) == {name}

@@ -3,8 +3,8 @@
 import pytest
 
 from testbed.errors import MissingFeature
-from testbed.kernel.modules import Modules, load
-from testbed.kernel.scratch import in_child
+from testbed.kernel.machine.modules import Modules, load
+from testbed.kernel.machine.scratch import in_child
 from testbed.lab import kernel_modules
 from testbed.load import load as load_topology
 from tests import ordinary

@@ -9,8 +9,8 @@ import pytest
 
 from testbed.errors import KernelError
 from testbed.kernel.namespaces import entered, new_netns
-from testbed.kernel.netfilter import read, write
 from testbed.kernel.programs import run
+from testbed.kernel.rules.netfilter import read, write
 from testbed.net.facts import Chain, ChainRule, NftChain, State
 from testbed.net.iptables import parse_save
 from testbed.net.nft import parse_list
@@ -268,7 +268,7 @@ def test_a_refused_nft_rule_is_named(rule: str, said: str) -> None:
 
 
 LONG_SET = """
-from testbed.kernel import netfilter
+from testbed.kernel.rules import netfilter
 from testbed.net.facts import NftElement, NftSet
 place = {"ns": "v", "family": "ip", "table": "t"}
 known = NftSet(**place, name="known", key_type="ipv4_addr")

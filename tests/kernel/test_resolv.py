@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.kernel import mounts, resolv
+from testbed.kernel import resolv
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.scratch import in_scratch
 from testbed.kernel.programs import run
-from testbed.kernel.scratch import in_scratch
 
 POD = "nameserver 10.0.0.2\nsearch default.svc.cluster.local\n"
 NODE = "nameserver 10.0.0.2\n"

@@ -11,11 +11,11 @@ from typing import TypeVar
 import pytest
 
 from testbed.errors import MissingFeature
-from testbed.kernel import mounts
-from testbed.kernel.doctor import Finding, examine
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.doctor import Finding, examine
+from testbed.kernel.machine.scratch import in_child, in_scratch
 from testbed.kernel.namespaces import CLONE_NEWUSER, unshare
 from testbed.kernel.rootless import seccomp, userns
-from testbed.kernel.scratch import in_child, in_scratch
 from tests import ordinary
 
 pytestmark = pytest.mark.kernel

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError, MissingFeature
+from testbed.kernel.machine.scratch import in_scratch
 from testbed.kernel.namespaces import LocalStore, entered, new_netns
 from testbed.kernel.programs import run
-from testbed.kernel.scratch import in_scratch
 from testbed.kernel.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.programs import Program
 
@@ -208,7 +208,7 @@ def test_programs_do_not_outlive_a_process_that_is_killed(tmp_path) -> None:
 import sys
 from pathlib import Path
 from testbed.kernel.namespaces import LocalStore, new_netns
-from testbed.kernel.scratch import in_scratch
+from testbed.kernel.machine.scratch import in_scratch
 from testbed.kernel.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.programs import Program
 store = LocalStore()

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.kernel import mounts
-from testbed.kernel.scratch import in_scratch
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.scratch import in_scratch
 from tests.mininet.lab import processes, wait_until
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.kernel import mounts
-from testbed.kernel.scratch import in_scratch
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.scratch import in_scratch
 from tests.mininet.lab import build, open_prompt, processes, wait_until
 
 pytestmark = pytest.mark.kernel

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from testbed.kernel.scratch import in_scratch
+from testbed.kernel.machine.scratch import in_scratch
 from tests.mininet.lab import build, open_prompt, processes, wait_until
 
 pytestmark = pytest.mark.kernel

@@ -10,11 +10,12 @@ from socket import AF_INET
 
 from testbed.errors import KernelError
 from testbed.explain.evidence.witnesses import KernelRoute, Question
-from testbed.kernel import decode, sysctl, uapi
+from testbed.kernel import sysctl
 from testbed.kernel.namespaces import NamespaceStore
-from testbed.kernel.netlink import Message, Refusal, attribute, attributes
+from testbed.kernel.netlink import decode, uapi
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes
 from testbed.kernel.route import RouteAnswer, route_get
-from testbed.kernel.socket import NetlinkSocket
 from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysctl
 from testbed.probes.listening import listening
 from testbed.probes.sockets import inside

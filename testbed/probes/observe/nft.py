@@ -20,8 +20,13 @@ import struct
 from collections.abc import Iterator
 
 from testbed.explain.evidence.witnesses import FIRST, LAST, Hook
-from testbed.kernel.netlink import HEADER, attribute, attribute_text
-from testbed.kernel.uapi import NFNL_SUBSYS_NFTABLES, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST
+from testbed.kernel.netlink.uapi import (
+    NFNL_SUBSYS_NFTABLES,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_REQUEST,
+)
+from testbed.kernel.netlink.wire import HEADER, attribute, attribute_text
 from testbed.probes.observe.patterns import ERROR_OFFSET, Bytes, Patterns, addresses, ports
 
 # linux/netfilter/nfnetlink.h, nf_tables.h

@@ -5,9 +5,9 @@ import socket
 import time
 
 from testbed.errors import KernelError
-from testbed.kernel.encode_links import loopback_state
 from testbed.kernel.namespaces import entered, new_netns
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.netlink.encode_links import loopback_state
+from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.net.facts import Netns
 from testbed.probes.observe.taps import ANCILLARY, SO_TIMESTAMPNS, stamp
 

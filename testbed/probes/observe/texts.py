@@ -8,10 +8,10 @@ from typing import NamedTuple
 from testbed.errors import KernelError
 from testbed.explain.evidence.witnesses import OWN_TABLE, RuleName
 from testbed.kernel.namespaces import NamespaceStore
-from testbed.kernel.netlink import attributes, text
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.uapi import NETLINK_NETFILTER
+from testbed.kernel.netlink.wire import attributes, text
 from testbed.kernel.programs import run
-from testbed.kernel.socket import NetlinkSocket
-from testbed.kernel.uapi import NETLINK_NETFILTER
 from testbed.net.iptables import TABLES
 from testbed.net.nft_spelling import canonical
 from testbed.probes.observe import nft

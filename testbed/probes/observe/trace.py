@@ -9,8 +9,9 @@ import socket
 import struct
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel import uapi
-from testbed.kernel.netlink import (
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.socket import RECEIVE_SIZE, NetlinkSocket
+from testbed.kernel.netlink.wire import (
     FLAGS_OFFSET,
     SEQUENCE_OFFSET,
     Refusal,
@@ -20,7 +21,6 @@ from testbed.kernel.netlink import (
     messages,
     refusal,
 )
-from testbed.kernel.socket import RECEIVE_SIZE, NetlinkSocket
 from testbed.probes.observe import nft
 from testbed.probes.observe.patterns import Patterns
 

@@ -7,7 +7,7 @@ a rule that matches, or the chain's policy.
 from collections.abc import Callable, Iterable, Mapping
 
 from testbed.explain.evidence.witnesses import OWN_TABLE, Matched, Traversal, Way
-from testbed.kernel.netlink import attributes, text
+from testbed.kernel.netlink.wire import attributes, text
 from testbed.probes.observe import nft
 from testbed.probes.observe.packets import Packet, is_error, parts
 

@@ -13,11 +13,11 @@ import pytest
 from testbed.explain.routing.policy import Decision
 from testbed.explain.routing.reverse_path import ReversePath
 from testbed.explain.walk.world import World
-from testbed.kernel import uapi
 from testbed.kernel.apply import apply
 from testbed.kernel.namespaces import LocalStore
-from testbed.kernel.netlink import Message, Refusal, attribute, attribute_u32, attributes, u32
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.wire import Message, Refusal, attribute, attribute_u32, attributes, u32
 from testbed.net.diff import implied
 from testbed.net.facts import (
     ANYWHERE,

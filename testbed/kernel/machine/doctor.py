@@ -13,12 +13,12 @@ from textwrap import shorten
 from typing import Literal
 
 from testbed.errors import TestbedError
-from testbed.kernel.features import FEATURES, Feature, try_all, words
-from testbed.kernel.modules import Modules, modules
+from testbed.kernel.machine.features import FEATURES, Feature, try_all, words
+from testbed.kernel.machine.modules import Modules, modules
+from testbed.kernel.machine.scratch import in_child, in_scratch
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.programs import PACKAGES, run
 from testbed.kernel.rootless import obstacles, userns
-from testbed.kernel.scratch import in_child, in_scratch
 
 Status = Literal["ok", "missing", "limited"]
 

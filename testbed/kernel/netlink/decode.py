@@ -17,8 +17,8 @@ from ipaddress import (
 )
 from socket import AF_BRIDGE, AF_INET
 
-from testbed.kernel import uapi
-from testbed.kernel.netlink import Message, attributes, text, u32
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.wire import Message, attributes, text, u32
 from testbed.net.facts import (
     ANYWHERE,
     LOCAL,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.errors import KernelError, TestbedError
-from testbed.kernel import mounts
-from testbed.kernel.modules import Modules
-from testbed.kernel.mounts import NAMES
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.modules import Modules
+from testbed.kernel.machine.mounts import NAMES
 from testbed.kernel.namespaces import entered, new_netns
 from testbed.kernel.programs import run
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from testbed.kernel.uapi import (
+from testbed.kernel.netlink.uapi import (
     NLA_TYPE_MASK,
     NLM_F_ACK_TLVS,
     NLM_F_REQUEST,

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import singledispatch
 from socket import AF_BRIDGE, AF_INET, AF_INET6
 
-from testbed.kernel import devconf, encode_links, uapi
-from testbed.kernel.encode_links import mac_bytes
-from testbed.kernel.netlink import (
+from testbed.kernel.netlink import devconf, encode_links, uapi
+from testbed.kernel.netlink.encode_links import mac_bytes
+from testbed.kernel.netlink.wire import (
     attribute,
     attribute_text,
     attribute_u32,

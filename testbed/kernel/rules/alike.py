@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel import netfilter, nftables, uapi
 from testbed.kernel.namespaces import CLONE_NEWNET, enter, returning, unshare
-from testbed.kernel.netlink import Message, refusal
-from testbed.kernel.nftables import Place
-from testbed.kernel.socket import NetlinkSocket
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.socket import NetlinkSocket
+from testbed.kernel.netlink.wire import Message, refusal
+from testbed.kernel.rules import netfilter, nftables
+from testbed.kernel.rules.nftables import Place
 from testbed.net.facts import Chain, ChainRule
 from testbed.net.iptables import BUILT_IN
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from testbed.errors import KernelError
-from testbed.kernel import uapi
-from testbed.kernel.netlink import (
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.wire import (
     FLAGS_OFFSET,
     SEQUENCE_OFFSET,
     Message,

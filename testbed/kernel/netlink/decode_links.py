@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6
 
-from testbed.kernel import uapi
-from testbed.kernel.encode_links import LOOPBACK_INDEX
-from testbed.kernel.layouts import Layouts
-from testbed.kernel.netlink import Message, text, u32
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
+from testbed.kernel.netlink.layouts import Layouts
+from testbed.kernel.netlink.wire import Message, text, u32
 from testbed.net.facts import Bridge, BridgePort, Fact, Foreign, Netns, Veth
 
 # Devices the kernel itself puts into every new namespace once a module for them is loaded

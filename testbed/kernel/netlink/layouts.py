@@ -7,8 +7,8 @@ differ.  A layout remembers where they are, and that a message is laid out so is
 import struct
 from collections.abc import Mapping
 
-from testbed.kernel.netlink import ALIGNMENT, attributes
-from testbed.kernel.uapi import NLA_TYPE_MASK
+from testbed.kernel.netlink.uapi import NLA_TYPE_MASK
+from testbed.kernel.netlink.wire import ALIGNMENT, attributes
 
 _HEAD = struct.Struct("=I")  # length and type as one number
 _PARTS = struct.Struct("=HH")

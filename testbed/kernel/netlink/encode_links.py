@@ -4,8 +4,8 @@ import struct
 from dataclasses import replace
 from socket import AF_UNSPEC
 
-from testbed.kernel import uapi
-from testbed.kernel.netlink import (
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.wire import (
     attribute,
     attribute_text,
     attribute_u8,

@@ -7,8 +7,8 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 
-from testbed.kernel import uapi
-from testbed.kernel.netlink import (
+from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink.wire import (
     ALIGNMENT,
     FLAGS_OFFSET,
     HEADER,

@@ -11,9 +11,9 @@ from itertools import count
 from typing import NamedTuple, TypeVar
 
 from testbed.errors import KernelError
-from testbed.kernel import devconf, encode, encode_links
-from testbed.kernel.encode import Indexes
-from testbed.kernel.encode_links import LOOPBACK_INDEX
+from testbed.kernel.netlink import devconf, encode, encode_links
+from testbed.kernel.netlink.encode import Indexes
+from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
 from testbed.net.changes import Changes, LinkName
 from testbed.net.diff import connected_route
 from testbed.net.facts import Address, Bridge, Fact, Route, Sysctl, Veth

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from testbed.errors import KernelError
-from testbed.kernel import mounts
+from testbed.kernel.machine import mounts
+from testbed.kernel.machine.processes import end_with_parent
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
-from testbed.kernel.processes import end_with_parent
 from testbed.kernel.rootless import obstacles
 from testbed.kernel.rootless.userns import become_root_where_needed
 

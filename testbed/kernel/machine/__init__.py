@@ -1,0 +1,1 @@
+"""The machine that labs run on: what it has, its limits, mounts and processes."""

@@ -1,0 +1,1 @@
+"""Facts as netlink messages, and the sockets that carry them."""

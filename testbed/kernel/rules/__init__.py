@@ -1,0 +1,1 @@
+"""Rule sets of iptables and nft: written, read, and what conntrack keeps of them."""
