@@ -28,6 +28,7 @@ from testbed.probes.sockets import RESET_ON_CLOSE
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 REPAIR_ON, REPAIR_OFF = 1, -1  # off without a window probe
 SEND_QUEUE = 2
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 ICMP_FILTER = 1  # linux/icmp.h; the answers are seen by the taps, not by the socket
 
 TOKEN_BYTES = 8
@@ -157,6 +158,9 @@ class Probe:
 
     def _take_source(self, header: Header) -> bool:
         """Whether it can be sent from the address that was asked for."""
+        # connect() chooses the port, and goes on from the last one to this destination; bind()
+        # would draw one, and now and then one that conntrack remembers
+        self._socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         try:
             if header.source != UNSPECIFIED:
                 self._socket.bind((str(header.source), 0))

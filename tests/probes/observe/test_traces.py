@@ -106,6 +106,24 @@ def test_a_source_that_is_not_the_senders_is_told(bed: Bed) -> None:
     assert seen.round_trip.there.end.code == "X_NO_SOURCE"
 
 
+def test_no_probe_has_a_port_that_conntrack_remembers(bed: Bed) -> None:
+    """Of an old connection the rules for new ones would not be asked."""
+    header = Header(
+        protocol="tcp",
+        source=bed.address("web-4"),
+        destination=bed.address("client"),
+        destination_port=80,
+    )
+    ports = []
+    with inside(bed.store, "web-4"):
+        for _ in range(300):
+            with Probe(header) as probe:
+                probe.send()
+                ports.append(probe.sent.source_port)
+
+    assert len(set(ports)) == len(ports)
+
+
 ARMED = """
 import sys
 from ipaddress import IPv4Address
