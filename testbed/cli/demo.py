@@ -100,7 +100,7 @@ def _show_hints(lab: Lab) -> None:
 
 def _ways(lab: Lab, prefix: str) -> Iterator[tuple[str, str]]:
     """What to ask of the first cluster; of a lab without pods, of its instances."""
-    path = (f"testbed path {prefix}{{}} {{}}", "hop by hop, as each kernel answers")
+    path = (f"testbed explain {prefix}{{}} {{}}", "one packet's life, rule by rule")
     pods = [(cluster, pod) for cluster in lab.clusters for pod in cluster.pods]
     if not pods:
         ends = [instance.name for vpc in lab.vpcs for instance in vpc.instances]

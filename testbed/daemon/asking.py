@@ -1,7 +1,6 @@
 """What a question is about: names, addresses, Services and load balancers become a packet."""
 
-from testbed.daemon import views
-from testbed.daemon.running import RunningLab
+from testbed.daemon.running import RunningLab, addresses
 from testbed.errors import UsageError
 from testbed.explain.journey import Header
 from testbed.explain.reachability import question
@@ -16,7 +15,7 @@ HTTP = 80  # the port that is asked for where nobody says which
 
 def named(running: RunningLab, place: str) -> str:
     """The name of a place; an address is the name of who has it."""
-    known = views.addresses(running.described(), running.allocations)
+    known = running.derived(addresses)
     return next((name for name, address in known.items() if address == place), place)
 
 

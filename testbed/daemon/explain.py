@@ -11,7 +11,7 @@ from testbed.daemon.places import places
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.explain import compare
-from testbed.explain.answer import Answer
+from testbed.explain.answer import Answer, Place
 from testbed.explain.evidence.observation import Observation
 from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.journey import RoundTrip
@@ -21,6 +21,7 @@ from testbed.explain.render.drawing import svg
 from testbed.explain.render.page import html
 from testbed.explain.render.text import text
 from testbed.explain.walk.predict import predict
+from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.world import World
 from testbed.lab import from_json
 from testbed.net.diff import implied
@@ -60,7 +61,7 @@ def explain(
         header=header,
         predicted=(),
         edits=tuple(edits),
-        places=places(lab, running.allocations),
+        places=running.derived(_places),
     )
     if edits or settings["predict"]:
         answer = _predicted(running, answer, start)
@@ -70,6 +71,14 @@ def explain(
         "exit_code": _exit_code(answer),
         "document": _rendered(answer, settings["output"], settings["width"], settings["verbose"]),
     }
+
+
+def _places(running: RunningLab) -> tuple[Place, ...]:
+    return places(running.described(), running.allocations)
+
+
+def _sockets(running: RunningLab) -> Sockets:
+    return Sockets(served(running.described(), running.allocations))
 
 
 def _rendered(answer: Answer, output: str, width: int, full: bool) -> Json:
@@ -130,7 +139,7 @@ def _followed(
 
     Where it goes another way than any that was predicted, another one is sent and all are watched.
     """
-    listeners = served(running.described(), running.allocations)
+    listeners = running.derived(_sockets)
     branches = predict(running.world, start, answer.header, listeners)
 
     def seen(observer: Observer, watched: Iterable[str]) -> Observation:

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.allocations import Allocations, allocate
 from testbed.allocations import from_json as allocations_from_json
@@ -40,6 +40,18 @@ if TYPE_CHECKING:
     from testbed.probes.observe.observer import Observer
 
 PROGRAM_TIMEOUT_S = 10.0
+Derived = TypeVar("Derived")
+
+
+def addresses(running: "RunningLab") -> dict[str, str]:
+    """The addresses of all places, by name."""
+    return views.addresses(running.described(), running.allocations)
+
+
+def _planned(running: "RunningLab") -> "World":
+    from testbed.explain.walk.world import World
+
+    return World.planned(running.state)
 
 
 class RunningLab:
@@ -55,7 +67,7 @@ class RunningLab:
         self.state: State = frozenset()
         self.manifests: Names = frozenset()
         self.left_out: frozenset[str] = frozenset()  # load balancers that DNS does not tell of
-        self._world: tuple[State, World] | None = None
+        self._derived: tuple[State, dict[object, Any]] = self.state, {}
 
     def described(self) -> Lab:
         """The lab that was applied.  Raises KernelError before the first `up`."""
@@ -72,12 +84,18 @@ class RunningLab:
 
     @property
     def world(self) -> "World":
-        """What the plan says each kernel has, to predict packets in; made once for each plan."""
-        from testbed.explain.walk.world import World
+        """What the plan says each kernel has, to predict packets in."""
+        return self.derived(_planned)
 
-        if self._world is None or self._world[0] is not self.state:
-            self._world = self.state, World.planned(self.state)
-        return self._world[1]
+    def derived(self, make: "Callable[[RunningLab], Derived]") -> Derived:
+        """What follows from the plan, made once for each plan; of thousands of pods it is slow."""
+        if self._derived[0] is not self.state:
+            self._derived = self.state, {}
+        found = self._derived[1]
+        if make not in found:
+            found[make] = make(self)
+        answer: Derived = found[make]
+        return answer
 
     def adopt(self) -> None:
         """Take over what an earlier daemon of this lab applied; the kernel is not touched.
@@ -233,7 +251,7 @@ class RunningLab:
                     f"'{name}' is no name and no address; a port is a number, and only"
                     " `explain` takes one"
                 ) from None
-        known = views.addresses(self.described(), self.allocations)
+        known = self.derived(addresses)
         if name not in known:
             self.require(name)
             raise UsageError(f"'{name}' has no address; these have: {' '.join(sorted(known))}")
