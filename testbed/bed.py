@@ -31,6 +31,7 @@ from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Probed
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
 from testbed.plan import endpoints, listeners, plan, programs, resolvers
+from testbed.plan.proxies import stale_entries
 from testbed.probes import http, tcp
 from testbed.probes.matrix import MatrixResult, matrix
 from testbed.probes.outcome import Outcome
@@ -39,7 +40,6 @@ from testbed.probes.ping import PingResult, ping
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
-from testbed.proxies import stale_entries
 from testbed.services.load_balancer import HAPROXY, TargetState
 
 AnyFact = TypeVar("AnyFact", bound=Fact)

@@ -17,7 +17,7 @@ from testbed.errors import DescriptionError, Where
 from testbed.files import content, text
 from testbed.kubernetes import manifests
 from testbed.lab import Cluster, Lab
-from testbed.lab_checks import check, problems
+from testbed.lab.checks import check, problems
 
 VERSION = "v1"
 SCRIPT = ".py"

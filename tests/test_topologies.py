@@ -8,7 +8,7 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.lab import from_json, to_json
-from testbed.lab_checks import warnings
+from testbed.lab.checks import warnings
 from testbed.load import load
 from testbed.net.facts import Chain
 from testbed.plan import plan

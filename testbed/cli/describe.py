@@ -20,7 +20,7 @@ def validate_(files: tuple[Path, ...]) -> None:
     What AWS would take but advises against, or what cannot answer, is told on standard error.
     """
     from testbed.allocations import allocate
-    from testbed.lab_checks import warnings
+    from testbed.lab.checks import warnings
     from testbed.load import load
     from testbed.plan import plan
 

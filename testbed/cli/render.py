@@ -87,7 +87,7 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
     from testbed.description.problem import unknown
     from testbed.eks.model import EksCluster
     from testbed.eks.render import Wired
-    from testbed.lab_checks import check
+    from testbed.lab.checks import check
     from testbed.load import load
 
     lab = load(file)

@@ -11,7 +11,7 @@ from testbed.errors import UsageError, Where
 from testbed.kubernetes.manifests import Objects, parse
 from testbed.kubernetes.manifests.apply import Change, apply, delete
 from testbed.lab import Cluster, Lab
-from testbed.lab_checks import problems
+from testbed.lab.checks import problems
 
 NOTHING = Objects()
 

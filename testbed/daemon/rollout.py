@@ -12,7 +12,7 @@ from testbed.eks.model import EksCluster
 from testbed.eks.rollout import with_settings
 from testbed.errors import IgnoredSetting, UsageError
 from testbed.lab import Cluster, Lab
-from testbed.lab_checks import check
+from testbed.lab.checks import check
 
 Progress = Callable[[str], None]
 

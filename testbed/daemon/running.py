@@ -29,10 +29,10 @@ from testbed.net.diff import Drift, compare
 from testbed.net.facts import Chain, IpAddress, State, Sysctl
 from testbed.net.programs import Program
 from testbed.plan import listeners, plan, programs, resolvers
+from testbed.plan.proxies import stale_entries
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
-from testbed.proxies import stale_entries
 from testbed.services.load_balancer import HAPROXY, TargetState
 
 if TYPE_CHECKING:

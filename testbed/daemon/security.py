@@ -6,7 +6,7 @@ from typing import Any
 from testbed.allocations import Allocations
 from testbed.lab import Lab
 from testbed.plan import vpcs
-from testbed.security import memberships
+from testbed.plan.security import memberships
 from testbed.vpc.security.groups import groups_of
 from testbed.vpc.security.model import DEFAULT, AclEntry, GroupRule
 

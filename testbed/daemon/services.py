@@ -11,7 +11,7 @@ from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.lab import Cluster, Lab, hostname
 from testbed.net.facts import Chain, State
-from testbed.proxies import behind, kubelets, proxied, proxy_nodes
+from testbed.plan.proxies import behind, kubelets, proxied, proxy_nodes
 from testbed.services.endpoints import Backend
 from testbed.services.kube_proxy.era_current import FIREWALL
 from testbed.services.kube_proxy.node import PortRules

@@ -13,8 +13,8 @@ from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster, EniConfig, Profile
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
-from testbed.lab_checks import problems, warnings
-from testbed.security import memberships
+from testbed.lab.checks import problems, warnings
+from testbed.plan.security import memberships
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.model import SecurityGroup
 

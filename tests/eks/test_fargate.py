@@ -17,11 +17,11 @@ from testbed.eks.model import ControlPlane, EksCluster, FargateProfile, FargateS
 from testbed.errors import AwsError, DescriptionError
 from testbed.kubernetes.model import Container, Node, Pod
 from testbed.lab import Lab
-from testbed.lab_checks import check
+from testbed.lab.checks import check
 from testbed.load import load, parse
 from testbed.net.facts import Netns
 from testbed.plan import endpoints, listeners, plan, resolvers
-from testbed.security import memberships
+from testbed.plan.security import memberships
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 
 VPC = Vpc(

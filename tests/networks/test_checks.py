@@ -6,7 +6,7 @@ import pytest
 
 from testbed.errors import DescriptionError
 from testbed.lab import Lab
-from testbed.lab_checks import warnings
+from testbed.lab.checks import warnings
 
 PEERING = "pcx: { requester: main, accepter: shared }"
 VPN = "vpn: { gateway: main }"

@@ -12,7 +12,7 @@ from testbed.bed import bed as bring_up
 from testbed.eks.control_plane import endpoint_name
 from testbed.eks.model import ControlPlane, EksCluster
 from testbed.lab import Lab
-from testbed.lab_checks import check
+from testbed.lab.checks import check
 from testbed.load import load
 from testbed.net.facts import Route
 from testbed.vpc.security.model import GroupRule, Range, SecurityGroup

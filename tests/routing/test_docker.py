@@ -13,7 +13,7 @@ from testbed.explain.reachability import question, reach
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.lab import Lab
-from testbed.lab_checks import warnings
+from testbed.lab.checks import warnings
 from testbed.load import load
 from testbed.net.facts import Address
 

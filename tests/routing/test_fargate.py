@@ -12,7 +12,7 @@ from testbed.bed import bed as bring_up
 from testbed.eks.model import ControlPlane, EksCluster
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab
-from testbed.lab_checks import check
+from testbed.lab.checks import check
 from testbed.load import load
 from testbed.net.facts import Address, Chain, Route, Rule
 from testbed.vpc.security.model import GroupRule, SecurityGroup

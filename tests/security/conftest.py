@@ -14,7 +14,7 @@ from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
-from testbed.lab_checks import check
+from testbed.lab.checks import check
 from testbed.net.facts import IpAddress
 from testbed.plan import listeners, plan
 from testbed.vpc.model import Subnet, Vpc

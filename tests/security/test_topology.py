@@ -9,7 +9,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.lab import Lab
-from testbed.lab_checks import check
+from testbed.lab.checks import check
 from testbed.load import load
 from testbed.net.facts import NftElement
 from testbed.vpc.security.model import SecurityGroup

@@ -11,7 +11,7 @@ from testbed.eks.model import EksCluster
 from testbed.kubernetes.load_balancer import PREFIX
 from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
 from testbed.lab import Lab, hostname, left_out
-from testbed.lab_checks import problems, warnings
+from testbed.lab.checks import problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
 from testbed.services.dns import Record

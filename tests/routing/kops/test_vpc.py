@@ -10,7 +10,7 @@ from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.kops.model import KopsCluster
 from testbed.lab import Lab
-from testbed.lab_checks import warnings
+from testbed.lab.checks import warnings
 from testbed.load import load
 from testbed.net.facts import Route
 from tests.routing.cni.conftest import Explain

@@ -6,7 +6,7 @@ from testbed.allocations import Allocations
 from testbed.lab import Lab
 from testbed.net.endpoints import Listener
 from testbed.net.metadata import InstanceMetadata
-from testbed.security import memberships
+from testbed.plan.security import memberships
 from testbed.vpc.metadata import instance_metadata
 from testbed.vpc.model import MetadataOptions, Vpc
 from testbed.vpc.resolver import metadata_listener

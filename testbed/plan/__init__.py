@@ -15,7 +15,6 @@ from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.kubernetes.placement import Placed
 from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
-from testbed.metadata import metadata_listeners
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
@@ -27,8 +26,9 @@ from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import ends, hops, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
-from testbed.proxies import behind, health_listeners, kubelets, proxy_facts
-from testbed.security import memberships, with_security_groups
+from testbed.plan.metadata import metadata_listeners
+from testbed.plan.proxies import behind, health_listeners, kubelets, proxy_facts
+from testbed.plan.security import memberships, with_security_groups
 from testbed.services import dns
 from testbed.services.cluster_dns import service_records
 from testbed.services.load_balancer import (

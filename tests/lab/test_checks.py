@@ -10,7 +10,7 @@ from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Expectation, Lab, Slide
-from testbed.lab_checks import check, problems, warnings
+from testbed.lab.checks import check, problems, warnings
 from testbed.vpc.model import Internet, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
 SUBNETS = (
