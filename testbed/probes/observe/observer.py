@@ -7,7 +7,6 @@ root, and the answer is the same without it.
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from testbed.explain.evidence.correlate import Knowledge
@@ -68,12 +67,7 @@ class Observer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._undo.close()
 
     def observe(

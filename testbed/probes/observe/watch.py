@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from testbed.explain.evidence.witnesses import OWN_TABLE, Flow, Sighting, Traversal
@@ -63,12 +62,7 @@ class Watch:
             self._undo = undo.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._undo.close()
 
     def look_for(self, flows: Mapping[str, Iterable[Flow]]) -> None:

@@ -1,0 +1,60 @@
+"""Who answers in a lab, on which port: its listeners, and the rows of its matrix."""
+
+from collections.abc import Iterator
+
+from testbed.allocations import Allocations
+from testbed.eks import control_plane
+from testbed.eks.model import EksCluster
+from testbed.kubernetes import endpoints as kubernetes_endpoints
+from testbed.lab import Lab, api_servers
+from testbed.net.endpoints import Endpoint, Listener
+from testbed.networks.endpoints import host_endpoints, host_listeners
+from testbed.plan.metadata import metadata_listeners
+from testbed.plan.proxies import health_listeners, kubelets
+from testbed.plan.servers import programs
+from testbed.vpc.endpoints import instance_endpoints, internet_listeners
+from testbed.vpc.endpoints import listeners as instance_listeners
+
+
+def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
+    """Every port the lab serves: its pods', kube-proxies', instances' and the internet's."""
+    pods = [pod for cluster in lab.clusters for pod in cluster.pods]
+    bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
+    return (
+        *kubernetes_endpoints.listeners(pods, allocations.pods),
+        *(one for cluster in lab.clusters for one in health_listeners(cluster, allocations)),
+        *(one for each in bare for one in instance_listeners(each.name, each.ports)),
+        *host_listeners(lab.on_premises),
+        *metadata_listeners(lab, allocations),
+        *_control_plane_listeners(lab, allocations),
+        *internet_listeners(lab.internet),
+    )
+
+
+def _control_plane_listeners(lab: Lab, allocations: Allocations) -> Iterator[Listener]:
+    for cluster in lab.clusters:
+        if isinstance(cluster, EksCluster):
+            servers = [server for of, _, server in api_servers(lab) if of == cluster]
+            yield from control_plane.listeners(cluster, servers, kubelets(cluster, allocations))
+
+
+def served(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
+    """Every port that answers in the lab, its programs' too."""
+    theirs = (
+        Listener(netns=program.netns, port=port, protocol=transport, pod="", node="")
+        for program in programs(lab, allocations)
+        for transport, port in program.listens
+    )
+    return (*listeners(lab, allocations), *theirs)
+
+
+def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
+    """Every running pod and every bare instance as a row and a column of the matrix."""
+    pods = [pod for cluster in lab.clusters for pod in cluster.pods]
+    nodes = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
+    bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
+    return (
+        *kubernetes_endpoints.endpoints(pods, allocations.pods, nodes),
+        *instance_endpoints(bare, allocations.enis),
+        *host_endpoints(lab.on_premises),
+    )

@@ -1,0 +1,117 @@
+"""A lab's real servers, its DNS and its load balancers, and whom each place asks for names."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from testbed.allocations import Allocations
+from testbed.eks import control_plane
+from testbed.lab import Lab, api_servers, hostname, load_balancers
+from testbed.net.programs import Program
+from testbed.plan.proxies import behind
+from testbed.services import dns
+from testbed.services.cluster_dns import service_records
+from testbed.services.load_balancer import balancer_program, balancer_records
+from testbed.vpc.model import Vpc
+from testbed.vpc.naming import INTERNET, region, resolver
+from testbed.vpc.resolver import DNS_ADDRESS, resolver_address
+
+
+def programs(
+    lab: Lab, allocations: Allocations, left_out: Collection[str] = ()
+) -> tuple[Program, ...]:
+    """The real programs of the lab: its DNS servers and its load balancers.
+
+    left_out: the load balancers, by namespace, that DNS does not tell of (`lab.left_out`).
+    """
+    public = [*_balancer_records(lab, allocations, left_out)]
+    outside = [*_public_records(lab, allocations, ""), *public]
+    return (
+        *(_resolver(lab, vpc, allocations, public) for vpc in lab.vpcs if vpc.enable_dns_support),
+        dns.dns_server(INTERNET, (dns.OUTSIDE_ADDRESS,), outside),
+        *_balancer_programs(lab, allocations),
+    )
+
+
+def _resolver(
+    lab: Lab, vpc: Vpc, allocations: Allocations, public: Iterable[dns.Record]
+) -> Program:
+    """What a VPC's DNS server knows: its clusters' Services, its instances, the public names."""
+    records: list[dns.Record | dns.Srv | dns.Alias] = [
+        *_public_records(lab, allocations, vpc.name),
+        *public,
+    ]
+    for cluster in lab.clusters:
+        if cluster.vpc == vpc.name:
+            given = [one for one in allocations.services if one.cluster == cluster.name]
+            there = behind(cluster, allocations)
+            records += service_records(cluster.services, given, there)
+    private = (dns.private_domain(region(vpc)), vpc.cidrs)
+    addresses = resolver_address(vpc), DNS_ADDRESS
+    return dns.dns_server(resolver(vpc.name), addresses, records, private)
+
+
+def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
+    """Names that all the world can ask for, but load balancers'.  inside: the VPC that asks."""
+    regions = {vpc.name: region(vpc) for vpc in lab.vpcs if vpc.enable_dns_hostnames}
+    for vpc, own in regions.items():
+        enis = [eni for eni in allocations.enis if eni.vpc == vpc]
+        yield from dns.public_records(enis, own, inside=vpc == inside)
+    yield from _registries(lab)
+    yield from _api_records(lab, allocations, inside)
+
+
+def _balancer_records(
+    lab: Lab, allocations: Allocations, left_out: Collection[str]
+) -> Iterator[dns.Record]:
+    for cluster, balancer in load_balancers(lab):
+        if balancer.netns not in left_out:
+            name = hostname(lab, cluster, balancer.service)
+            enis = [eni for eni in allocations.enis if eni.instance == balancer.netns]
+            yield from balancer_records(name, enis)
+
+
+def _api_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
+    """Each cluster's API, by the name that its nodes know."""
+    for cluster, vpc, _ in api_servers(lab):
+        servers = [server for of, _, server in api_servers(lab) if of == cluster]
+        addresses = control_plane.endpoint_addresses(
+            cluster, servers, allocations.enis, inside=inside == vpc.name
+        )
+        for address in addresses:
+            name = control_plane.endpoint_name(cluster, vpc)
+            yield dns.Record(name, address, dns.INSTANCE_TTL_S)
+
+
+def _registries(lab: Lab) -> Iterator[dns.Record]:
+    """Each region's registry of container images, ECR: a host of the internet."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for own in sorted({region(vpcs[cluster.vpc]) for cluster in lab.clusters}):
+        for host in lab.internet.hosts[:1]:
+            yield dns.Record(dns.registry_name(own), host, dns.INSTANCE_TTL_S)
+
+
+def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:
+    addresses = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
+    given = {(one.cluster, one.service): one for one in allocations.services}
+    for cluster, balancer in load_balancers(lab):
+        ports = given[cluster.name, balancer.service.qualified]
+        yield balancer_program(balancer, addresses, ports)
+
+
+def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:
+    """The resolv.conf of every namespace that has a DNS server to ask."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    texts = {INTERNET: dns.outside_resolv()}
+    for eni in allocations.enis:
+        vpc = vpcs[eni.vpc]
+        texts[eni.instance] = dns.node_resolv(resolver_address(vpc), region(vpc))
+    for cluster in lab.clusters:
+        vpc = vpcs[cluster.vpc]
+        servers = {
+            namespace: dns.pod_resolv(resolver_address(vpc), region(vpc), namespace)
+            for namespace in {pod.namespace for pod in cluster.pods}
+        }
+        running = {place.pod for place in allocations.pods if not place.host_network}
+        for pod in cluster.pods:
+            if pod.netns in running:
+                texts[pod.netns] = servers[pod.namespace]
+    return texts
