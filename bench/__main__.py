@@ -29,6 +29,7 @@ CONTESTS: dict[str, Contest] = {
     "probes": probing.against_floor,
     "pingall": probing.against_pingall,
     "rules": others.rules,
+    "render": others.render,
     "programs": others.programs,
     "throughput": others.throughput,
     "explain": explaining.explained,

@@ -38,6 +38,7 @@ TARGETS = (
     Target("icmp-pingall", "at least", 80, "x faster", "ICMP pairs than Mininet's pingall"),
     Target("tcp-pingall", "at least", 25, "x faster", "TCP pairs than Mininet's pingall"),
     Target("rules", "at least", 2, "x faster", "200 rules on 100 like nodes than a restore each"),
+    Target("render", "at most", 0.5, "s", "kube-proxy's rules for 1,000 Services x 10 endpoints"),
     Target("exec", "at most", 0.2, "x", "a program in a pod of 3,000 against `ip netns exec`"),
     Target("throughput", "at most", 1.4, "x bare veth", "CPU a byte of TCP over four hops"),
     Target("ten-thousand", "at most", 1.25, "x", "a pod of 10,000 in `up` against one of 3,000"),

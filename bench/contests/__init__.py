@@ -36,6 +36,7 @@ class Size:
     sending_s: float
     predicted: tuple[int, int]
     thousands: int  # nodes of the largest lab
+    rendered: tuple[int, int]  # Services, and endpoints of each
 
 
 Readings = Iterator[Reading]
@@ -55,6 +56,7 @@ FULL = Size(
     sending_s=0.5,
     predicted=(10, 30),
     thousands=334,
+    rendered=(1000, 10),
 )
 QUICK = Size(
     "quick",
@@ -70,6 +72,7 @@ QUICK = Size(
     sending_s=0.2,
     predicted=(2, 20),
     thousands=12,
+    rendered=(1000, 10),
 )
 TINY = Size(
     "tiny",
@@ -85,4 +88,5 @@ TINY = Size(
     sending_s=0.05,
     predicted=(2, 2),
     thousands=3,
+    rendered=(3, 2),
 )

@@ -2,6 +2,7 @@
 
 from bench.contests import Progress, Reading, Readings, Size
 from bench.rounds import interleaved, python
+from testbed.kubernetes.kube_proxy import ERAS
 
 
 def rules(size: Size, progress: Progress) -> Readings:
@@ -14,6 +15,16 @@ def rules(size: Size, progress: Progress) -> Readings:
     }
     detail = f"{ms['testbed']:.1f} ms a namespace, a restore {ms['restore']:.1f} ms"
     yield Reading("rules", found.ratio("restore_s", "rules", "rules", "testbed_s"), detail)
+
+
+def render(size: Size, progress: Progress) -> Readings:
+    """kube-proxy's rules for a large cluster, in the slower one of its eras."""
+    services, endpoints = size.rendered
+    argv = python("bench.runs.rendering", services, endpoints)
+    found = interleaved({"render": argv}, size.rounds, progress)
+    read_s = found.median("render", "read_s")
+    slowest = max(found.median("render", f"{era}_s") for era in ERAS)
+    yield Reading("render", slowest, f"reading the manifests {read_s:.2f} s before")
 
 
 def programs(size: Size, progress: Progress) -> Readings:

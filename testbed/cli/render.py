@@ -1,5 +1,6 @@
 """render: what a component would write, without any lab."""
 
+import gc
 import json
 from collections.abc import Callable
 from functools import partial
@@ -154,6 +155,7 @@ def kube_proxy_(
     from testbed.services.kube_proxy.text import node_text
 
     objects = parse(texts(files))
+    gc.freeze()  # they stay: looking through them for garbage would take longer than all below
     proxy = KubeProxy(era=era, cluster_cidr=cluster_cidr, masquerade_all=masquerade_all)
     ports = ports_of(objects, era)
     if lost := without_address(objects):

@@ -60,10 +60,10 @@ def test_the_quick_run_works_on_tiny_sizes(tmp_path: Path) -> None:
     """From compiling the floor to the file of figures; whether targets are met is not asked."""
     file = tmp_path / "latest.json"
     options = ["--size", "tiny", "--output", str(file)]
-    argv = [sys.executable, "-m", "bench", "wiring", "probes", *options]
+    argv = [sys.executable, "-m", "bench", "wiring", "probes", "render", *options]
     ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ended.returncode in (0, 1), ended.stderr
     figures = json.loads(file.read_text())
-    assert figures.keys() == {"wiring", "teardown", "icmp", "tcp"}, ended.stderr
+    assert figures.keys() == {"wiring", "teardown", "icmp", "tcp", "render"}, ended.stderr
     assert all(row["value"] > 0 for row in figures.values())
