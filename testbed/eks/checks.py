@@ -88,9 +88,13 @@ def _no_eni(cluster: EksCluster, node: Node, subnets: Mapping[str, Subnet]) -> P
 def of_environment(cluster: EksCluster) -> Problems:
     """What keeps aws-node from starting."""
     env, era = cluster.env, ERAS[cluster.profile]
-    if env.veth_prefix in OTHER_DEVICES:
+    if era.checks_environment and env.veth_prefix in OTHER_DEVICES:
         message = f"{quoted(env.veth_prefix)} is how other devices of a node begin"
         yield Problem(("env", "AWS_VPC_K8S_CNI_VETHPREFIX"), message)
+    targets = (env.warm_ip_target, env.warm_prefix_target, env.minimum_ip_target)
+    if era.checks_environment and env.prefix_delegation and not any(targets):
+        message = "0 needs WARM_IP_TARGET or MINIMUM_IP_TARGET where prefixes are delegated"
+        yield Problem(("env", "WARM_PREFIX_TARGET"), message)
     for cidr in duplicates(map(str, env.external_service_cidrs)):
         message = f"{cidr} is there twice; ipamD fails at the second rule for it: it exists"
         yield Problem(("env", "AWS_EXTERNAL_SERVICE_CIDRS"), message)

@@ -1,5 +1,6 @@
 """The CNI's configuration file `/etc/cni/net.d/10-aws.conflist`, as aws-node writes it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from testbed.eks.environment import CniSettings
@@ -9,13 +10,16 @@ from testbed.eks.profiles import ERAS
 PATH = "/etc/cni/net.d/10-aws.conflist"
 
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
+BANDWIDTH = {"type": "bandwidth", "capabilities": {"bandwidth": True}}
+NO_IPV6 = {f"net.ipv6.conf.{of}.disable_ipv6": "1" for of in ("all", "default", "lo")}
+TUNING = {"type": "tuning", "sysctl": NO_IPV6}
 
 
 def conflist(cluster: EksCluster) -> dict[str, Any]:
     """What the container runtime reads.  The real file ends the wait of a node for its CNI.
 
     Source: amazon-vpc-cni-k8s, misc/10-aws.conflist, scripts/install-aws.sh (v1.5),
-    cmd/aws-vpc-cni/main.go (v1.23); IPv4, without the bandwidth and tuning plugins.
+    cmd/aws-vpc-cni/main.go (v1.23); IPv4.
     """
     if not ERAS[cluster.profile].plugin_settings:
         plugin = {"name": "aws-cni", "type": "aws-cni", "vethPrefix": cluster.env.veth_prefix}
@@ -24,8 +28,17 @@ def conflist(cluster: EksCluster) -> dict[str, Any]:
         "cniVersion": "0.4.0",
         "name": "aws-cni",
         "disableCheck": True,
-        "plugins": [_aws_cni(cluster.env), _egress_cni(cluster.env), PORTMAP],
+        "plugins": [_aws_cni(cluster.env), _egress_cni(cluster.env), *_chained(cluster.env)],
     }
+
+
+def _chained(env: CniSettings) -> Iterator[dict[str, Any]]:
+    """The plugins of others, in the order in which they run."""
+    yield PORTMAP
+    if env.bandwidth_plugin:
+        yield BANDWIDTH
+    if env.disable_pod_v6:
+        yield TUNING
 
 
 def pod_mtu(env: CniSettings) -> int:
@@ -39,7 +52,7 @@ def _aws_cni(env: CniSettings) -> dict[str, Any]:
         "type": "aws-cni",
         "vethPrefix": env.veth_prefix,
         "mtu": str(pod_mtu(env)),
-        "podSGEnforcingMode": "strict",
+        "podSGEnforcingMode": env.pod_security_group_mode,
         "pluginLogFile": env.plugin_log_file,
         "pluginLogLevel": env.plugin_log_level,
         "capabilities": {"io.kubernetes.cri.pod-annotations": True},
@@ -61,6 +74,6 @@ def _egress_cni(env: CniSettings) -> dict[str, Any]:
             "routes": [{"dst": "::/0"}],
             "dataDir": "/run/cni/v4pd/egress-v6-ipam",
         },
-        "pluginLogFile": "/var/log/aws-routed-eni/egress-v6-plugin.log",
+        "pluginLogFile": env.egress_v6_log_file,
         "pluginLogLevel": env.plugin_log_level,
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
@@ -124,8 +124,34 @@ def _plugin_log(given: Any) -> Any:
     return given
 
 
+def _prefix(given: Any) -> Any:
+    return "eni" if given == "" else given  # the plugin's own default
+
+
+def _policy_mode(given: Any) -> Any:
+    """Any spelling; with `strict` the agent keeps from a pod what no policy allows."""
+    mode = given.lower() if isinstance(given, str) else given
+    if mode not in ("", "none", "standard", "strict"):
+        raise refusal(f'expected "none", "standard" or "strict", found {found(given)}')
+    if mode == "strict":
+        raise refusal("network policies are not imitated by the testbed, and `strict` needs them")
+    return mode
+
+
+def _only(imitated: bool, what: str) -> AfterValidator:
+    """A switch that has one position here."""
+
+    def validate(given: bool) -> bool:
+        if given is not imitated:
+            raise refusal(f"{what} not imitated by the testbed")
+        return given
+
+    return AfterValidator(validate)
+
+
 Boolean = Annotated[bool, _or_default(_boolean)]
 Target = Annotated[Whole, Field(ge=0), _or_default(_target)]
+Accepted = Any  # a variable that says nothing about a node's network
 Cidrs = Annotated[
     tuple[Cidr, ...], BeforeValidator(_cidrs, json_schema_input_type=str | tuple[Cidr, ...])
 ]
@@ -146,9 +172,7 @@ class CniSettings:
         Whole, Field(ge=0), _or_default(_target, 0), Field(alias="WARM_PREFIX_TARGET")
     ] = 1
     max_eni: Annotated[Target, Field(alias="MAX_ENI")] = 0  # 0: what the instance type has
-    ip_cooldown_period: Annotated[
-        Whole, _or_default(_number), Field(alias="IP_COOLDOWN_PERIOD")
-    ] = 30  # seconds
+    ip_cooldown_period: Annotated[Whole, Field(ge=0, alias="IP_COOLDOWN_PERIOD")] = 30  # seconds
     prefix_delegation: Annotated[Boolean, Field(alias="ENABLE_PREFIX_DELEGATION")] = False
     subnet_discovery: Annotated[Boolean, Field(alias="ENABLE_SUBNET_DISCOVERY")] = True
     manage_cordoned: Annotated[Boolean, Field(alias="AWS_MANAGE_ENIS_NON_SCHEDULABLE")] = False
@@ -158,6 +182,10 @@ class CniSettings:
     eni_config_annotation: Annotated[str, Field(alias="ENI_CONFIG_ANNOTATION_DEF")] = ""
     eni_config_label: Annotated[str, Field(alias="ENI_CONFIG_LABEL_DEF")] = ""
     cluster_name: Annotated[str, Field(alias="CLUSTER_NAME")] = ""
+    disable_provisioning: Annotated[
+        Boolean, Field(alias="DISABLE_NETWORK_RESOURCE_PROVISIONING")
+    ] = False
+    imds_only: Annotated[Boolean, Field(alias="ENABLE_IMDS_ONLY_MODE")] = False
 
     # what leaves by which ENI, with which address
     external_snat: Annotated[Boolean, Field(alias="AWS_VPC_K8S_CNI_EXTERNALSNAT")] = False
@@ -180,10 +208,44 @@ class CniSettings:
         Field(
             alias="AWS_VPC_K8S_CNI_VETHPREFIX", min_length=1, max_length=4, pattern=r"^[\w.-]+$"
         ),
+        BeforeValidator(_prefix),
     ] = "eni"
     eni_mtu: Annotated[Mtu, Field(alias="AWS_VPC_ENI_MTU")] = 9001
     pod_mtu: Annotated[Mtu | None, Field(alias="POD_MTU")] = None
     disable_tcp_early_demux: Annotated[Boolean, Field(alias="DISABLE_TCP_EARLY_DEMUX")] = False
+    disable_pod_v6: Annotated[Boolean, Field(alias="DISABLE_POD_V6")] = False
+    bandwidth_plugin: Annotated[Boolean, Field(alias="ENABLE_BANDWIDTH_PLUGIN")] = False
+    pod_security_group_mode: Annotated[
+        str, Field(alias="POD_SECURITY_GROUP_ENFORCING_MODE", min_length=1)
+    ] = "strict"
+    network_policy_mode: Annotated[
+        str, Field(alias="NETWORK_POLICY_ENFORCING_MODE"), BeforeValidator(_policy_mode)
+    ] = "standard"
+
+    # what is imitated in one position only
+    ipv4: Annotated[
+        Boolean, _only(True, "clusters without IPv4 are"), Field(alias="ENABLE_IPv4")
+    ] = True
+    ipv6: Annotated[Boolean, _only(False, "IPv6 clusters are"), Field(alias="ENABLE_IPv6")] = False
+    ipv6_egress: Annotated[
+        Boolean, _only(False, "IPv6 of pods is"), Field(alias="ENABLE_V6_EGRESS")
+    ] = False
+    multi_nic: Annotated[
+        Boolean, _only(False, "further network cards are"), Field(alias="ENABLE_MULTI_NIC")
+    ] = False
+    pod_eni: Annotated[
+        Boolean, _only(False, "pods with an ENI of their own are"), Field(alias="ENABLE_POD_ENI")
+    ] = False
+
+    # what ipamD tells of itself, and what it keeps for its next start
+    backing_store: Annotated[
+        str, Field(alias="AWS_VPC_K8S_CNI_BACKING_STORE", pattern=r"/[^/]+$")
+    ] = "/var/run/aws-node/ipam.json"
+    disable_introspection: Annotated[Boolean, Field(alias="DISABLE_INTROSPECTION")] = False
+    disable_metrics: Annotated[Boolean, Field(alias="DISABLE_METRICS")] = False
+    introspection_address: Annotated[
+        str, Field(alias="INTROSPECTION_BIND_ADDRESS", min_length=1)
+    ] = "127.0.0.1:61679"
 
     # logs: ipamD's own, and the plugin's, which are in the CNI's configuration file
     log_file: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_LOG_FILE")] = (
@@ -194,3 +256,30 @@ class CniSettings:
         str, BeforeValidator(_plugin_log), Field(alias="AWS_VPC_K8S_PLUGIN_LOG_FILE")
     ] = "/var/log/aws-routed-eni/plugin.log"
     plugin_log_level: Annotated[str, Field(alias="AWS_VPC_K8S_PLUGIN_LOG_LEVEL")] = "DEBUG"
+    egress_v6_log_file: Annotated[str, Field(alias="AWS_VPC_K8S_EGRESS_V6_PLUGIN_LOG_FILE")] = (
+        "/var/log/aws-routed-eni/egress-v6-plugin.log"
+    )
+
+    # manifests have them, and a node's network is the same with each of their values
+    additional_eni_tags: Annotated[Accepted, Field(alias="ADDITIONAL_ENI_TAGS")] = None
+    annotate_pod_ip: Annotated[Accepted, Field(alias="ANNOTATE_POD_IP")] = None
+    cluster_endpoint: Annotated[Accepted, Field(alias="CLUSTER_ENDPOINT")] = None
+    cni_version: Annotated[Accepted, Field(alias="VPC_CNI_VERSION")] = None
+    configure_rp_filter: Annotated[Accepted, Field(alias="AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER")] = (
+        None  # v1.7 to v1.12
+    )
+    disable_leaked_eni_cleanup: Annotated[Accepted, Field(alias="DISABLE_LEAKED_ENI_CLEANUP")] = (
+        None
+    )
+    ec2_endpoint: Annotated[Accepted, Field(alias="AWS_EC2_ENDPOINT")] = None
+    egress_v4_log_file: Annotated[
+        Accepted, Field(alias="AWS_VPC_K8S_EGRESS_V4_PLUGIN_LOG_FILE")
+    ] = None
+    enable_nftables: Annotated[Accepted, Field(alias="ENABLE_NFTABLES")] = None  # v1.12.1, v1.13
+    host_cni_bin_path: Annotated[Accepted, Field(alias="HOST_CNI_BIN_PATH")] = None
+    host_cni_conf_dir_path: Annotated[Accepted, Field(alias="HOST_CNI_CONFDIR_PATH")] = None
+    http_timeout: Annotated[Accepted, Field(alias="HTTP_TIMEOUT")] = None
+    ipv4_egress: Annotated[Accepted, Field(alias="ENABLE_V4_EGRESS")] = None  # IPv6 clusters
+    manage_untagged_eni: Annotated[Accepted, Field(alias="MANAGE_UNTAGGED_ENI")] = None
+    node_name: Annotated[Accepted, Field(alias="MY_NODE_NAME")] = None
+    pod_name: Annotated[Accepted, Field(alias="MY_POD_NAME")] = None

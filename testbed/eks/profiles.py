@@ -24,6 +24,7 @@ class Era:
     loose_filter_always: bool  # eth0's rp_filter=2 also without node-port support
     early_demux_written: bool  # the init container writes net.ipv4.tcp_early_demux
     mtu_settings: bool  # AWS_VPC_ENI_MTU and POD_MTU are known
+    checks_environment: bool  # some values keep the container from starting
     plugin_settings: bool  # the configuration file tells the plugin its MTU, logs and more
     one_snat_chain: bool  # exempt ranges RETURN from one chain, or each has a chain of its own
     branch_enis: bool  # rules mention `vlan+`, the links of pods with an ENI of their own
@@ -46,6 +47,7 @@ class Era:
     external_eni_config: bool  # a label of its own says a node's ENIConfig before all others
     prescales: bool  # the pool is filled before the node becomes Ready
     trusts_metadata: bool  # reconciling believes IMDS; else EC2 is asked where they differ
+    imds_only: bool  # DISABLE_NETWORK_RESOURCE_PROVISIONING, ENABLE_IMDS_ONLY_MODE are known
     stands_still: bool  # changes no ENI while it ends or its node is cordoned
 
 
@@ -60,6 +62,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             loose_filter_always=False,
             early_demux_written=False,
             mtu_settings=False,
+            checks_environment=False,
             plugin_settings=False,
             one_snat_chain=False,
             branch_enis=False,
@@ -80,6 +83,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             external_eni_config=False,
             prescales=False,
             trusts_metadata=True,
+            imds_only=False,
             stands_still=False,
         ),
         "current": Era(
@@ -91,6 +95,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             loose_filter_always=True,
             early_demux_written=True,
             mtu_settings=True,
+            checks_environment=True,
             plugin_settings=True,
             one_snat_chain=True,
             branch_enis=True,
@@ -113,6 +118,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             external_eni_config=True,
             prescales=True,
             trusts_metadata=False,
+            imds_only=True,
             stands_still=True,
         ),
     }

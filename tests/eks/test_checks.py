@@ -112,6 +112,23 @@ def test_a_node_of_an_unknown_type_counts_with_one_eni() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["eth", "vlan", "lo"])
+def test_v1_5_does_not_look_at_its_prefix(prefix: str) -> None:
+    env = CniSettings(veth_prefix=prefix)
+    cluster = EksCluster("eks", "main", (NODE,), profile="slides", env=env)
+
+    assert list(problems(cluster, VPC)) == []
+
+
+def test_prefixes_need_a_target_or_the_container_does_not_start() -> None:
+    """amazon-vpc-cni-k8s v1.23, validateEnvVars; ipamD itself would take it."""
+    env = CniSettings(prefix_delegation=True, warm_prefix_target=0)
+
+    assert only(NODE, env=env).key == "env.WARM_PREFIX_TARGET"
+    enough = CniSettings(prefix_delegation=True, warm_prefix_target=0, minimum_ip_target=1)
+    assert list(problems(EksCluster("eks", "main", (NODE,), env=enough), VPC)) == []
+
+
+@pytest.mark.parametrize("prefix", ["eth", "vlan", "lo"])
 def test_pods_links_are_not_called_like_other_links(prefix: str) -> None:
     """The CNI refuses to start with these."""
     problem = only(NODE, env=CniSettings(veth_prefix=prefix))

@@ -1,5 +1,6 @@
 """The CNI's environment as the real one reads it: Go's booleans and numbers, forgiving lists."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -58,7 +59,6 @@ def test_a_mark_is_written_in_any_base(written: Any, meant: int) -> None:
         ("WARM_IP_TARGET", -1, "expected a number from 0, found the number -1"),
         ("MINIMUM_IP_TARGET", "1_0", 'expected a whole number, found "1_0"'),
         ("MAX_ENI", str(1 << 63), "expected a whole number"),
-        ("IP_COOLDOWN_PERIOD", "30s", "the CNI takes its default, 30"),
         ("ENABLE_PREFIX_DELEGATION", "on", "expected true or false"),
         (EXCLUDED, "all", 'EXCLUDE_SNAT_CIDRS: expected an IPv4 range, found "all"; the CNI skip'),
     ],
@@ -106,6 +106,9 @@ def test_a_list_of_ranges_is_trimmed_and_what_is_no_ipv4_range_skipped(name: str
         ("AWS_VPC_ENI_MTU", "jumbo"),
         ("AWS_VPC_K8S_CNI_VETHPREFIX", "longer"),
         ("AWS_VPC_K8S_PLUGIN_LOG_FILE", "stdout"),
+        ("IP_COOLDOWN_PERIOD", "30s"),
+        ("IP_COOLDOWN_PERIOD", "-1"),
+        ("NETWORK_POLICY_ENFORCING_MODE", "loose"),
         (SNAT, []),
         (EXCLUDED, ["10.0.0.1/16"]),  # a list is ours, not the environment's: it may be exact
     ],
@@ -113,3 +116,63 @@ def test_a_list_of_ranges_is_trimmed_and_what_is_no_ipv4_range_skipped(name: str
 def test_what_keeps_aws_node_from_starting_is_an_error(name: str, written: Any) -> None:
     with pytest.raises(ValidationError):
         env(**{name: written})
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "message"),
+    [
+        ("ENABLE_IPv4", "false", "clusters without IPv4 are not imitated by the testbed"),
+        ("ENABLE_IPv6", "true", "IPv6 clusters are not imitated by the testbed"),
+        ("ENABLE_V6_EGRESS", True, "IPv6 of pods is not imitated by the testbed"),
+        ("ENABLE_MULTI_NIC", "1", "further network cards are not imitated by the testbed"),
+        ("ENABLE_POD_ENI", "t", "pods with an ENI of their own are not imitated by the testbed"),
+        ("NETWORK_POLICY_ENFORCING_MODE", "Strict", "network policies are not imitated"),
+    ],
+)
+def test_what_would_change_packets_and_is_not_imitated_is_refused_by_name(
+    name: str, written: Any, message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        env(**{name: written})
+
+
+# amazon-vpc-cni-k8s v1.23.1, config/master/aws-k8s-cni.yaml
+MANIFEST = {
+    "ADDITIONAL_ENI_TAGS": "{}",
+    "AWS_VPC_CNI_NODE_PORT_SUPPORT": "true",
+    "AWS_VPC_ENI_MTU": "9001",
+    "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "false",
+    "AWS_VPC_K8S_CNI_EXTERNALSNAT": "false",
+    "AWS_VPC_K8S_CNI_LOGLEVEL": "DEBUG",
+    "AWS_VPC_K8S_CNI_LOG_FILE": "/host/var/log/aws-routed-eni/ipamd.log",
+    "AWS_VPC_K8S_CNI_RANDOMIZESNAT": "prng",
+    "AWS_VPC_K8S_CNI_VETHPREFIX": "eni",
+    "AWS_VPC_K8S_PLUGIN_LOG_FILE": "/var/log/aws-routed-eni/plugin.log",
+    "AWS_VPC_K8S_PLUGIN_LOG_LEVEL": "DEBUG",
+    "DISABLE_INTROSPECTION": "false",
+    "DISABLE_METRICS": "false",
+    "DISABLE_NETWORK_RESOURCE_PROVISIONING": "false",
+    "DISABLE_TCP_EARLY_DEMUX": "false",
+    "ENABLE_IMDS_ONLY_MODE": "false",
+    "ENABLE_IPv4": "true",
+    "ENABLE_IPv6": "false",
+    "ENABLE_MULTI_NIC": "false",
+    "ENABLE_POD_ENI": "false",
+    "ENABLE_PREFIX_DELEGATION": "false",
+    "ENABLE_SUBNET_DISCOVERY": "true",
+    "NETWORK_POLICY_ENFORCING_MODE": "standard",
+    "VPC_CNI_VERSION": "v1.23.1",
+    "WARM_ENI_TARGET": "1",
+    "WARM_PREFIX_TARGET": "1",
+    "MY_NODE_NAME": "node-1",
+    "MY_POD_NAME": "aws-node-x",
+}
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_environment_of_the_real_manifest_is_ours_without_any() -> None:
+    asked = env(**MANIFEST)
+    named = replace(asked, cni_version=None, node_name=None, pod_name=None)
+
+    assert replace(named, additional_eni_tags=None, randomize_snat="") == CniSettings()
+    assert env(AWS_VPC_K8S_CNI_VETHPREFIX="").veth_prefix == "eni"

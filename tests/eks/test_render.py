@@ -247,6 +247,25 @@ def test_the_configuration_file_has_the_plugin_s_settings() -> None:
     }
 
 
+def test_plugins_of_others_are_chained_behind_in_the_order_of_the_program() -> None:
+    env = {"DISABLE_POD_V6": "true", "ENABLE_BANDWIDTH_PLUGIN": "true"}
+    env |= {"POD_SECURITY_GROUP_ENFORCING_MODE": "standard"}
+    plugins = rendered("current", **env).conflist["plugins"]
+
+    assert [one["type"] for one in plugins] == [
+        *("aws-cni", "egress-cni", "portmap", "bandwidth", "tuning")
+    ]
+    assert plugins[0]["podSGEnforcingMode"] == "standard"
+    assert plugins[4]["sysctl"] == {
+        "net.ipv6.conf.all.disable_ipv6": "1",
+        "net.ipv6.conf.default.disable_ipv6": "1",
+        "net.ipv6.conf.lo.disable_ipv6": "1",
+    }
+    assert [one["type"] for one in rendered("slides", **env).conflist["plugins"]] == [
+        *("aws-cni", "portmap")
+    ]
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [

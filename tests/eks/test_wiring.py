@@ -308,6 +308,19 @@ def test_early_demux_is_a_setting_of_today(facts):
     assert "net.ipv4.tcp_early_demux" not in sysctls(facts("slides", **off))
 
 
+def test_a_pod_without_ipv6_is_a_setting_of_today(facts):
+    """The plugin tuning, behind aws-cni, writes it into the pod."""
+    off = {"DISABLE_POD_V6": True}
+
+    assert sysctls(facts("current", **off)) == {
+        **sysctls(facts("current")),
+        "net.ipv6.conf.all.disable_ipv6": "1",
+        "net.ipv6.conf.default.disable_ipv6": "1",
+        "net.ipv6.conf.lo.disable_ipv6": "1",
+    }
+    assert facts("slides", **off) == facts("slides")
+
+
 def test_logs_change_nothing_of_the_wiring(facts):
     env = {"AWS_VPC_K8S_CNI_LOG_FILE": "stdout", "AWS_VPC_K8S_CNI_LOGLEVEL": "INFO"}
 

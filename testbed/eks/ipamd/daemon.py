@@ -80,7 +80,7 @@ class Ipamd:
 
     def run_pass(self, now: float) -> list[Decision | Refusal]:
         """One pass of the pool loop: everything it asked of EC2, in order."""
-        return list(self._pass(now))
+        return list(self._pass(now)) if self._rules.provisions else []
 
     def give_address(
         self, now: float, device_index: int | None = None

@@ -20,6 +20,7 @@ class Settings:
 
     slots_per_eni: secondary addresses of an ENI, so one less than EC2's limit; in each may be a
     prefix instead.  cooldown_s: how long nobody gets an address that a pod gave back.
+    provisions: the pool loop runs; else ipamD makes do with what the instance has.
     """
 
     era: Era
@@ -34,6 +35,7 @@ class Settings:
     custom_networking: bool = False
     subnet_discovery: bool = True
     manages_cordoned: bool = False
+    provisions: bool = True
     cooldown_s: float = COOLDOWN_S
 
     @property
@@ -66,5 +68,6 @@ def settings(cluster: EksCluster, node: Node) -> Settings:
         custom_networking=env.custom_networking,
         subnet_discovery=era.discovers_subnets and env.subnet_discovery,
         manages_cordoned=env.manage_cordoned,
+        provisions=not (era.imds_only and (env.disable_provisioning or env.imds_only)),
         cooldown_s=env.ip_cooldown_period if era.cooldown_setting else COOLDOWN_S,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from testbed.eks.conflist import pod_mtu
+from testbed.eks.conflist import NO_IPV6, pod_mtu
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.eks.wiring.exempt import exempt_cidrs
@@ -45,6 +45,8 @@ def pod_facts(cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress) -> It
     mac = names.mac(placed.node, veth)
     address = IPv4Network(int(placed.ip))  # from a number: three times faster, for every pod
     yield from _inside(placed, veth, mac, _pod_mtu(cluster))
+    if ERAS[cluster.profile].plugin_settings and cluster.env.disable_pod_v6:
+        yield from _tuning(placed.pod)
     yield Veth(
         ns=placed.node,
         name=veth,
@@ -114,6 +116,11 @@ def _inside(placed: PodAddress, veth: str, mac: str, mtu: int) -> Iterator[Fact]
         mac=mac,
         why="the gateway is the node's end of the veth: no ARP needed (aws-cni)",
     )
+
+
+def _tuning(pod: str) -> Iterator[Sysctl]:
+    for name, value in NO_IPV6.items():
+        yield Sysctl(ns=pod, name=name, value=value, why="the plugin tuning (DISABLE_POD_V6)")
 
 
 def _veth_sysctls(cluster: EksCluster, node: str, veth: str) -> Iterator[Sysctl]:
