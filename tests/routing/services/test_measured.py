@@ -13,6 +13,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
+from testbed.kops.model import HairpinMode, KopsCluster
 from testbed.kops.node import BRIDGE_NETFILTER
 from testbed.lab import Lab
 from testbed.load import parse
@@ -49,7 +50,9 @@ clusters:
             lastReservedIp: 100.65.130.10 }
     kubeProxy: { era: "ERA" }
     pods:
-      a: { node: na }
+      a:
+        node: na
+        containers: { s: { ports: [{ number: 80, protocol: http, hostPort: 8080 }, 7/udp] } }
       ca: { node: na }
       b: { node: nb }
       cb: { node: nb }
@@ -69,7 +72,7 @@ clusters:
 """
 NA, NB, CBR0_A, CBR0_B = "10.0.1.11", "10.1.1.11", "100.65.129.1", "100.65.130.1"
 TO_A, TO_B, GONE = "100.64.0.101", "100.64.0.102", "100.64.0.105"
-EXTERNAL = "203.0.113.250"
+EXTERNAL, HOST = "203.0.113.250", "203.0.113.10"
 ERAS = ("1.14", "current")
 
 
@@ -102,6 +105,7 @@ def seen(bed: Bed, source: str, address: str, port: int = 80) -> str:
 
 
 POD = "pod"  # the source's own address
+PUBLIC = "public"  # the one that the internet gateway pairs with na's
 
 # flow: source, address, port, what is seen in era 1.14 and today
 FLOWS = {
@@ -114,6 +118,7 @@ FLOWS = {
     "node -> ClusterIP -> its own pod": ("na", TO_A, 80, CBR0_A, CBR0_A),
     "pod -> its node": ("ca", NA, 9100, POD, POD),
     "pod -> another node": ("ca", NB, 9100, NA, NA),
+    "pod -> internet": ("ca", HOST, 80, PUBLIC, PUBLIC),
     "pod -> its node's port -> another node": ("ca", NA, 30002, NA, NA),
     "pod -> another node's port -> a pod there": ("ca", NB, 30002, CBR0_B, CBR0_B),
     "outside -> node port -> a pod there": ("elb", NA, 30001, CBR0_A, CBR0_A),
@@ -134,6 +139,8 @@ FLOWS = {
     "pod -> external address": ("cb", EXTERNAL, 80, CBR0_A, NB),
     "node -> external address": ("nb", EXTERNAL, 80, CBR0_A, NB),
     "outside -> external address": ("elb", EXTERNAL, 80, CBR0_A, CBR0_A),
+    "outside -> host port": ("elb", NA, 8080, POD, POD),
+    "pod -> its node's host port -> itself": ("a", NA, 8080, CBR0_A, CBR0_A),
 }
 
 
@@ -144,7 +151,12 @@ def test_the_source_seen_is_the_one_that_was_measured(bed: Bed, era: str, flow: 
 
     found = seen(bed, source, address, port)
 
-    assert found == (str(bed.address(source)) if expected == POD else expected)
+    own = {POD: str(bed.address(source)), PUBLIC: public_address(bed, "na")}
+    assert found == own.get(expected, expected)
+
+
+def public_address(bed: Bed, node: str) -> str:
+    return next(str(eni.public_ip) for eni in bed.allocations.enis if eni.instance == node)
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +193,29 @@ def test_without_bridge_netfilter_the_reply_misses_its_translation(bed: Bed) -> 
     assert seen(bed, "ca", TO_A) == str(bed.address("ca"))
 
 
+def test_without_bridge_netfilter_an_external_address_is_short_cut(bed: Bed) -> None:
+    """1.14 tells pods' packets by physdev, which without iptables on the bridge never matches."""
+    setting = bed.fact(Sysctl, ns="nb", name=BRIDGE_NETFILTER)
+
+    with instead(bed, setting, replace(setting, value="0")):
+        assert seen(bed, "cb", EXTERNAL) == NB
+
+
+@pytest.mark.parametrize("mode", ["promiscuous-bridge", "none"])
+def test_a_pod_reaches_itself_in_hairpin_mode_only(bed: Bed, mode: HairpinMode) -> None:
+    """By its ClusterIP and by its host port."""
+    before = bed.lab
+    [cluster] = before.clusters
+    assert isinstance(cluster, KopsCluster)
+    bed.up(replace(before, clusters=(replace(cluster, hairpin_mode=mode),)))
+    try:
+        assert seen(bed, "a", TO_A) == "timeout"
+        assert seen(bed, "a", NA, 8080) == "timeout"
+        assert seen(bed, "ca", TO_A) == str(bed.address("ca")), "control: another pod"
+    finally:
+        bed.up(before)
+
+
 def test_a_forward_policy_of_drop_cuts_pods_off(bed: Bed) -> None:
     """Docker's; kube-proxy accepts what it marked and what answers, not a pod's first packet."""
     chain = bed.fact(Chain, ns="na", table="filter", name="FORWARD")
@@ -188,6 +223,7 @@ def test_a_forward_policy_of_drop_cuts_pods_off(bed: Bed) -> None:
     with instead(bed, chain, replace(chain, policy="DROP")):
         assert seen(bed, "ca", "b") == "timeout"
         assert seen(bed, "ca", TO_B) == "timeout"
+        assert seen(bed, "ca", HOST) == "timeout"
         assert seen(bed, "na", "a") == CBR0_A, "control: a node's own is not forwarded"
         assert seen(bed, "elb", NA, 30002) == NA, "what is marked to be masqueraded passes"
     assert seen(bed, "ca", "b") == str(bed.address("ca"))
