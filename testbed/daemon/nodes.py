@@ -47,7 +47,7 @@ def _node(place: PodAddress, vpc: Vpc) -> str:
 
 
 def _ports(pod: Pod) -> list[str]:
-    return [str(port) for container in pod.containers for port in container.ports]
+    return [str(port) for port in pod.served]
 
 
 def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:

@@ -105,8 +105,7 @@ def _pods(cluster: Cluster) -> dict[str, Pod]:
 
 
 def _http_ports(pod: Pod) -> list[int]:
-    ports = (port for container in pod.containers for port in container.ports)
-    return [port.number for port in ports if port.protocol == "http"]
+    return [port.number for port in pod.served if port.protocol == "http"]
 
 
 def _inside_a_pod(cluster: Cluster, places: list[PodAddress]) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Whole, refusal
+from testbed.description import STRICT, Ip, Whole, refusal
 from testbed.description.problem import found
 
 Protocol = Literal["tcp", "udp", "http"]
@@ -18,13 +18,15 @@ MOST_PORT = 65535  # RFC 793: sixteen bits
 class Port:
     """A port a container serves; each answers with what it saw of the connection.
 
-    name: by which a Service may call it.  host_port: the port of the node that leads to it.
+    name: by which a Service may call it.  host_port: the port of the node that leads to it;
+    host_ip: of which of the node's addresses, where not of all.
     """
 
     number: Annotated[Whole, Field(ge=1, le=MOST_PORT)]
     protocol: Protocol = "http"
     name: str = ""
     host_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
+    host_ip: Annotated[Ip | None, Field(alias="hostIP")] = None
 
     @property
     def transport(self) -> Literal["tcp", "udp"]:

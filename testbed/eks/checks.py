@@ -27,19 +27,9 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
-        yield from _host_ports(pod)
     yield from _eni_configs(cluster, vpc)
     yield from fargate_checks.problems(cluster, vpc)
     yield from of_environment(cluster)
-
-
-def _host_ports(pod: Pod) -> Problems:
-    for container in pod.containers:
-        for i, port in enumerate(container.ports):
-            if port.host_port and not pod.host_network:
-                message = "hostPort needs the plugin portmap, which an EKS lab does not imitate"
-                path = ("pods", pod.name, "containers", container.name, "ports", i, "hostPort")
-                yield Problem(path, message)
 
 
 def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:

@@ -9,6 +9,8 @@ from testbed.eks.profiles import ERAS
 
 PATH = "/etc/cni/net.d/10-aws.conflist"
 
+NETWORK = "aws-cni"  # the configuration's name, by which plugins tell their own from others
+
 PORTMAP = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
 BANDWIDTH = {"type": "bandwidth", "capabilities": {"bandwidth": True}}
 NO_IPV6 = {f"net.ipv6.conf.{of}.disable_ipv6": "1" for of in ("all", "default", "lo")}
@@ -23,10 +25,10 @@ def conflist(cluster: EksCluster) -> dict[str, Any]:
     """
     if not ERAS[cluster.profile].plugin_settings:
         plugin = {"name": "aws-cni", "type": "aws-cni", "vethPrefix": cluster.env.veth_prefix}
-        return {"cniVersion": "0.3.1", "name": "aws-cni", "plugins": [plugin, PORTMAP]}
+        return {"cniVersion": "0.3.1", "name": NETWORK, "plugins": [plugin, PORTMAP]}
     return {
         "cniVersion": "0.4.0",
-        "name": "aws-cni",
+        "name": NETWORK,
         "disableCheck": True,
         "plugins": [_aws_cni(cluster.env), _egress_cni(cluster.env), *_chained(cluster.env)],
     }

@@ -8,7 +8,6 @@ from testbed.kops import host_local
 from testbed.kops.host_local import Store
 from testbed.kops.limits import room
 from testbed.kops.model import KopsCluster
-from testbed.kops.names import sandbox
 from testbed.kops.ranges import node_ranges
 from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
@@ -37,7 +36,12 @@ def allocate_pods(cluster: KopsCluster, ec2: Ec2, before: Placed) -> Placed:
             ended[pod.netns] = Pending(pod.netns, cluster.name, reason)
         elif pod.netns not in kept:
             node = plan.bound[pod.netns]
-            ended[pod.netns] = _start(cluster, pod, _own(ec2, node), stores, node)
+            refused = _refused_port(cluster, pod, node, ended)
+            ended[pod.netns] = (
+                Pending(pod.netns, cluster.name, refused, node)
+                if refused
+                else _start(cluster, pod, _own(ec2, node), stores, node)
+            )
     ends = [ended[pod.netns] for pod in cluster.pods]
     return Placed(
         pods=tuple(end for end in ends if isinstance(end, PodAddress)),
@@ -80,12 +84,40 @@ def _own(ec2: Ec2, node: str) -> IPv4Address:
     return ec2.attached(node)[0].primary
 
 
+def _refused_port(
+    cluster: KopsCluster, pod: Pod, node: str, ended: Mapping[str, PodAddress | Pending]
+) -> str:
+    """Why kubelet cannot hold a pod's hostPorts with sockets; empty where it can.
+
+    It does not look at hostIP, as the scheduler does (kubernetes v1.14, hostport_manager.go).
+    ended: what became of other pods.
+    """
+    if cluster.cni != "kubenet" or not pod.host_ports:
+        return ""
+    here = [one for one in cluster.pods if _runs(ended.get(one.netns), node)]
+    held = {(port.transport, port.host_port) for one in here for port in one.host_ports}
+    for port in pod.host_ports:
+        if (port.transport, port.host_port) in held:
+            name = f"{pod.name}_{pod.namespace}"
+            return (
+                f'NetworkPlugin kubenet failed to set up pod "{name}" network: cannot open'
+                f" hostport {port.host_port} for pod {name}: listen {port.transport}"
+                f" :{port.host_port}: bind: address already in use"
+            )
+        held.add((port.transport, port.host_port))
+    return ""
+
+
+def _runs(end: PodAddress | Pending | None, node: str) -> bool:
+    return isinstance(end, PodAddress) and end.node == node
+
+
 def _sandbox_failure(cluster: KopsCluster, pod: Pod, cidr: IPv4Network) -> str:
     """The words of the pod's event FailedCreatePodSandBox (kubenet of v1.14; containerd v1.7)."""
     if cluster.cni == "ptp":
         return (
             "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup"
-            f' network for sandbox "{sandbox(pod)}": plugin type="ptp" failed (add): failed to'
+            f' network for sandbox "{pod.sandbox}": plugin type="ptp" failed (add): failed to'
             f" allocate for range 0: {host_local.full(cidr)}"
         )
     return (

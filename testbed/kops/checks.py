@@ -65,10 +65,6 @@ def _cni(cluster: KopsCluster) -> Problems:
         return
     if cluster.hairpin_mode != "hairpin-veth":
         yield Problem(("hairpinMode",), "a setting of kubenet; ptp routes, and has no bridge")
-    for pod in cluster.pods:
-        if any(port.host_port for one in pod.containers for port in one.ports):
-            message = "hostPort is kubenet's here; the plugin portmap is not imitated"
-            yield Problem(("pods", pod.name, "containers"), message)
 
 
 def _ranges(cluster: KopsCluster, vpc: Vpc) -> Problems:

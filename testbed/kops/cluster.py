@@ -1,14 +1,19 @@
 """Everything of a kops cluster in the kernel but kube-proxy: nodes, pods, refused routes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Interface
 
 from testbed.kops import ptp
-from testbed.kops.host_ports import host_port_facts
+from testbed.kops.host_ports import HostPort, host_port_facts
 from testbed.kops.model import KopsCluster
+from testbed.kops.names import veth_name
 from testbed.kops.node import CBR0, bridge_facts, node_facts
-from testbed.kops.pod import host_ports, pod_facts
+from testbed.kops.pod import pod_facts
 from testbed.kops.routes import refused_facts
+from testbed.kops.stores import NETWORKS
+from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
+from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.net.facts import Fact
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Vpc
@@ -38,6 +43,16 @@ def _routed(
     pods = {pod.netns: pod for pod in cluster.pods}
     for at in running:
         yield from ptp.pod_facts(pods[at.pod], at, ranges[at.node])
+    yield from portmap_facts(NETWORKS["ptp"], [*_attached(running, pods, ranges)])
+
+
+def _attached(
+    running: Iterable[PodAddress], pods: Mapping[str, Pod], ranges: Mapping[str, NodeRange]
+) -> Iterator[Attached]:
+    """What ptp answered of each pod, which portmap is given."""
+    for at in running:
+        address = IPv4Interface((int(at.ip), ranges[at.node].cidr.prefixlen))
+        yield Attached(pods[at.pod], at.node, veth_name(pods[at.pod]), address)
 
 
 def _bridged(
@@ -46,7 +61,8 @@ def _bridged(
     pods, mode = {pod.netns: pod for pod in cluster.pods}, cluster.hairpin_mode
     for name in {at.node for at in running}:
         yield from bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
-        ports = host_ports(cluster, [at for at in running if at.node == name])
+        here = [at for at in running if at.node == name]
+        ports = (HostPort(pods[at.pod], at.ip, p) for at in here for p in pods[at.pod].host_ports)
         yield from host_port_facts(name, CBR0, ports)
     for at in running:
         yield from pod_facts(pods[at.pod], at, ranges[at.node], mode)

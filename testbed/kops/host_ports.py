@@ -32,20 +32,16 @@ PORTALS = ChainRule(
 
 @dataclass(frozen=True)
 class HostPort:
-    """A port of the node, whose pod it leads to, and to which port there.
-
-    sandbox: the id of the pod's container, which names the chain.
-    """
+    """A port of the node, whose pod it leads to, and to which port there."""
 
     pod: Pod
-    sandbox: str
     address: IPv4Address
     port: Port
 
     @property
     def chain(self) -> str:
         """`KUBE-HP-` and sixteen letters."""
-        text = f"{self.sandbox}{self.port.host_port}{self.port.transport.upper()}"
+        text = f"{self.pod.sandbox}{self.port.host_port}{self.port.transport.upper()}"
         return f"KUBE-HP-{b32encode(sha256(text.encode()).digest()).decode()[:16]}"
 
     @property

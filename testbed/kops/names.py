@@ -1,7 +1,5 @@
 """What kubelet and the plugins draw at random; here names stand for the pod."""
 
-from hashlib import sha256
-
 from testbed.kubernetes.model import Pod
 from testbed.net import names
 
@@ -11,8 +9,3 @@ HASH_LENGTH = 8  # hexadecimal digits behind `veth`: containernetworking/plugins
 def veth_name(pod: Pod) -> str:
     """The pod's link in its node."""
     return "veth" + names.digest("veth", pod.namespace, pod.name, length=HASH_LENGTH)
-
-
-def sandbox(pod: Pod) -> str:
-    """The id of the container that holds the pod's namespace."""
-    return sha256(f"sandbox.{pod.namespace}.{pod.name}".encode()).hexdigest()

@@ -1,12 +1,11 @@
 """A pod's wiring as kubenet and the plugin `bridge` make it: a port of cbr0, a default route."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface
 
 from testbed.kops.host_local import gateway
-from testbed.kops.host_ports import HostPort
-from testbed.kops.model import HairpinMode, KopsCluster
-from testbed.kops.names import sandbox, veth_name
+from testbed.kops.model import HairpinMode
+from testbed.kops.names import veth_name
 from testbed.kops.node import CBR0, MTU
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
@@ -43,17 +42,6 @@ def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange, mode: HairpinMode) 
         hairpin=mode == "hairpin-veth",
         why=f"{placed.pod} is on {CBR0}; {BY_SERVICE[mode]} (kubelet --hairpin-mode={mode})",
     )
-
-
-def host_ports(cluster: KopsCluster, running: Iterable[PodAddress]) -> Iterator[HostPort]:
-    """The hostPorts of pods with addresses of their own, in the order of these."""
-    pods = {pod.netns: pod for pod in cluster.pods}
-    for at in running:
-        pod = pods[at.pod]
-        for container in pod.containers:
-            for port in container.ports:
-                if port.host_port:
-                    yield HostPort(pod, sandbox(pod), at.ip, port)
 
 
 def _inside(placed: PodAddress, veth: str, pods: NodeRange) -> Iterator[Fact]:

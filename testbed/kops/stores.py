@@ -6,7 +6,6 @@ from ipaddress import IPv4Address
 from testbed.kops import host_local
 from testbed.kops.host_local import Store
 from testbed.kops.model import KopsCluster
-from testbed.kops.names import sandbox
 from testbed.kubernetes.placement import NodeRange, PodAddress
 
 # The name in the CNI configuration, and of host-local's directory: kubenet's, kops' template's
@@ -25,7 +24,7 @@ def files(
     """For each node the files of its network in host-local's directory, by name."""
     # v1.1.1 adds the interface, with this line's end
     more = "\r\neth0" if cluster.cni == "ptp" else ""
-    ids = {pod.netns: sandbox(pod) + more for pod in cluster.pods}
+    ids = {pod.netns: pod.sandbox + more for pod in cluster.pods}
     running = [at for at in pods if at.cluster == cluster.name and not at.host_network]
     found = {}
     for own in ranges:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 
 from testbed.description import duplicates
 from testbed.description.ports import Port
@@ -60,7 +61,24 @@ def _pod(pod: Pod, hosts: set[str]) -> Problems:
         yield Problem(("containers", twice), f"the pod has two containers {quoted(twice)}")
     for container in pod.containers:
         yield from names(("containers", container.name), container.name)
+    yield from _host_ports(pod)
     yield from _clashes(_sockets(pod), "the containers of a pod share its network namespace")
+
+
+def _host_ports(pod: Pod) -> Problems:
+    """Kubernetes' words (v1.14, pkg/apis/core/validation)."""
+    seen: set[tuple[str, int, IPv4Address | None]] = set()
+    for path, port in _ports(pod):
+        if port.host_port is None:
+            continue
+        if pod.host_network and port.host_port != port.number:
+            message = "must match `containerPort` when `hostNetwork` is true"
+            yield Problem((*path, "hostPort"), message)
+        key = (port.transport, port.host_port, port.host_ip)
+        if key in seen:
+            message = f"the pod has hostPort {port.host_port} for {port.transport.upper()} already"
+            yield Problem((*path, "hostPort"), message)
+        seen.add(key)
 
 
 def _host_network_ports(pods: tuple[Pod, ...]) -> Problems:
@@ -77,10 +95,14 @@ def _host_network_ports(pods: tuple[Pod, ...]) -> Problems:
 
 
 def _sockets(pod: Pod) -> Iterator[Socket]:
+    for path, port in _ports(pod):
+        yield Socket(path, f"container {quoted(str(path[1]))}", port)
+
+
+def _ports(pod: Pod) -> Iterator[tuple[Path, Port]]:
     for container in pod.containers:
         for i, port in enumerate(container.ports):
-            path = ("containers", container.name, "ports", i)
-            yield Socket(path, f"container {quoted(container.name)}", port)
+            yield ("containers", container.name, "ports", i), port
 
 
 def _clashes(sockets: Iterator[Socket], why: str) -> Problems:

@@ -67,5 +67,4 @@ def _netns(placement: PodAddress) -> str:
 
 
 def _first_port(pod: Pod, protocol: Served) -> int:
-    ports = (port for container in pod.containers for port in container.ports)
-    return next((port.number for port in ports if port.protocol == protocol), 0)
+    return next((port.number for port in pod.served if port.protocol == protocol), 0)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from hashlib import sha256
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Ip, Seconds, Whole, named, refusal
-from testbed.description.ports import ECHO_PORTS, MOST_PORT, Ports
+from testbed.description.ports import ECHO_PORTS, MOST_PORT, Port, Ports
 from testbed.description.problem import found
 from testbed.vpc.model import MetadataOptions
 
@@ -57,6 +58,21 @@ class Pod:
     def netns(self) -> str:
         """The name users type: `web-0`, or `kube-system.coredns-0` outside `default`."""
         return self.name if self.namespace == "default" else f"{self.namespace}.{self.name}"
+
+    @property
+    def sandbox(self) -> str:
+        """The id of the container that holds its namespace: drawn at random, here its name's."""
+        return sha256(f"sandbox.{self.namespace}.{self.name}".encode()).hexdigest()
+
+    @property
+    def served(self) -> tuple[Port, ...]:
+        """The ports of all its containers."""
+        return tuple(port for container in self.containers for port in container.ports)
+
+    @property
+    def host_ports(self) -> tuple[Port, ...]:
+        """Those that ports of its node lead to; none on the node's own network."""
+        return () if self.host_network else tuple(port for port in self.served if port.host_port)
 
     def hostname_in(self, service: str) -> str:
         """Its name below that of a Service of its namespace; empty where it has none."""

@@ -2,10 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from testbed.kubernetes.model import Pod
 
-Socket = tuple[str, int]  # transport and port number
+EVERY_ADDRESS = IPv4Address("0.0.0.0")
+
+
+class HostSocket(NamedTuple):
+    """A port of a node that a pod takes, on one of its addresses or on all."""
+
+    transport: str
+    number: int
+    address: IPv4Address
+
+    def clashes(self, other: "HostSocket") -> bool:
+        """Whether one pod alone can have it (kube-scheduler, HostPortInfo.CheckConflict)."""
+        everywhere = EVERY_ADDRESS in (self.address, other.address)
+        return self[:2] == other[:2] and (everywhere or self.address == other.address)
 
 
 @dataclass(frozen=True)
@@ -26,33 +41,38 @@ def schedule(room: Mapping[str, int], pods: Iterable[Pod], bound: Mapping[str, s
     pods = tuple(pods)
     nodes = {pod.netns: bound[pod.netns] for pod in pods if pod.netns in bound}
     left = dict(room)
-    taken: dict[str, set[Socket]] = {node: set() for node in room}
+    taken: dict[str, set[HostSocket]] = {node: set() for node in room}
     for pod in pods:
         if pod.netns in nodes:
             left[nodes[pod.netns]] -= 1
-            taken[nodes[pod.netns]] |= _host_ports(pod)
+            taken[nodes[pod.netns]] |= _host_sockets(pod)
     unschedulable: dict[str, str] = {}
     for pod in pods:
         if pod.netns in nodes:
             continue
-        free = [node for node in room if not taken[node] & _host_ports(pod)]
+        wanted = _host_sockets(pod)
+        free = [node for node in room if not _clash(wanted, taken[node])]
         node = pod.node or max(free, key=left.__getitem__, default="")
         if node in free and left[node] > 0:
             nodes[pod.netns] = node
             left[node] -= 1
-            taken[node] |= _host_ports(pod)
+            taken[node] |= wanted
         else:
             busy = len(room) - len(free) if not pod.node else int(node not in free)
             unschedulable[pod.netns] = _reason(pod, len(room), busy)
     return Schedule(nodes, unschedulable)
 
 
-def _host_ports(pod: Pod) -> set[Socket]:
+def _host_sockets(pod: Pod) -> set[HostSocket]:
     """The node's ports a pod takes: its hostPorts; all of them on the node's own network."""
-    ports = [port for container in pod.containers for port in container.ports]
-    if pod.host_network:
-        return {(port.transport, port.number) for port in ports}
-    return {(port.transport, port.host_port) for port in ports if port.host_port}
+    return {
+        HostSocket(port.transport, port.host_port or port.number, port.host_ip or EVERY_ADDRESS)
+        for port in (pod.served if pod.host_network else pod.host_ports)
+    }
+
+
+def _clash(wanted: Iterable[HostSocket], taken: Iterable[HostSocket]) -> bool:
+    return any(one.clashes(other) for one in wanted for other in taken)
 
 
 def _reason(pod: Pod, count: int, busy: int) -> str:

@@ -111,6 +111,7 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
     for placed in own:
         if not placed.on_fargate:
             yield from eks_pod.pod_facts(cluster, vpc, pods[placed.pod], placed)
+    yield from eks_pod.host_port_facts(cluster, own)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     alone = {placed.pod for placed in own if placed.on_fargate}
     for eni in allocations.enis:

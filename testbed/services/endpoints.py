@@ -124,9 +124,10 @@ def target_number(port: ServicePort, pod: Pod) -> int:
     """The port of a pod that a Service's port leads to; 0 when no port of it has the name."""
     if isinstance(port.target, int):
         return port.target
-    named = (one for container in pod.containers for one in container.ports)
     wanted = (port.target, port.protocol)
-    return next((one.number for one in named if (one.name, TRANSPORT[one.protocol]) == wanted), 0)
+    return next(
+        (one.number for one in pod.served if (one.name, TRANSPORT[one.protocol]) == wanted), 0
+    )
 
 
 def _written(

@@ -5,12 +5,11 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from pydantic import TypeAdapter
 
-from testbed.description.ports import Port
 from testbed.description.problem import Problem
 from testbed.eks.checks import enis, problems
 from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.model import Container, Node, Pod
+from testbed.kubernetes.model import Node, Pod
 from testbed.vpc.model import Subnet, Vpc
 
 A = Subnet("a", IPv4Network("10.0.1.0/24"), "us-west-2a")
@@ -166,13 +165,3 @@ def test_settings_with_which_aws_node_does_not_come_up_are_refused(
     [problem] = problems(cluster, VPC)
 
     assert (problem.key, problem.message) == (key, message)
-
-
-def test_a_host_port_needs_a_plugin_that_is_not_imitated() -> None:
-    """Silently closed it would be a lie."""
-    pod = Pod("shop", containers=(Container("app", (Port(80, "http", host_port=8080),)),))
-
-    problem = only(NODE, pods=(pod,))
-
-    assert problem.key == "pods.shop.containers.app.ports[0].hostPort"
-    assert "portmap" in problem.message

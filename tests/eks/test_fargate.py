@@ -146,6 +146,15 @@ def test_fargate_takes_no_pod_with_host_network(
     assert waiting.reason == f"Pod not supported on Fargate: fields not supported: {reason}"
 
 
+def test_fargate_takes_no_pod_with_host_ports() -> None:
+    pod = Pod("agent", containers=(Container("app", (Port(80, host_port=8080),)),))
+    [waiting] = allocate(lab(pod)).pending
+
+    assert waiting.reason == (
+        "Pod not supported on Fargate: fields not supported: port contains HostIP or HostPort"
+    )
+
+
 def test_what_was_given_is_kept_as_long_as_the_profile_allows_it() -> None:
     before = allocate(lab(*Pod.replicas("web", 3)))
     fewer = lab(*Pod.replicas("web", 3)[1:], Pod("new"))

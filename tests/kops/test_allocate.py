@@ -1,9 +1,11 @@
 """A kops cluster's pods as one `up` after the other leaves them."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from testbed.allocations import Allocations, allocate, from_json, to_json
-from testbed.kubernetes.model import Pod
+from testbed.description.ports import Port
+from testbed.kubernetes.model import Container, Pod
 
 
 def where(found: Allocations) -> dict[str, tuple[str, str]]:
@@ -133,3 +135,21 @@ def test_allocations_are_stored_and_read_back(lab, node):
 
     assert str(found.ranges[0].last_reserved_ip) == "100.96.0.2"
     assert from_json(to_json(found)) == found
+
+
+def test_kubelet_holds_a_host_port_whatever_its_host_ip(lab, node):
+    """The scheduler takes two addresses for two ports, kubenet of 1.14 does not look at them."""
+
+    def pod(name: str, address: str) -> Pod:
+        port = Port(80, "http", host_port=8080, host_ip=IPv4Address(address))
+        return Pod(name, containers=(Container("app", (port,)),))
+
+    found = allocate(lab((node("n1"),), (pod("a", "127.0.0.1"), pod("b", "172.20.32.4"))))
+
+    [pending] = found.pending
+    assert (pending.pod, pending.node) == ("b", "n1")
+    assert pending.reason == (
+        'NetworkPlugin kubenet failed to set up pod "b_default" network: cannot open hostport 8080'
+        " for pod b_default: listen tcp :8080: bind: address already in use"
+    )
+    assert allocate(lab((node("n1"),), (pod("b", "172.20.32.4"),)), found).pods

@@ -5,11 +5,10 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from testbed.description.ports import Port
 from testbed.description.problem import Problem, spelt
 from testbed.kops.checks import conflicts, enis, problems
 from testbed.kops.model import KopsCluster
-from testbed.kubernetes.model import Container, Pod
+from testbed.kubernetes.model import Pod
 from testbed.vpc.model import RouteTable, Vpc
 
 
@@ -140,12 +139,8 @@ def test_clusters_of_one_vpc_do_not_share_a_range_of_pods(cluster, node):
 
 def test_what_is_kubenets_alone_is_refused_with_ptp(cluster, node, vpc):
     today = replace(cluster((node("n1"),)), cni="ptp")
-    shop = Pod("shop", containers=(Container("app", (Port(80, "http", host_port=8080),)),))
 
     hairpin = only(replace(today, hairpin_mode="none"), vpc)
-    host_port = only(replace(today, pods=(shop,)), vpc)
 
     assert spelt(hairpin.path) == "hairpinMode"
-    assert spelt(host_port.path) == "pods.shop.containers"
     assert list(problems(today, vpc)) == []
-    assert list(problems(replace(cluster((node("n1"),)), pods=(shop,)), vpc)) == [], "control"

@@ -1,5 +1,7 @@
 """What Kubernetes would refuse of nodes and pods is refused here, with the place to look."""
 
+from ipaddress import IPv4Address
+
 import pytest
 
 from testbed.description.ports import Port
@@ -36,6 +38,27 @@ def test_one_number_serves_tcp_and_udp() -> None:
     dns = Container("dns", (Port(53, "tcp"), Port(53, "udp")))
 
     assert list(problems(NODES, (Pod("dns", containers=(dns,)),))) == []
+
+
+def test_a_pod_asks_for_a_port_of_its_node_once() -> None:
+    """TCP and UDP are two, and so are two addresses of the node."""
+    own = IPv4Address("10.0.0.4")
+    ports = (Port(80, "http", host_port=8080), Port(7, "udp", host_port=8080))
+    more = (Port(81, "http", host_port=8080, host_ip=own), Port(82, "tcp", host_port=8080))
+
+    problem = only(Pod("web", containers=(Container("app", ports), Container("more", more))))
+
+    assert problem.key == "pods.web.containers.more.ports[1].hostPort"
+    assert problem.message == "the pod has hostPort 8080 for TCP already"
+
+
+def test_on_the_nodes_own_network_a_port_is_the_nodes() -> None:
+    app = Container("app", (Port(80, "http", host_port=80), Port(81, "http", host_port=8081)))
+
+    problem = only(Pod("web", host_network=True, containers=(app,)))
+
+    assert problem.key == "pods.web.containers.app.ports[1].hostPort"
+    assert problem.message == "must match `containerPort` when `hostNetwork` is true"
 
 
 def test_pods_on_their_nodes_network_share_its_ports() -> None:

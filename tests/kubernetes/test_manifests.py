@@ -118,6 +118,20 @@ def test_a_pod_serves_the_ports_it_declares_and_has_the_labels_it_says():
     assert pod.selectable == {}
 
 
+def test_a_port_of_the_node_may_be_of_one_of_its_addresses():
+    """kubectl writes an empty hostIP for all."""
+    port = "          containerPort: 8080"
+    [pod, _] = objects(
+        APP.replace(port, f"{port}\n          hostPort: 80\n          hostIP: ''")
+    ).pods
+    [own, _] = objects(
+        APP.replace(port, f"{port}\n          hostPort: 80\n          hostIP: 10.0.0.4")
+    ).pods
+
+    assert (pod.host_ports[0].host_port, pod.host_ports[0].host_ip) == (80, None)
+    assert str(own.host_ports[0].host_ip) == "10.0.0.4"
+
+
 @pytest.mark.parametrize(
     "line", ["  nodeName: n2", "  nodeSelector: {kubernetes.io/hostname: n2}"], ids=str.strip
 )
@@ -225,11 +239,10 @@ WRONG = {  # what is replaced, by what; what is said
         "app.yaml:12: spec.ports[0].targetPort: expected a port from 1 to 65535, found the number"
         " 0",
     ),
-    "a port of the node": (
+    "no address of a node": (
         "          containerPort: 8080",
-        "          containerPort: 8080\n          hostPort: 80",
-        "app.yaml:35: spec.template.spec.containers[0].ports[0].hostPort: hostPort is not"
-        " enforced by the testbed",
+        "          containerPort: 8080\n          hostPort: 80\n          hostIP: node-1",
+        "app.yaml:36: spec.template.spec.containers[0].ports[0].hostIP: expected",
     ),
     "a selector of other pods": (
         "matchLabels:\n      app: shop",

@@ -1,5 +1,7 @@
 """Which node a pod is bound to, and kube-scheduler's words when there is none."""
 
+from ipaddress import IPv4Address
+
 from testbed.description.ports import Port
 from testbed.kubernetes.model import Container, Pod
 from testbed.kubernetes.schedule import schedule
@@ -75,6 +77,20 @@ def test_pods_that_want_one_port_of_their_nodes_come_to_different_nodes() -> Non
         "agent-2": "0/2 nodes are available: 2 node(s) didn't have free ports for the requested"
         " pod ports."
     }
+
+
+def test_a_port_of_each_address_of_a_node_is_for_a_pod_of_its_own():
+    """As long as none asks for all addresses (e2e: no conflict with different hostIP)."""
+
+    def pod(name: str, address: str) -> Pod:
+        port = Port(80, "http", host_port=8080, host_ip=IPv4Address(address))
+        return Pod(name, containers=(Container("app", (port,)),))
+
+    pods = [pod("a", "127.0.0.1"), pod("b", "10.0.0.4"), pod("c", "0.0.0.0"), pod("d", "10.0.0.4")]
+    plan = schedule({"n1": 9}, pods, {})
+
+    assert list(plan.bound) == ["a", "b"]
+    assert list(plan.unschedulable) == ["c", "d"]
 
 
 def test_a_host_port_is_one_pods_on_a_node():

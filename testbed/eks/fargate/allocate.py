@@ -11,7 +11,8 @@ from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
 from testbed.vpc.model import Vpc
 
 # fargate-scheduler's words, in the pod's event FailedScheduling
-NOT_SUPPORTED = "Pod not supported on Fargate: fields not supported: HostNetwork"
+NOT_SUPPORTED = "Pod not supported on Fargate: fields not supported: "
+HOST_NETWORK = "HostNetwork"
 HOST_PORT = "port contains HostIP or HostPort"  # Kubernetes writes a hostNetwork pod's ports there
 
 
@@ -34,7 +35,8 @@ def allocate_pods(
             pending[pod.netns] = Pending(pod.netns, cluster.name, error.message)
             continue
         if eni is None:
-            pending[pod.netns] = Pending(pod.netns, cluster.name, _not_supported(pod))
+            reason = NOT_SUPPORTED + ", ".join(_not_supported(pod))
+            pending[pod.netns] = Pending(pod.netns, cluster.name, reason)
         else:
             running[pod.netns] = PodAddress(pod.netns, cluster.name, pod.netns, 0, eni.primary)
     return running, pending
@@ -46,7 +48,7 @@ def _eni(pod: Pod, profile: FargateProfile, cluster: EksCluster, vpc: Vpc, ec2: 
     Which of a profile's subnets a pod gets AWS does not say; here it is the emptiest, the first
     of equals.  Raises AwsError when all are full.
     """
-    if pod.host_network:
+    if _not_supported(pod):
         return None
     for attached in ec2.attached(pod.netns):
         return attached
@@ -64,7 +66,7 @@ def kept_interfaces(
     cluster: EksCluster, vpc: Vpc, enis: Iterable[Eni]
 ) -> Iterator[InterfaceSpecification]:
     """The interfaces of an earlier run that pods keep: their subnets are still the profiles'."""
-    pods = {pod.netns: pod for pod in cluster.pods if not pod.host_network}
+    pods = {pod.netns: pod for pod in cluster.pods if not _not_supported(pod)}
     homes = {
         name: {subnet.name for subnet in profile_subnets(profile, cluster, vpc)}
         for name, profile in on_fargate(cluster).items()
@@ -75,6 +77,8 @@ def kept_interfaces(
             yield interface(eni.instance, vpc.name, eni.subnet)
 
 
-def _not_supported(pod: Pod) -> str:
-    ports = any(container.ports for container in pod.containers)
-    return f"{NOT_SUPPORTED}, {HOST_PORT}" if ports else NOT_SUPPORTED
+def _not_supported(pod: Pod) -> list[str]:
+    """The fields of a pod that Fargate does not take."""
+    network = [HOST_NETWORK] if pod.host_network else []
+    ports = pod.served if pod.host_network else pod.host_ports
+    return [*network, *([HOST_PORT] if ports else [])]

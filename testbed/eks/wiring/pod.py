@@ -1,15 +1,16 @@
 """A pod's wiring as the plugin `aws-cni` makes it: nothing bridged, all routed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from testbed.eks.conflist import NO_IPV6, pod_mtu
+from testbed.eks.conflist import NETWORK, NO_IPV6, pod_mtu
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.eks.wiring.node import JUMBO, eni_table
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
+from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.net import names
 from testbed.net.facts import (
     ANYWHERE,
@@ -73,6 +74,17 @@ def pod_facts(cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress) -> It
     )
     if placed.device_index > 0:
         yield from _from_pod_rules(cluster, vpc, placed)
+
+
+def host_port_facts(cluster: EksCluster, running: Iterable[PodAddress]) -> Iterator[Fact]:
+    """What `portmap`, behind `aws-cni` in the configuration, makes of the pods' hostPorts."""
+    pods = {pod.netns: pod for pod in cluster.pods}
+    attached = (
+        Attached(pods[at.pod], at.node, veth_name(cluster, pods[at.pod]), IPv4Interface(at.ip))
+        for at in running
+        if pods[at.pod].host_ports
+    )
+    yield from portmap_facts(NETWORK, attached)
 
 
 def _inside(placed: PodAddress, veth: str, mac: str, mtu: int) -> Iterator[Fact]:

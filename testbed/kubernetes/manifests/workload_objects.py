@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Ip, Whole
 from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Number, Transport
+
+
+def _no_text(given: Any) -> Any:
+    """An empty text says no address, as everywhere in Kubernetes."""
+    return given or None
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -19,6 +24,7 @@ class ContainerPort:
     name: str = ""
     protocol: Transport = "TCP"
     host_port: Number | None = None
+    host_ip: Annotated[Ip | None, BeforeValidator(_no_text), Field(alias="hostIP")] = None
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

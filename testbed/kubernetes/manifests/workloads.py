@@ -75,12 +75,6 @@ def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
 
 
 def _pod(manifest: Manifest, spec: PodSpec, metadata: Metadata, path: Path) -> model.Pod:
-    for i, container in enumerate(spec.containers):
-        for j, port in enumerate(container.ports):
-            # Kubernetes itself writes the port of a hostNetwork pod there
-            if port.host_port and (not spec.host_network or port.host_port != port.container_port):
-                place = (*path, "containers", i, "ports", j, "hostPort")
-                raise manifest.error("hostPort is not enforced by the testbed", *place)
     return model.Pod(
         name=metadata.name,
         namespace=metadata.namespace,
@@ -109,6 +103,13 @@ def _node(manifest: Manifest, spec: PodSpec, path: Path) -> str:
 def _container(container: Container) -> model.Container:
     protocols: dict[str, Protocol] = {"TCP": "http", "UDP": "udp"}
     ports = [
-        Port(port.container_port, protocols[port.protocol], port.name) for port in container.ports
+        Port(
+            port.container_port,
+            protocols[port.protocol],
+            port.name,
+            host_port=port.host_port,
+            host_ip=port.host_ip,
+        )
+        for port in container.ports
     ]
     return model.Container(container.name, tuple(ports))
