@@ -40,7 +40,7 @@ from testbed.probes.ping import PingResult, ping
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
-from testbed.services.load_balancer import HAPROXY, TargetState
+from testbed.services.load_balancers.health import HAPROXY, TargetState
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 

@@ -18,7 +18,7 @@ import eks
 
 from testbed.mininet.mixed import MixedNet
 from testbed.mininet.own import own_lab, prompt, reported
-from testbed.services.load_balancer import dns_name
+from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.naming import region
 
 ROUTER = "198.51.100.129"

@@ -33,7 +33,7 @@ from testbed.plan.proxies import stale_entries
 from testbed.probes.servers import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
-from testbed.services.load_balancer import HAPROXY, TargetState
+from testbed.services.load_balancers.health import HAPROXY, TargetState
 
 if TYPE_CHECKING:
     from testbed.explain.walk.world import World

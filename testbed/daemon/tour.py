@@ -16,7 +16,7 @@ from testbed.kubernetes.model import Pod, Service
 from testbed.kubernetes.placement import PodAddress
 from testbed.lab import Cluster, Lab
 from testbed.net.facts import IpAddress
-from testbed.services.load_balancer import dns_name
+from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.naming import INTERNET, region

@@ -17,13 +17,9 @@ from testbed.eks.model import EksCluster
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Service
 from testbed.networks.model import Peering, Site, TransitGateway
-from testbed.services.load_balancer import (
-    Balancer,
-    States,
-    balancers,
-    dns_name,
-    unhealthy_zones,
-)
+from testbed.services.load_balancers import Balancer, balancers
+from testbed.services.load_balancers.health import States, unhealthy_zones
+from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.naming import region
 

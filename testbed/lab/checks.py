@@ -18,7 +18,7 @@ from testbed.lab import LONGEST_NAME, Cluster, Lab, api_servers, hostname, load_
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
 from testbed.services import checks as services_checks
-from testbed.services import load_balancer
+from testbed.services.load_balancers import checks as load_balancer_checks
 from testbed.vpc import checks as vpc_checks
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.instance import DOCKER
@@ -156,7 +156,7 @@ def _services(cluster: Cluster, vpc: Vpc) -> Problems:
         others["the pods"] = (cluster.cluster_cidr,)
     yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
     yield from services_checks.slice_problems(cluster.endpoint_slices)
-    yield from load_balancer.problems(cluster.services)
+    yield from load_balancer_checks.problems(cluster.services)
 
 
 def _places(lab: Lab) -> Iterator[tuple[str, Path]]:

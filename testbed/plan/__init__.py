@@ -26,7 +26,7 @@ from testbed.plan.listening import endpoints, listeners, served
 from testbed.plan.proxies import proxy_facts
 from testbed.plan.security import memberships, with_security_groups
 from testbed.plan.servers import programs, resolvers
-from testbed.services.load_balancer import balancer_facts
+from testbed.services.load_balancers.classic import balancer_facts
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.fabric import fabric_facts
 from testbed.vpc.gateways import internet_gateway_facts, nat_gateway_facts

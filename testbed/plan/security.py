@@ -10,7 +10,7 @@ from testbed.eks.eni_config import custom_groups
 from testbed.eks.fargate.profiles import on_fargate
 from testbed.eks.model import EksCluster
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
-from testbed.services.security_groups import balancer_group, node_group, node_rule
+from testbed.services.load_balancers.security_groups import balancer_group, node_group, node_rule
 from testbed.vpc.model import Vpc
 from testbed.vpc.security.groups import Memberships
 from testbed.vpc.security.model import DEFAULT, EVERYTHING, GroupRule, SecurityGroup

@@ -9,7 +9,8 @@ from testbed.net.programs import Program
 from testbed.plan.proxies import behind
 from testbed.services import dns
 from testbed.services.cluster_dns import service_records
-from testbed.services.load_balancer import balancer_program, balancer_records
+from testbed.services.load_balancers.classic import balancer_program
+from testbed.services.load_balancers.naming import balancer_records
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import INTERNET, region, resolver
 from testbed.vpc.resolver import DNS_ADDRESS, resolver_address

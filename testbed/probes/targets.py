@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from testbed.errors import KernelError
-from testbed.services.load_balancer import STATISTICS, TargetState
+from testbed.services.load_balancers.health import STATISTICS, TargetState
 
 TIMEOUT_S = 2.0
 

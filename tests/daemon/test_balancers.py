@@ -7,7 +7,7 @@ from testbed.allocations import allocate
 from testbed.daemon.balancers import described
 from testbed.daemon.views import rows
 from testbed.load import load
-from testbed.services.load_balancer import dns_name
+from testbed.services.load_balancers.naming import dns_name
 
 
 def test_a_load_balancer_is_described_with_its_name_and_the_targets_of_each_zone(

@@ -17,7 +17,7 @@ from testbed.kubernetes.model import HealthCheck, Service, ServicePort
 from testbed.load import load
 from testbed.net.facts import Chain, NftElement
 from testbed.probes.targets import targets
-from testbed.services.load_balancer import dns_name
+from testbed.services.load_balancers.naming import dns_name
 
 pytestmark = pytest.mark.kernel
 

@@ -7,7 +7,7 @@ from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab
 from testbed.plan import programs, resolvers
-from testbed.services.load_balancer import dns_name
+from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 
 TO_THE_INTERNET = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")

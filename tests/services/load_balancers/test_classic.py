@@ -15,13 +15,9 @@ from testbed.lab.checks import problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
 from testbed.services.dns import Record
-from testbed.services.load_balancer import (
-    TargetState,
-    balancer_name,
-    balancer_records,
-    balancers,
-    dns_name,
-)
+from testbed.services.load_balancers import balancers
+from testbed.services.load_balancers.health import TargetState
+from testbed.services.load_balancers.naming import balancer_name, balancer_records, dns_name
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 
 WEB = Service("web", {"app": "web"}, (ServicePort(80, node_port=31787),), type="LoadBalancer")

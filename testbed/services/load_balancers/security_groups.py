@@ -7,7 +7,7 @@ updateInstanceSecurityGroupsForLoadBalancer, findSecurityGroupForInstance).
 from collections.abc import Sequence
 
 from testbed.kubernetes.model import Service
-from testbed.services.load_balancer import balancer_name
+from testbed.services.load_balancers.naming import balancer_name
 from testbed.vpc.security.model import ANYWHERE, GroupRule, Range, SecurityGroup
 
 # "Allow ICMP fragmentation packets, important for MTU discovery": destination unreachable,

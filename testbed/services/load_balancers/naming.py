@@ -1,0 +1,35 @@
+"""What AWS calls load balancers, and what DNS tells of them."""
+
+from collections.abc import Iterable, Iterator
+
+from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.model import Service
+from testbed.net import names
+from testbed.services.dns import Record
+from testbed.vpc.ec2 import Eni
+
+NAME_LENGTH = 32  # characters: what AWS allows, and where Kubernetes cuts
+NUMBERS = 10**10  # AWS adds a number of up to ten digits to the name
+TTL_S = 60  # of the names of load balancers (Elastic Load Balancing User Guide)
+
+
+def balancer_name(cluster: str, service: Service) -> str:
+    """What AWS knows it as: `a` and the UID of the Service, without dashes, cut."""
+    return f"a{names.digest('uid', cluster, service.qualified, length=NAME_LENGTH - 1)}"
+
+
+def dns_name(cluster: str, service: Service, region: str) -> str:
+    """`a0c1….us-west-2.elb.amazonaws.com`, which is all a Service's status tells.
+
+    An internal one's begins with `internal-`; all the world is told its private addresses.
+    """
+    name = balancer_name(cluster, service)
+    number = int(names.digest("elb", name, length=12), 16) % NUMBERS
+    scheme = "internal-" if load_balancer(service.annotations).internal else ""
+    return f"{scheme}{name}-{number}.{region}.elb.amazonaws.com"
+
+
+def balancer_records(name: str, enis: Iterable[Eni]) -> Iterator[Record]:
+    """The addresses of a Service's load balancer, which all the world is told."""
+    for eni in enis:
+        yield Record(name, eni.public_ip or eni.primary, TTL_S)
