@@ -18,6 +18,8 @@ from testbed.files import content, text
 from testbed.kubernetes import manifests
 from testbed.lab import Cluster, Lab
 from testbed.lab.checks import check, problems
+from testbed.lab.objects import objects as there
+from testbed.lab.objects import with_objects
 
 VERSION = "v1"
 SCRIPT = ".py"
@@ -78,13 +80,8 @@ def _resolved(lab: Lab, file: str, line: LineOf) -> tuple[Lab, dict[KeyPath, Whe
         objects = manifests.parse(_manifests(cluster, file, line))
         at = ("clusters", cluster.name)
         origins |= {(*at, *thing): where for thing, where in objects.origins.items()}
-        pods = (*cluster.pods, *objects.pods)
-        services = (*cluster.services, *objects.services)
-        slices = (*cluster.endpoint_slices, *objects.endpoint_slices)
-        complete = replace(
-            cluster, pods=pods, services=services, endpoint_slices=slices, manifests=()
-        )
-        clusters.append(complete)
+        complete = with_objects(cluster, there(cluster).and_those_of(objects))
+        clusters.append(replace(complete, manifests=()))
     return replace(lab, clusters=tuple(clusters)), origins
 
 
@@ -94,12 +91,12 @@ def _manifests(cluster: Cluster, file: str, line: LineOf) -> dict[str, str]:
     for i, name in enumerate(cluster.manifests):
         path = Path(file).parent / name
         try:
-            there = content(path)
+            found_there = content(path)
         except DescriptionError as error:
             key: KeyPath = ("clusters", cluster.name, "manifests", i)
             where = Where(file, line(key), spelt(key))
             raise DescriptionError(f"{quoted(name)}: {error.message}", where) from error
-        texts[str(path)] = text(there, path)
+        texts[str(path)] = text(found_there, path)
     return texts
 
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.errors import DescriptionError
+from testbed.errors import DescriptionError, Where
+from testbed.kops.model import KopsCluster
+from testbed.kubernetes.eni_config import EniConfig
+from testbed.kubernetes.manifests import Objects
 from testbed.lab import from_json, to_json
+from testbed.lab.objects import with_objects
 from testbed.load import load, with_manifests
 
 TOPOLOGY = """\
@@ -131,11 +135,18 @@ WRONG = {  # what is replaced, by what; what is said
         "DIR/app.yaml:12: clusters.eks.services.web.ports[0].nodePort: provided port is not in"
         " the valid range. The range of valid ports is 30000-32767",
     ),
+    "an ENIConfig of no subnet": (
+        "apiVersion: v1\nkind: Service",
+        "apiVersion: crd.k8s.amazonaws.com/v1alpha1\nkind: ENIConfig\n"
+        "metadata: {name: pods}\nspec: {subnet: pod}\n---\napiVersion: v1\nkind: Service",
+        'DIR/app.yaml:12: clusters.eks.eniConfigs.pods.subnet: there is no subnet "pod";'
+        " known: a, b",
+    ),
     "unknown kind": (
         "kind: Service",
         "kind: Ingress",
         "DIR/app.yaml:11: kind Ingress is not enforced by the testbed; Pod, Deployment, Service,"
-        " Endpoints, EndpointSlice are",
+        " Endpoints, EndpointSlice, ENIConfig are",
     ),
 }
 
@@ -148,3 +159,13 @@ def test_a_mistake_in_a_manifest_is_told_at_its_line(
     topology.with_name("app.yaml").write_text(POD.replace(old, new))
 
     assert error_of(topology) == said
+
+
+def test_a_cluster_of_kops_has_no_eni_configs():
+    written = Objects(
+        eni_configs=(EniConfig("pods", "a"),),
+        origins={("eniConfigs", "pods"): Where("app.yaml", 3)},
+    )
+
+    with pytest.raises(DescriptionError, match="ENIConfig is of EKS clusters"):
+        with_objects(KopsCluster("kops", "main", (), kind="kops"), written)

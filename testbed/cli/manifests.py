@@ -39,8 +39,9 @@ def apply_(
 ) -> None:
     """Put the objects of FILE into the running lab: pods start, rules change on every node.
 
-    Pods, Deployments, Services, Endpoints and EndpointSlices; several in one file, several files.
-    When one is refused nothing changes.  They stay until `testbed delete` takes them out.
+    Pods, Deployments, Services, Endpoints, EndpointSlices, ENIConfigs; several in one file or
+    several files.  When one is refused nothing changes.  They stay until `testbed delete` takes
+    them out.
     """
     show(change(lab_name, "apply", files, cluster=cluster, dry_run=dry_run), output, dry_run)
 

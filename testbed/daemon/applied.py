@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from testbed.kubernetes.manifests import ObjectName, Objects
+from testbed.kubernetes.manifests import ObjectName
 from testbed.kubernetes.manifests.apply import parts, put
-from testbed.lab import Cluster, Lab
+from testbed.lab import Lab
+from testbed.lab.objects import objects, with_objects
 
 Names = frozenset[tuple[str, ObjectName]]  # each with the cluster it is in
 
@@ -25,21 +26,6 @@ def kept(names: Names, running: Lab, lab: Lab) -> Lab:
                 there = put(there, name, parts(before[of], name))
         clusters.append(with_objects(cluster, there))
     return replace(lab, clusters=tuple(clusters))
-
-
-def objects(cluster: Cluster) -> Objects:
-    """What manifests may change of a cluster."""
-    return Objects(cluster.pods, cluster.services, cluster.endpoint_slices)
-
-
-def with_objects(cluster: Cluster, changed: Objects) -> Cluster:
-    """The cluster with these objects."""
-    return replace(
-        cluster,
-        pods=changed.pods,
-        services=changed.services,
-        endpoint_slices=changed.endpoint_slices,
-    )
 
 
 def to_json(names: Names) -> Any:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from testbed.daemon import views
-from testbed.daemon.applied import objects, with_objects
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.description.problem import unknown
@@ -12,6 +11,7 @@ from testbed.kubernetes.manifests import Objects, parse
 from testbed.kubernetes.manifests.apply import Change, apply, delete
 from testbed.lab import Cluster, Lab
 from testbed.lab.checks import problems
+from testbed.lab.objects import objects, with_objects
 
 NOTHING = Objects()
 
@@ -26,7 +26,7 @@ def applied(
     lab, written = running.described(), parse(files)
     chosen = _chosen(lab, cluster)
     after, changes = apply(objects(chosen), written)
-    changed = _with(lab, chosen, after)
+    changed = _with(lab, chosen, replace(after, origins=written.origins))
     check(changed, chosen.name, written)
     return _done(running, chosen.name, changed, changes, dry_run=dry_run)
 

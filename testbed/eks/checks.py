@@ -1,11 +1,9 @@
 """What EKS and EC2 would refuse of a cluster and its nodes; paths start at the cluster."""
 
-from collections.abc import Mapping
-
 from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.eks import networking
-from testbed.eks.eni_config import eni_config, eni_config_name
+from testbed.eks.eni_config import by_names, eni_config, eni_config_name
 from testbed.eks.fargate import checks as fargate_checks
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
@@ -13,7 +11,7 @@ from testbed.errors import DescriptionError
 from testbed.kubernetes.model import Node, Pod
 from testbed.vpc import instance_checks
 from testbed.vpc.instance_types import limits
-from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.model import Vpc
 from testbed.vpc.security.checks import interface_problems
 
 OTHER_DEVICES = ("eth", "vlan", "lo")  # prefixes amazon-vpc-cni-k8s refuses for its veths
@@ -36,7 +34,7 @@ def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:
     for twice in duplicates(config.name for config in cluster.eni_configs):
         yield Problem(("eniConfigs", twice), f"there are two ENIConfigs {quoted(twice)}")
     subnets = {subnet.name for subnet in vpc.subnets}
-    for config in cluster.eni_configs:
+    for config in (by_names(config, vpc) for config in cluster.eni_configs):
         yield from names(("eniConfigs", config.name), config.name)
         if config.subnet not in subnets:
             message = unknown("subnet", config.subnet, subnets)
@@ -48,7 +46,6 @@ def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:
 
 def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Nodes whose ipamD will not do what the topology may have in mind."""
-    subnets = {subnet.name: subnet for subnet in vpc.subnets}
     env = cluster.env
     yield from networking.warnings(cluster, vpc)
     for node in cluster.nodes:
@@ -59,12 +56,14 @@ def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
             )
             yield Problem(("nodes", node.name, "instanceType"), message)
         if env.custom_networking:
-            yield from _no_eni(cluster, node, subnets)
+            yield from _no_eni(cluster, vpc, node)
 
 
-def _no_eni(cluster: EksCluster, node: Node, subnets: Mapping[str, Subnet]) -> Problems:
+def _no_eni(cluster: EksCluster, vpc: Vpc, node: Node) -> Problems:
     """Why a node gets no ENI for pods with custom networking."""
-    own, config = subnets[node.subnet], eni_config(cluster, node, subnets[node.subnet])
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    own = subnets[node.subnet]
+    config = eni_config(cluster, vpc, node, own)
     if config is None:
         name = quoted(eni_config_name(cluster, node, own))
         message = f"there is no ENIConfig {name}, so its pods get no address"

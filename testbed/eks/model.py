@@ -10,24 +10,12 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Cidr, named
 from testbed.eks.environment import CniSettings
 from testbed.kubernetes.endpoint_slices import EndpointSlices
+from testbed.kubernetes.eni_config import EniConfig as EniConfig
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
 
 Profile = Literal["current", "slides"]
 ConnmarkBackend = Literal["iptables", "nftables"]
-
-
-@dataclass(frozen=True, config=STRICT)
-class EniConfig:
-    """Where the ENIs for pods are, where it is not their node's subnet (custom networking).
-
-    security_groups: of those ENIs; none for the ones of their node.
-    Source: amazon-vpc-cni-k8s, the custom resource eniconfigs.crd.k8s.amazonaws.com.
-    """
-
-    name: str
-    subnet: str
-    security_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -151,3 +151,38 @@ subsets: [{{addresses: [{{ip: {web}}}], ports: [{{port: 80}}]}}]
 
     assert '"pod": "web-0"' in curl(lab, "http://db:81/")
     lab.on("delete", "-f", "-", stdin=text)
+
+
+ENI_CONFIG = """\
+apiVersion: crd.k8s.amazonaws.com/v1alpha1
+kind: ENIConfig
+metadata: {name: default}
+spec: {subnet: SUBNET}
+"""
+
+
+def test_an_eni_config_gives_waiting_pods_their_addresses(commands: Commands) -> None:
+    """Custom networking switched on before there is any: kubectl apply is what helps."""
+    lab = commands
+    custom = "    vpc: main\n    env: { AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: true }\n"
+    text = lab.file.read_text().replace("    vpc: main\n", custom)
+    pods = "      b: { cidr: 10.0.2.0/24, availabilityZone: us-west-2b }\n"
+    lab.file.write_text(
+        text.replace(
+            pods,
+            pods + pods.replace("b:", "wide:").replace("2b", "2a").replace("2.0/24", "64.0/20"),
+        )
+    )
+    lab.up()
+    assert {row["status"] for row in get(lab, "pods")} == {"Pending"}
+
+    lab.on("apply", "-f", "-", code=2, stdin=ENI_CONFIG.replace("SUBNET", "wider"))
+    said = lab.on("apply", "-f", "-", stdin=ENI_CONFIG.replace("SUBNET", "wide"))
+
+    assert said.startswith("eniconfig/default created\n")
+    rows = {row["name"]: row for row in get(lab, "pods")}
+    assert [rows[name]["status"] for name in ("web-0", "web-1")] == ["Running", "Running"]
+    assert rows["web-0"]["ip"].startswith("10.0.64.")
+    assert rows["client"]["status"] == "Pending", "node-2 is in another zone"
+    lab.on("ping", "web-0", "web-1")
+    lab.on("verify")

@@ -15,6 +15,7 @@ from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.lab.checks import problems, warnings
 from testbed.plan.security import memberships
+from testbed.vpc.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.model import SecurityGroup
 
@@ -235,3 +236,20 @@ def test_prefixes_on_an_instance_without_them_are_warned_of() -> None:
 
     assert "not supported on non-nitro instance m4.large" in next(warnings(wanted)).message
     assert allocate(wanted).enis[0].prefixes == ()
+
+
+def test_an_eni_config_may_have_ids_as_the_metadata_tells_them():
+    """What `aws ec2 describe-subnets` would print: real ENIConfigs have nothing else."""
+    subnet = identifier("subnet", "main", "wide")
+    found = allocate(lab(WIDE, configs=(EniConfig("default", subnet),), env=CUSTOM))
+
+    assert where(found)[:2] == ["home", "wide"]
+
+
+def test_an_eni_config_that_comes_later_lets_waiting_pods_run():
+    before = allocate(lab(WIDE, env=CUSTOM))
+    after = allocate(lab(WIDE, configs=(EniConfig("default", "wide"),), env=CUSTOM), before)
+
+    assert (len(before.pods), len(before.pending)) == (0, 4)
+    assert "eniconfig is not available" in before.pending[0].reason
+    assert (len(after.pods), after.pending) == (4, ())

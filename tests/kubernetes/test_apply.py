@@ -3,6 +3,7 @@
 import pytest
 
 from testbed.errors import UsageError
+from testbed.kubernetes.eni_config import EniConfig
 from testbed.kubernetes.manifests import ObjectName, Objects, parse
 from testbed.kubernetes.manifests.apply import apply, delete
 from testbed.kubernetes.model import Pod, Service, ServicePort
@@ -100,3 +101,30 @@ def test_what_is_not_there_cannot_be_deleted():
     with pytest.raises(UsageError, match='Service "nope" not found in namespace default'):
         delete(THERE, names)
     assert delete(THERE, names, ignore_not_found=True) == (THERE, ())
+
+
+def eni_config(subnet: str, name: str = "us-west-2a") -> str:
+    return f"""\
+apiVersion: crd.k8s.amazonaws.com/v1alpha1
+kind: ENIConfig
+metadata: {{name: {name}, namespace: kube-system}}
+spec: {{subnet: {subnet}, securityGroups: [pods]}}
+"""
+
+
+def test_an_eni_config_is_in_no_namespace_and_takes_the_place_of_the_one_of_its_name():
+    once, created = apply(THERE, written(eni_config("a")))
+    after, configured = apply(once, written(eni_config("b") + "---\n" + eni_config("c", "x")))
+
+    assert [(str(one.name), one.outcome) for one in (*created, *configured)] == [
+        ("eniconfig/us-west-2a", "created"),
+        ("eniconfig/us-west-2a", "configured"),
+        ("eniconfig/x", "created"),
+    ]
+    assert created[0].name.namespace == ""
+    assert after.eni_configs == (
+        EniConfig("us-west-2a", "b", ("pods",)),
+        EniConfig("x", "c", ("pods",)),
+    )
+    gone, _ = delete(after, written(eni_config("b")).written)
+    assert [config.name for config in gone.eni_configs] == ["x"]

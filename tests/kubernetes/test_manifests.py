@@ -193,7 +193,7 @@ WRONG = {  # what is replaced, by what; what is said
         "kind: Deployment",
         "kind: NetworkPolicy",
         "app.yaml:16: kind NetworkPolicy is not enforced by the testbed; Pod, Deployment,"
-        " Service, Endpoints, EndpointSlice are",
+        " Service, Endpoints, EndpointSlice, ENIConfig are",
     ),
     "no kind": ("kind: Deployment", "x: y", "app.yaml:15: kind: expected text, found nothing"),
     "a word misspelt": (

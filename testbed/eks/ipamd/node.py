@@ -107,7 +107,7 @@ class NodeEc2:
         """
         own = self._subnet(self._node.subnet)
         if self._rules.custom_networking:
-            config = eni_config(self._cluster, self._node, own)
+            config = eni_config(self._cluster, self._vpc, self._node, own)
             if config is None:
                 raise Refused("", NO_ENI_CONFIG)
             return [config.subnet]

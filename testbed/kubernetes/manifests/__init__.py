@@ -1,23 +1,26 @@
 """Kubernetes manifests as what a cluster of a topology has.  Pure: somebody else reads the files.
 
-Pods, Deployments, Services, Endpoints and EndpointSlices.  Anything else is refused by its name.
+Pods, Deployments, Services, Endpoints, EndpointSlices and ENIConfigs.  Anything else is refused
+by its name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from testbed.errors import Where
 from testbed.kubernetes import model
 from testbed.kubernetes.endpoint_slices import EndpointSlice
+from testbed.kubernetes.eni_config import EniConfig
 from testbed.kubernetes.manifests import documents, service_objects
+from testbed.kubernetes.manifests.eni_config_objects import EniConfigObject, eni_config
 from testbed.kubernetes.manifests.services import endpoint_slices, service
 from testbed.kubernetes.manifests.workload_objects import PodStatus
 from testbed.kubernetes.manifests.workloads import workloads
 
 
 class ObjectName(NamedTuple):
-    """Which object of a cluster it is."""
+    """Which object of a cluster it is; one of the whole cluster is in no namespace."""
 
     kind: str
     namespace: str
@@ -32,16 +35,28 @@ class ObjectName(NamedTuple):
 class Objects:
     """What manifests add to a cluster, and where each was written.
 
-    written: the objects by name, in their order.  origins: the lines, by `pods`, `services` or
-    `endpointSlices` and the name.  statuses: where pods once were, by the names users type.
+    written: the objects by name, in their order.  origins: the lines, by `pods`, `services`,
+    `endpointSlices` or `eniConfigs` and the name.  statuses: where pods once were, by the names
+    users type.
     """
 
     pods: tuple[model.Pod, ...] = ()
     services: tuple[model.Service, ...] = ()
     endpoint_slices: tuple[EndpointSlice, ...] = ()
+    eni_configs: tuple[EniConfig, ...] = ()
     written: tuple[ObjectName, ...] = ()
     origins: Mapping[tuple[str, str], Where] = field(default_factory=dict)
     statuses: Mapping[str, PodStatus] = field(default_factory=dict)
+
+    def and_those_of(self, more: "Objects") -> "Objects":
+        """These, and behind them what some manifests hold."""
+        return replace(
+            more,
+            pods=(*self.pods, *more.pods),
+            services=(*self.services, *more.services),
+            endpoint_slices=(*self.endpoint_slices, *more.endpoint_slices),
+            eni_configs=(*self.eni_configs, *more.eni_configs),
+        )
 
 
 def parse(files: Mapping[str, str]) -> Objects:
@@ -53,6 +68,7 @@ def parse(files: Mapping[str, str]) -> Objects:
     pods: list[model.Pod] = []
     services: list[model.Service] = []
     slices: list[EndpointSlice] = []
+    configs: list[EniConfig] = []
     origins: dict[tuple[str, str], Where] = {}
     statuses: dict[str, PodStatus] = {}
     for manifest in read:
@@ -63,6 +79,9 @@ def parse(files: Mapping[str, str]) -> Objects:
         if isinstance(manifest.value, service_objects.Service):
             services.append(service(manifest.value))
             origins["services", manifest.value.metadata.name] = manifest.where
+        if isinstance(manifest.value, EniConfigObject):
+            configs.append(eni_config(manifest.value))
+            origins["eniConfigs", manifest.value.metadata.name] = manifest.where
         for one in endpoint_slices(manifest):
             slices.append(one)
             origins["endpointSlices", one.name] = manifest.where
@@ -70,6 +89,7 @@ def parse(files: Mapping[str, str]) -> Objects:
         pods=tuple(pods),
         services=tuple(services),
         endpoint_slices=tuple(slices),
+        eni_configs=tuple(configs),
         written=tuple(map(_name, read)),
         origins=origins,
         statuses=statuses,
@@ -78,4 +98,6 @@ def parse(files: Mapping[str, str]) -> Objects:
 
 def _name(manifest: documents.Manifest) -> ObjectName:
     metadata = manifest.value.metadata
-    return ObjectName(manifest.value.kind, metadata.namespace, metadata.name)
+    of_cluster = isinstance(manifest.value, EniConfigObject)
+    namespace = "" if of_cluster else metadata.namespace
+    return ObjectName(manifest.value.kind, namespace, metadata.name)

@@ -41,6 +41,7 @@ _KINDS = {
     "EndpointSlice": _Kind(
         "endpoint_slices", lambda one, name: one.kind == name.kind and _named(one, name)
     ),
+    "ENIConfig": _Kind("eni_configs", lambda config, name: bool(config.name == name.name)),
 }
 
 
@@ -90,5 +91,7 @@ def put(there: Objects, name: ObjectName, after: Iterable[Any]) -> Objects:
             return replace(there, pods=changed)
         case "services":
             return replace(there, services=changed)
+        case "eni_configs":
+            return replace(there, eni_configs=changed)
         case _:
             return replace(there, endpoint_slices=changed)

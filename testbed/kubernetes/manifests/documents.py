@@ -10,10 +10,11 @@ from testbed.description import mistakes
 from testbed.description.document import Document, read_all
 from testbed.description.problem import Path, Problem, found, nearest, quoted
 from testbed.errors import DescriptionError, Where
+from testbed.kubernetes.manifests.eni_config_objects import EniConfigObject
 from testbed.kubernetes.manifests.service_objects import Endpoints, EndpointSlice, Service
 from testbed.kubernetes.manifests.workload_objects import Deployment, Pod
 
-Object = Pod | Deployment | Service | Endpoints | EndpointSlice
+Object = Pod | Deployment | Service | Endpoints | EndpointSlice | EniConfigObject
 
 KINDS: dict[str, type[Object]] = {
     "Pod": Pod,
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Object]] = {
     "Service": Service,
     "Endpoints": Endpoints,
     "EndpointSlice": EndpointSlice,
+    "ENIConfig": EniConfigObject,
 }
 KNOWN = ", ".join(KINDS)
 
