@@ -6,9 +6,7 @@
 Needs root.  It has no names in /run/netns, no daemon and no files; many run side by side.
 """
 
-import asyncio
 import pathlib
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
@@ -37,7 +35,7 @@ from testbed.probes.matrix import MatrixResult, matrix
 from testbed.probes.outcome import Outcome
 from testbed.probes.path import Path, path
 from testbed.probes.ping import PingResult, ping
-from testbed.probes.servers import Servers
+from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
 from testbed.services.load_balancers.health import HAPROXY, TargetState
@@ -164,23 +162,8 @@ def bed(lab: Lab) -> Iterator[Bed]:
         load(module)
     with ExitStack() as undo:
         store = undo.enter_context(LocalStore())
-        loop = undo.enter_context(_turning())
-        servers = Servers(store, loop)
-        undo.callback(loop.call_soon_threadsafe, servers.stop)
+        servers = Servers(store)
+        undo.callback(servers.stop)
         directory = pathlib.Path(undo.enter_context(TemporaryDirectory(prefix="testbed-")))
         supervisor = undo.enter_context(Supervisor(store, directory / "programs"))
         yield Bed(lab, store, servers, supervisor, directory / "resolv")
-
-
-@contextmanager
-def _turning() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread of its own, until the block and all it was given are done."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="servers")
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

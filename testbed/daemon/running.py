@@ -1,6 +1,5 @@
 """The running lab inside its daemon: what was applied last, and how it is changed and compared."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,11 +25,12 @@ from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab, from_json, to_json
 from testbed.net.diff import Drift, compare
+from testbed.net.endpoints import Listener
 from testbed.net.facts import Chain, IpAddress, State, Sysctl
 from testbed.net.programs import Program
 from testbed.plan import listeners, plan, programs, resolvers
 from testbed.plan.proxies import stale_entries
-from testbed.probes.servers import Servers
+from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
 from testbed.services.load_balancers.health import HAPROXY, TargetState
@@ -54,13 +54,17 @@ def _planned(running: "RunningLab") -> "World":
     return World.planned(running.state)
 
 
+def _listeners(running: "RunningLab") -> frozenset[Listener]:
+    return frozenset(listeners(running.described(), running.allocations))
+
+
 class RunningLab:
     """The lab as it was applied; its methods run in the kernel thread, one at a time."""
 
-    def __init__(self, home: Home, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
         self.store = HolderStore(home)
-        self.servers = Servers(self.store, loop)
+        self.servers = Servers(self.store)
         self.supervisor = Supervisor(self.store, home.programs)
         self.lab: Lab | None = None
         self.allocations = Allocations()
@@ -190,6 +194,10 @@ class RunningLab:
         """The lab's programs that do not run any more."""
         wanted = programs(self.described(), self.allocations, self.left_out)
         return self.supervisor.ended(wanted)
+
+    def silent_ports(self) -> frozenset[Listener]:
+        """The lab's ports that nobody serves any more."""
+        return self.derived(_listeners) - self.servers.listening
 
     def leave_out(self, lab: Lab, balancers: frozenset[str]) -> None:
         """Let DNS tell of a lab's load balancers but these; not if the lab is another one by now.

@@ -43,9 +43,8 @@ def main(home: Home, ready: Callable[[], None]) -> None:
 async def _serve(home: Home, ready: Callable[[], None]) -> None:
     listener = _listen(home)
     with ThreadPoolExecutor(1, thread_name_prefix="kernel") as kernel:
-        loop = asyncio.get_running_loop()
-        running = RunningLab(home, loop)
-        await loop.run_in_executor(kernel, running.adopt)
+        running = RunningLab(home)
+        await asyncio.get_running_loop().run_in_executor(kernel, running.adopt)
         answer = functools.partial(_answer, running, kernel)
         server = await asyncio.start_unix_server(answer, sock=listener, limit=LONGEST_REQUEST)
         ready()

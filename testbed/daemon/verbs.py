@@ -108,11 +108,13 @@ def describe(
 def verify(running: RunningLab, progress: Progress) -> Json:
     """Every difference between the plan and what is there, each with the reason it is planned.
 
-    A program that ended is missing as a fact is.
+    A program that ended is missing as a fact is, and so is a port that nobody serves any more.
     """
     running.described()
     rows = views.drift_rows(running.drift())
     rows["missing"] += [views.program_row(program) for program in running.ended_programs()]
+    silent = sorted(running.silent_ports(), key=str)
+    rows["missing"] += [views.listener_row(listener) for listener in silent]
     return {**rows, "facts": len(running.state)}
 
 

@@ -12,6 +12,7 @@ from testbed.daemon.services import endpoint_rows, service_rows
 from testbed.errors import UsageError
 from testbed.lab import Lab
 from testbed.net.diff import Drift
+from testbed.net.endpoints import Listener
 from testbed.net.facts import (
     Address,
     Bridge,
@@ -90,6 +91,12 @@ def fact_row(fact: Fact) -> Row:
 def program_row(program: Program) -> Row:
     """A program as plain values, like a fact."""
     return {"ns": program.netns, "kind": "Program", "text": program.name, "why": program.why}
+
+
+def listener_row(listener: Listener) -> Row:
+    """A port that is served, as plain values, like a fact."""
+    why = "the testbed's own: a process that answers for pods"
+    return {"ns": listener.netns, "kind": "Listener", "text": str(listener), "why": why}
 
 
 def drift_rows(drift: Drift) -> Row:

@@ -94,6 +94,18 @@ class Commands:
             credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         return int(struct.unpack("3i", credentials)[0])
 
+    def servers(self) -> int:
+        """The process that answers for the pods."""
+        daemon = self.daemon()
+        children = Path(f"/proc/{daemon}/task").glob("*/children")
+        [servers] = [
+            pid
+            for file in children
+            for pid in file.read_text().split()
+            if b"testbed.probes.servers" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        ]
+        return int(servers)
+
     def kill_daemon(self) -> None:
         """End the daemon as a crash would, and wait until it is gone."""
         handle = os.pidfd_open(self.daemon())

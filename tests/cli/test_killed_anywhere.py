@@ -157,6 +157,23 @@ def daemon_dies_in_a_matrix(given: Round) -> None:
     assert done.code in (0, 5), done
 
 
+def servers_die(given: Round) -> None:
+    """`verify` names each port that nobody serves, and `up` serves it again."""
+    given.up()
+    os.kill(given.commands.servers(), signal.SIGKILL)
+    seen = run("verify", "-l", given.commands.name)
+    assert seen.code == 1, seen
+    assert "Listener: 0.0.0.0:80/http of web-0" in seen.output, seen
+
+
+def servers_die_in_a_change(given: Round) -> None:
+    given.up()
+    given.changed()
+    victim = given.commands.servers()
+    done = given.disturbed("up", str(given.commands.file), victim=lambda: victim, within_s=0.2)
+    assert done.code in (0, 5), done
+
+
 def holder_dies(given: Round) -> None:
     """The kernel takes the whole lab; whoever asks is told so."""
     given.up()
@@ -190,6 +207,8 @@ DEATHS = (
     daemon_dies,
     daemon_dies_in_a_change,
     daemon_dies_in_a_matrix,
+    servers_die,
+    servers_die_in_a_change,
     holder_dies,
 )
 

@@ -1,6 +1,5 @@
-"""A star of namespaces, wired with `ip` alone, and the pods' servers in a thread of their own."""
+"""A star of namespaces, wired with `ip` alone, and the pods' servers."""
 
-import asyncio
 import os
 import subprocess
 import threading
@@ -14,7 +13,7 @@ import pytest
 
 from testbed.kernel.namespaces import LocalStore, new_netns
 from testbed.net.endpoints import Endpoint, Listener, Served
-from testbed.probes.servers import Servers
+from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
 
 PORTS: tuple[tuple[int, Served], ...] = ((80, "http"), (7, "tcp"), (7, "udp"))
@@ -132,22 +131,14 @@ def _mac(kind: int, number: int) -> str:
 
 
 @contextmanager
-def _serving(star: Star, listeners: Iterable[Listener], **how: float) -> Iterator[Servers]:
-    loop = asyncio.new_event_loop()
-    failures: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: failures.append(context))
-    servers = Servers(star.store, loop, **how)
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+def _serving(star: Star, listeners: Iterable[Listener], **how: Any) -> Iterator[Servers]:
+    """Servers cope with whatever comes: `stop` raises when one has ended by itself."""
+    servers = Servers(star.store, **how)
     try:
         servers.open(listeners)
         yield servers
     finally:
-        loop.call_soon_threadsafe(servers.stop)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-    assert failures == [], "a server has to cope with whatever comes"
+        servers.stop()
 
 
 @pytest.fixture
@@ -162,7 +153,7 @@ def star() -> Iterator[Callable[[int], Star]]:
 
 @pytest.fixture
 def serving() -> Callable[..., Any]:
-    """`with serving(star, listeners):` the pods' servers answer from another thread."""
+    """`with serving(star, listeners):` the pods' servers answer from another process."""
     return _serving
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.probes.echo import LineEcho, datagram_answer, http_echo
+from testbed.probes.servers.echo import LineEcho, datagram_answer, http_echo
 
 ABOUT = {"pod": "web-0", "local": "10.0.1.5:80", "client": "10.0.1.9:41234"}
 

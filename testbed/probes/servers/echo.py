@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from testbed.net.endpoints import Page
-from testbed.probes.http_server import Http, Request, Response
+from testbed.probes.servers.http_server import Http, Request, Response
 
 About = Mapping[str, str]  # pod, node, container, local, client
 

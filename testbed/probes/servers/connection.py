@@ -4,7 +4,7 @@ import select
 import socket
 import time
 
-from testbed.probes.echo import Conversation
+from testbed.probes.servers.echo import Conversation
 from testbed.probes.sockets import RESET_ON_CLOSE
 
 READ = 65536  # bytes taken at once, so that nobody keeps the others waiting

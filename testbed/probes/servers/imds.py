@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from testbed.net.endpoints import Page
 from testbed.net.metadata import InstanceMetadata
-from testbed.probes.http_server import Http, Request, Response
+from testbed.probes.servers.http_server import Http, Request, Response
 
 ROOT = "/latest/meta-data"
 TOKEN_PATH = "/latest/api/token"
