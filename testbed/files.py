@@ -1,5 +1,8 @@
 """Texts that users name: files, or `-` for standard input.  Reading them is an EFFECT."""
 
+import os
+import re
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +13,8 @@ from testbed.errors import DescriptionError, Where
 
 STANDARD_INPUT = "-"
 LARGEST = 64 << 20  # bytes: a topology of 10,000 pods, each written out, has some 2 MB
+# what this process was given open: <(helm template …) is /dev/fd/63, a pipe that somebody writes
+GIVEN = re.compile(r"/dev/stdin|(/dev|/proc/self)/fd/\d+")
 
 
 def texts(names: Iterable[str]) -> dict[str, str]:
@@ -26,10 +31,17 @@ def _content(name: str, path: Path) -> bytes:
 
 
 def content(path: Path) -> bytes:
-    """What is in a file.  Raises DescriptionError: it cannot be read, or is no file for people."""
+    """What is in a file.  Raises DescriptionError: it cannot be read, or is no file for people.
+
+    Never waits for a named pipe that nobody writes.
+    """
     where = Where(str(path))
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            if not regular and not GIVEN.fullmatch(str(path)):
+                raise DescriptionError("is no regular file; standard input is /dev/stdin", where)
+            os.set_blocking(file.fileno(), True)
             return _read(file, path)
     except FileNotFoundError as error:
         beside = [one.name for one in path.parent.glob("*") if one.name != path.name]
@@ -37,6 +49,10 @@ def content(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DescriptionError(f"cannot be read: {reason}", where) from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _read(file: BinaryIO, path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """Files that are no topologies: one message with file and line, soon and in little memory."""
 
+import os
 import re
 import resource
 from pathlib import Path
@@ -66,8 +67,9 @@ LINKS = {
     "to itself": ("bad.yaml", ": cannot be read: Too many levels"),
     "to nothing": ("nowhere", ": no such file$"),
     "to a folder": (".", ": cannot be read: Is a directory"),
-    "to a device without end": ("/dev/zero", ": has more than 64 MiB"),
-    "to an empty device": ("/dev/null", ":1: the file is empty"),
+    "to a device without end": ("/dev/zero", ": is no regular file"),
+    "to an empty device": ("/dev/null", ": is no regular file"),
+    "to a terminal": ("/dev/ptmx", ": is no regular file"),
     "to memory": ("/proc/self/mem", ": cannot be read: "),
 }
 
@@ -116,6 +118,33 @@ def test_a_link_that_leads_to_no_topology(tmp_path: Path, name: str) -> None:
     file.symlink_to(target)
 
     assert re.match(expected, refused(file))
+
+
+def test_a_pipe_that_nobody_writes_is_not_waited_for(tmp_path: Path) -> None:
+    """`mkfifo lab.yaml; testbed up lab.yaml` would hang for good."""
+    pipe = tmp_path / "bad.yaml"
+    os.mkfifo(pipe)
+
+    assert refused(pipe).startswith(": is no regular file")
+
+
+def test_a_file_without_end_is_given_up(tmp_path: Path) -> None:
+    """A hole of a terabyte takes no disk."""
+    file = written(tmp_path / "bad.yaml", "")
+    os.truncate(file, 1 << 40)
+
+    assert refused(file) == ": has more than 64 MiB"
+
+
+def test_a_shells_process_substitution_is_read_to_its_end() -> None:
+    """`testbed up <(helm template …)`: a pipe too, but one that this process was given."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(EKS)
+    try:
+        assert load(Path(f"/dev/fd/{reading}")).name == "eks"
+    finally:
+        os.close(reading)
 
 
 @pytest.mark.parametrize("content", [EKS.replace("\n", "\r\n"), EKS.replace("\n", "\r")])

@@ -84,7 +84,11 @@ def _shell(home: Home, name: str) -> list[str]:
 @lab_option
 @click.option("-c", "--command", "commands", multiple=True, help="Run this and leave; repeatable.")
 def mininet_(lab_name: str | None, commands: tuple[str, ...]) -> None:
-    """Mininet's own prompt over the running lab: `web-0 ping -c1 client`, `pingall`, `net`."""
+    """Mininet's own prompt over the running lab: `web-0 ping -c1 client`, `pingall`, `net`.
+
+    With -c the exit code is that of a testbed verb that fails, 2 where the prompt complains, and
+    else 0: as in Mininet, what programs in pods end with does not count.
+    """
     from testbed.cli.prompt import open_prompt
 
-    open_prompt(chosen(lab_name), commands)
+    sys.exit(open_prompt(chosen(lab_name), commands))

@@ -1,7 +1,6 @@
 """ipam: what ipamD decides, without any lab."""
 
 import json
-import sys
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ import click
 
 from testbed.cli.options import option, output_option, overrides, parsed
 from testbed.cli.output import emit
-from testbed.errors import DescriptionError, Where
 
 if TYPE_CHECKING:
     from testbed.eks.model import EksCluster, Profile
@@ -41,8 +39,10 @@ def decide_(file: Path) -> None:
     """
     from testbed.eks.ipamd.asked.answer import answer
     from testbed.eks.ipamd.asked.read import parse
+    from testbed.files import texts
 
-    click.echo(json.dumps(answer(parse(_text(file), str(file))), indent=2))
+    [(name, text)] = texts([str(file)]).items()
+    click.echo(json.dumps(answer(parse(text, name)), indent=2))
 
 
 @ipam_.command("timeline")
@@ -93,13 +93,3 @@ def _alone(
     node = Node("node", "subnet", instance_type)
     alone = EksCluster("", "", (node,), eni_configs=(EniConfig("default", node.subnet),))
     return with_settings(alone, profile, overrides(settings)), node
-
-
-def _text(file: Path) -> str:
-    """The file's text.  Raises DescriptionError when it cannot be read."""
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except OSError as refused:
-        raise DescriptionError(f"{refused.strerror}", Where(str(file))) from refused
-    except UnicodeDecodeError as wrong:
-        raise DescriptionError("this is no UTF-8 text", Where(str(file))) from wrong

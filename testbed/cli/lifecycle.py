@@ -23,7 +23,7 @@ def loaded(file: Path, name: str | None) -> Lab:
     from testbed.load import load, renamed
 
     lab = load(file)
-    return renamed(lab, name) if name else lab
+    return lab if name is None else renamed(lab, name)
 
 
 @click.command("up")
@@ -136,7 +136,7 @@ def down_(labs: tuple[str, ...], everything: bool) -> None:
 
 def _lab_name(given: str) -> str:
     """The name of a lab, or of the lab in a file."""
-    is_file = "/" in given or given.endswith((".yaml", ".yml", ".py"))
+    is_file = given.endswith((".yaml", ".yml", ".py")) or ("/" in given and Path(given).exists())
     return loaded(Path(given), None).name if is_file else given
 
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from testbed.cli.options import ask, lab_option, output_option
-from testbed.cli.output import emit, table
+from testbed.cli.output import emit, note, table
 from testbed.daemon.protocol import Json
 
 COLUMNS = {
@@ -25,7 +25,9 @@ ALIASES = {
     "service": "services", "svc": "services", "endpoint": "endpoints", "ep": "endpoints",
     "route-tables": "routetables", "routetable": "routetables", "instance": "instances",
     "peering": "peerings", "transitgateway": "transitgateways", "tgw": "transitgateways",
-    "connection": "connections", "host": "hosts",
+    "connection": "connections", "host": "hosts", "securitygroup": "securitygroups",
+    "security-groups": "securitygroups", "sg": "securitygroups", "networkacl": "networkacls",
+    "network-acls": "networkacls", "acl": "networkacls",
 }  # fmt: skip
 
 
@@ -37,9 +39,10 @@ ALIASES = {
 def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
     """Objects of a KIND, all or the one of that NAME.
 
-    pods services endpoints nodes instances enis subnets vpcs routetables peerings transitgateways
-    hosts are the lab's.  rules routes neighbours chains addresses links are read from the
-    kernels; NAME is then the pod, node or router to look at.
+    pods services endpoints nodes instances enis subnets vpcs securitygroups networkacls
+    routetables peerings transitgateways connections hosts are the lab's.  rules routes neighbours
+    chains addresses links are read from the kernels; NAME is then the pod, node or router to look
+    at.
     """
     kind = ALIASES.get(kind, kind)
     rows = ask(lab_name, "get", kind=kind, name=name)
@@ -99,6 +102,8 @@ def slide_(lab_name: str | None, output: str) -> None:
     else:
         for result in results:
             click.echo(side_by_side(result))
+        if not results:
+            note("the lab's topology has no slides; topologies/eks-slides.yaml has some")
     sys.exit(0 if all(result["same"] for result in results) else 1)
 
 

@@ -85,7 +85,7 @@ def chosen(lab_name: str | None) -> Home:
         return here  # in there, process ids are the lab's own
     become_owner(lab_name)
     running = homes.running()
-    if lab_name:
+    if lab_name is not None:
         for home in running:
             if home.lab == lab_name:
                 return home

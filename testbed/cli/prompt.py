@@ -10,16 +10,19 @@ from testbed.cli.look import get_, path_, slide_
 from testbed.daemon import inside
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import call
-from testbed.errors import TestbedError
-from testbed.mininet.prompt import Command, prompt
+from testbed.errors import UsageError
+from testbed.mininet.prompt import Command, Said, prompt
 from testbed.mininet.view import from_json
 
 VERBS = {"get": get_, "matrix": matrix_, "path": path_, "slide": slide_, "verify": verify_}
 
 
-def open_prompt(home: Home, script: tuple[str, ...]) -> None:
-    """Mininet's prompt inside the lab until the user leaves it, or just these commands."""
-    prompt(
+def open_prompt(home: Home, script: tuple[str, ...]) -> int:
+    """Mininet's prompt inside the lab until the user leaves it, or just these commands.
+
+    The exit code that the commands come to.
+    """
+    return prompt(
         from_json(call(home, "inside")),
         lambda: inside.enter_lab(home),
         restore=lambda: call(home, "heal"),
@@ -33,23 +36,24 @@ def commands() -> dict[str, Command]:
     return {"pods": _pods} | {name: _printed_by(verb) for name, verb in VERBS.items()}
 
 
-def _pods(words: list[str]) -> str:
+def _pods(words: list[str]) -> Said:
     """The pods, their nodes and addresses."""
     return _printed_by(get_)(["pods", *words])
 
 
 def _printed_by(verb: click.Command) -> Command:
-    """The verb as a function from its words to what it prints."""
+    """The verb as a function from its words to what it prints; what it raises goes on."""
 
-    def printed(words: list[str]) -> str:
+    def printed(words: list[str]) -> Said:
+        code = 0
         with redirect_stdout(io.StringIO()) as output:
             try:
                 verb.main(words, prog_name=verb.name, standalone_mode=False)
-            except SystemExit:
-                pass  # its exit code has no place at a prompt
-            except (TestbedError, click.ClickException) as error:
-                return f"{output.getvalue()}error: {error}\n"
-        return output.getvalue()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0
+            except click.ClickException as error:
+                raise UsageError(error.format_message()) from error
+        return Said(output.getvalue(), code)
 
     printed.__doc__ = verb.help
     return printed

@@ -1,5 +1,7 @@
 """Which pairs of pods a topology file changes, predicted: nothing is sent, nothing is changed."""
 
+from collections.abc import Iterator
+
 import click
 
 from testbed.cli.output import emit, note, table
@@ -15,12 +17,24 @@ def show_reachability(lab: Lab, against: Lab | None, output: str) -> None:
     if output != "table":
         emit(result, output)
         return
-    if result["changes"]:
-        click.echo(table(result["changes"]))
+    if listed := list(_listed(result)):
+        click.echo(table(listed))
+    for word in ("added", "removed"):
+        if result[word]:
+            click.echo(f"{word}: {' '.join(result[word])}")
     click.echo(
         f"{result['pairs']} pairs predicted, {result['delivered']} delivered, "
         f"{len(result['changes'])} changed"
     )
+
+
+def _listed(result: Json) -> Iterator[Json]:
+    """The changes that the names of who came and who went do not tell."""
+    for row in result["changes"]:
+        ends = {row["from"], row["to"]}
+        as_wished = row["after"] == "delivered" and ends & {*result["added"]}
+        if not as_wished and not ends & {*result["removed"]}:
+            yield row
 
 
 def _compared(lab: Lab, against: Lab | None) -> Json:

@@ -28,7 +28,11 @@ def upgrade_(lab_name: str | None, dry_run: bool, output: str, file: Path | None
     """
     if not dry_run:
         raise UsageError("a lab has no Kubernetes version: say --dry-run")
+    if file and lab_name is not None:
+        raise UsageError("of FILE or of a running lab: not both")
     rooms = _rooms(*(_described(file) if file else _running(lab_name)))
+    if not rooms:
+        raise UsageError("there is no EKS cluster, whose updates need free addresses")
     emit(rooms, output)
     short = [room for room in rooms if room["verdict"] == "too few"]
     if short:

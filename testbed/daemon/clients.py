@@ -5,6 +5,8 @@ from ipaddress import ip_address
 
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
+from testbed.eks.model import EksCluster
+from testbed.errors import UsageError
 from testbed.explain.journey import RoundTrip
 from testbed.explain.reachability import question, reach
 from testbed.explain.walk.predict import predict
@@ -21,8 +23,13 @@ Progress = Callable[[str], None]
 def clients(
     running: RunningLab, progress: Progress, *, every_setting: bool, timeout_s: float
 ) -> Json:
-    """A row for each connection; with every setting, the lab is as before when it is done."""
+    """A row for each connection; with every setting, the lab is as before when it is done.
+
+    Raises UsageError where no component has such settings.
+    """
     lab = running.described()
+    if every_setting and not any(isinstance(one, EksCluster) for one in lab.clusters):
+        raise UsageError("the lab has no EKS cluster: only its CNI has settings for SNAT")
     asked = list(connections(lab, running.allocations))
     if not every_setting:
         return list(_rows(running, "as it is", running.state, asked, timeout_s))

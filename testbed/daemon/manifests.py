@@ -23,7 +23,7 @@ def applied(
 
     Raises DescriptionError with file and line; UsageError: no such cluster.
     """
-    lab, written = running.described(), parse(files)
+    lab, written = running.described(), _parsed(files)
     chosen = _chosen(lab, cluster)
     after, changes = apply(objects(chosen), written)
     changed = _with(lab, chosen, replace(after, origins=written.origins))
@@ -44,11 +44,19 @@ def deleted(
     Raises as `applied`; UsageError: an object is not there.
     """
     lab = running.described()
-    chosen, names = _chosen(lab, cluster), parse(files).written
+    chosen, names = _chosen(lab, cluster), _parsed(files).written
     after, changes = delete(objects(chosen), names, ignore_not_found=ignore_not_found)
     changed = _with(lab, chosen, after)
     check(changed, chosen.name)
     return _done(running, chosen.name, changed, changes, dry_run=dry_run)
+
+
+def _parsed(files: dict[str, str]) -> Objects:
+    """The objects of these texts.  Raises as `parse`, and where there are none at all."""
+    found = parse(files)
+    if not found.written:
+        raise UsageError(f"there is no object in {', '.join(files)}")
+    return found
 
 
 def _done(

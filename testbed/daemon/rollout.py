@@ -54,10 +54,12 @@ def _with(lab: Lab, changed: EksCluster) -> Lab:
 def _cluster(clusters: Iterable[Cluster], where: str) -> EksCluster:
     """The EKS cluster of that name, of that node, or the only one.  Raises UsageError."""
     own = [one for one in clusters if isinstance(one, EksCluster)]
+    if not own:
+        raise UsageError("the lab has no EKS cluster, and aws-node runs in no other")
     if where in DAEMON_SET:
         if len(own) == 1:
             return own[0]
-        which = ", ".join(one.name for one in own) or "none"
+        which = ", ".join(one.name for one in own)
         raise UsageError(f"aws-node runs once in each EKS cluster; name one of them: {which}")
     names = {one.name: one for one in own} | {node.name: one for one in own for node in one.nodes}
     if where not in names:

@@ -117,9 +117,19 @@ def changes(before: Reachability, after: Reachability) -> list[Change]:
 
 
 def told(before: Reachability, after: Reachability) -> dict[str, Any]:
-    """The comparison as plain values: how many pairs, how many work after, which change."""
+    """The comparison as plain values: how many pairs, how many work after, which change.
+
+    added, removed: the ends that only one of both has; each of their pairs is a change.
+    """
+    old, new = _ends(before), _ends(after)
     return {
         "pairs": len(after),
         "delivered": sum(one.delivered for one in after.values()),
+        "added": sorted(new - old),
+        "removed": sorted(old - new),
         "changes": [one.to_json() for one in changes(before, after)],
     }
+
+
+def _ends(pairs: Iterable[Pair]) -> set[str]:
+    return {name for source, destination, _ in pairs for name in (source, destination)}

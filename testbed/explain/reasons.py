@@ -29,7 +29,8 @@ _ALL = (
     Reason(
         "NO_ROUTE_TO_DESTINATION",
         "{ns} has no route to {destination}",
-        "add a route to {destination}: in a VPC to the route table of the sender's subnet",
+        "add a route to {destination}: in a VPC to the route table of the sender's subnet; from"
+        " the internet, call a public address",
     ),
     Reason(
         "BAD_STATE_ROUTE",

@@ -8,9 +8,9 @@ import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from logging import LogRecord
+from logging import ERROR, LogRecord
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mininet.cli import CLI
 from mininet.log import OUTPUT, StreamHandlerNoNewline, error, lg, output
@@ -20,7 +20,7 @@ from testbed.mininet.net import LabNet
 from testbed.mininet.nodes import LabNode, uninterrupted
 from testbed.mininet.view import View
 
-Command = Callable[[list[str]], str]  # the words behind its name to the text that is shown
+NOT_UNDERSTOOD = 2  # exit code of a script with a line that the prompt complains of
 
 HISTORY = Path("~/.mininet_history")  # mininet.cli
 HISTORY_LINES = 1000
@@ -35,6 +35,16 @@ Programs that take over the terminal (vi, top): in another terminal, testbed she
 ADDRESSED = re.compile(r"(\w+://)?([\w.-]+)([:/].*)?")
 
 
+class Said(NamedTuple):
+    """What a command shows, and the exit code it has where it is a verb of its own."""
+
+    text: str
+    code: int = 0
+
+
+Command = Callable[[list[str]], Said]  # of the words behind its name
+
+
 def prompt(
     view: View,
     enter: Callable[[], None],
@@ -42,8 +52,8 @@ def prompt(
     restore: Callable[[], object],
     commands: Mapping[str, Command] | None = None,
     script: Iterable[str] | None = None,
-) -> None:
-    """Mininet's prompt over a running lab, until the user leaves it.
+) -> int:
+    """Mininet's prompt over a running lab, until the user leaves it; the script's exit code.
 
     enter: moves this process into the lab's namespaces, for good.  restore: brings the kernel back
     to the plan.  commands: more commands by name; a docstring is its help.  script: lines to run
@@ -52,8 +62,8 @@ def prompt(
     enter()
     net = LabNet(view, restore)
     try:
-        with net.burying(), results_on_stdout():
-            converse(net, commands or {}, script)
+        with net.burying(), results_on_stdout() as shown:
+            return converse(net, commands or {}, script) or shown.code
     finally:
         with uninterrupted():  # or a shell might be left behind
             net.stop()
@@ -61,13 +71,17 @@ def prompt(
 
 def converse(
     net: LabNet, commands: Mapping[str, Command], script: Iterable[str] | None = None
-) -> None:
-    """Mininet's prompt over a net; the arguments are those of `prompt`."""
+) -> int:
+    """Mininet's prompt over a net; the arguments are those of `prompt`.
+
+    0, or the exit code of a testbed verb in the script that failed.
+    """
     cli = _with_commands(commands)(net)
     if script is None and cli.isatty():
         cli.interact()
     else:
         cli.read(sys.stdin if script is None else script)
+    return 0 if cli.isatty() and script is None else cli.code
 
 
 class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
@@ -81,6 +95,7 @@ class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
         self.mn = net
         self.locals: dict[str, Any] = {"net": net}
         self.inputFile = None
+        self.code = 0
         super(CLI, self).__init__()
 
     def interact(self) -> None:
@@ -102,6 +117,7 @@ class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
             return bool(super().onecmd(line))
         except TestbedError as problem:
             error(f"*** {problem}\n")
+            self.code = self.code or problem.exit_code
             return False
 
     def default(self, line: str) -> None:
@@ -218,9 +234,10 @@ def _with_commands(commands: Mapping[str, Command]) -> type[LabCli]:
 
 
 def _verb(run: Command) -> Callable[[LabCli, str], None]:
-    def do(_: LabCli, line: str) -> None:
-        text = run(line.split())
+    def do(cli: LabCli, line: str) -> None:
+        text, code = run(line.split())
         output(text if not text or text.endswith("\n") else f"{text}\n")
+        cli.code = cli.code or code
 
     do.__doc__ = run.__doc__
     return do
@@ -241,18 +258,26 @@ def _history() -> Iterator[None]:
 
 
 class _Streams(StreamHandlerNoNewline):  # type: ignore[misc]  # mininet is untyped
-    """Mininet's messages: what commands print to standard output, complaints to standard error."""
+    """Mininet's messages: what commands print to standard output, complaints to standard error.
+
+    code (state): NOT_UNDERSTOOD once there was a complaint.
+    """
+
+    code = 0
 
     def emit(self, record: LogRecord) -> None:
+        if record.levelno >= ERROR:
+            self.code = NOT_UNDERSTOOD
         self.stream = sys.stdout if record.levelno <= OUTPUT else sys.stderr
         super().emit(record)
 
 
 @contextmanager
-def results_on_stdout() -> Iterator[None]:
+def results_on_stdout() -> Iterator[_Streams]:
     """Mininet writes everything to standard error; here results can be piped."""
-    handlers, lg.handlers = lg.handlers, [_Streams()]
+    streams = _Streams()
+    handlers, lg.handlers = lg.handlers, [streams]
     try:
-        yield
+        yield streams
     finally:
         lg.handlers = handlers

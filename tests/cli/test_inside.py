@@ -74,6 +74,15 @@ def test_a_namespace_that_a_user_adds_in_a_shell_is_no_part_of_the_lab(lab: Comm
     lab.on("verify")
 
 
+def test_a_script_for_mininets_prompt_has_an_exit_code(lab: Commands) -> None:
+    """2 for what the prompt does not understand, a testbed verb's own; programs' do not count."""
+    assert "Unknown command: bogus" in lab.on("mininet", "-c", "bogus", code=2)
+    assert "gizmos" in lab.on("mininet", "-c", "get gizmos", code=2)
+    assert "no such option" in lab.on("mininet", "-c", "get pods --no-such", code=2).lower()
+    lab.on("mininet", "-c", "path web-0 10.0.1.77", code=1)
+    lab.on("mininet", "-c", "web-0 false", "-c", "pods")
+
+
 def test_ctrl_c_ends_the_program_and_not_the_lab(lab: Commands) -> None:
     """^C on a terminal reaches the program inside; exec ends with its status."""
     pid, terminal = pty.fork()

@@ -149,6 +149,13 @@ def test_two_ups_at_once_end_in_one_lab(commands: Commands) -> None:
     commands.on("verify")
 
 
+def test_an_empty_name_is_no_name(commands: Commands) -> None:
+    """`--name "$NAME"` where nobody has set it; it is not as if nothing had been said."""
+    assert "cannot be a name" in commands.run("up", "--name", "", str(commands.file), code=2)
+    assert "no lab named ''" in commands.run("get", "pods", "-l", "", code=2)
+    assert "'../x' is no name" in commands.run("down", "../x", code=2)
+
+
 def test_a_wrong_file_changes_nothing(commands: Commands) -> None:
     commands.up()
     good = commands.file.read_text()

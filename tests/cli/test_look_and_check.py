@@ -1,15 +1,21 @@
 """get, ping, path, matrix, verify, validate, schema: what they print and how they end."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from testbed.cli.look import ALIASES, get_
+from testbed.daemon.views import KERNEL_KINDS as ROWS_OF_KERNELS
+from testbed.daemon.views import KINDS
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel
 
 LAB_KINDS = ["pods", "services", "endpoints", "nodes", "enis", "subnets", "vpcs", "routetables"]
+README = Path(__file__).parents[2] / "README.md"
 KERNEL_KINDS = ["rules", "routes", "neighbours", "chains", "addresses", "links"]
 
 
@@ -53,6 +59,34 @@ def test_a_wrong_kind_or_name_is_told_what_there_is(lab: Commands) -> None:
     assert "web-0" in lab.on("ping", "web-9", "client", code=2)
     assert "client" in lab.on("ping", "web-0", "nobody", code=2)
     assert "no lab named" in lab.run("get", "-l", "not-there", "pods", code=2)
+
+
+@pytest.mark.parametrize("text", [get_.help, README.read_text(encoding="utf-8")])
+def test_every_kind_is_named_where_people_look(text: str) -> None:
+    """In `get --help` and in README; a kind nobody hears of is not there."""
+    words = set(re.findall(r"\w+", text))
+
+    assert {*KINDS, *ROWS_OF_KERNELS} <= words
+    assert set(ALIASES.values()) <= {*KINDS, *ROWS_OF_KERNELS}
+
+
+def test_a_lab_without_slides_says_so(lab: Commands) -> None:
+    assert lab.on("slide", "-o", "json") == "[]\n"
+
+    process = lab.start("slide", "-l", lab.name)
+
+    assert "no slides" in process.communicate(timeout=60)[1]
+
+
+def test_room_for_an_update_is_asked_of_a_file_or_of_a_lab(
+    lab: Commands, topologies: Path
+) -> None:
+    eks, kops = str(topologies / "eks.yaml"), str(topologies / "kops.yaml")
+
+    rooms = json.loads(lab.on("upgrade", "--dry-run", "-o", "json"))
+    assert {room["verdict"] for room in rooms} == {"ok"}
+    assert "not both" in lab.on("upgrade", "--dry-run", eks, code=2)
+    assert "no EKS cluster" in lab.run("upgrade", "--dry-run", kops, code=2)
 
 
 def test_ping_and_path_end_with_one_when_nobody_answers(lab: Commands) -> None:

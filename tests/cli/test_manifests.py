@@ -1,6 +1,7 @@
 """apply -f and delete -f: manifests change a running lab, whole or not at all."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,15 @@ def test_when_one_object_is_refused_none_is_applied(
     assert said in lab.on("apply", "-f", "-", code=2, stdin=APP.replace(old, new, 1))
     assert [row["name"] for row in get(lab, "services")] == ["web"]
     lab.on("verify")
+
+
+@pytest.mark.parametrize("verb", ["apply", "delete"])
+def test_a_file_without_objects_is_a_mistake(lab: Commands, tmp_path: Path, verb: str) -> None:
+    """A template that came out empty; kubectl: "no objects passed to apply"."""
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("---\n# nothing\n")
+
+    assert f"there is no object in {empty}" in lab.on(verb, "-f", str(empty), code=2)
 
 
 def test_deleting_what_is_not_there_deletes_nothing(lab: Commands) -> None:

@@ -82,7 +82,9 @@ def test_a_state_that_cannot_be_is_one_clear_error(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff")
 
     assert "wrong.json:1: not JSON" in run("ipam", "decide", "-f", str(wrong), code=2)
-    assert "this is no UTF-8 text" in run("ipam", "decide", "-f", str(binary), code=2)
+    assert "binary.json:1: byte 0xff is not UTF-8" in run(
+        "ipam", "decide", "-f", str(binary), code=2
+    )
     assert "No such file" in run("ipam", "decide", "-f", str(tmp_path / "none"), code=2)
 
 

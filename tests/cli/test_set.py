@@ -1,6 +1,7 @@
 """set: the CNI's settings change on a running lab, as a rollout of aws-node changes them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,11 @@ def test_what_cannot_be_set_changes_nothing(lab: Commands) -> None:
         assert message in lab.on("set", *words, code=2)
 
     assert "facts as planned" in lab.on("verify")
+
+
+def test_kops_has_no_vpc_cni(commands: Commands, topologies: Path) -> None:
+    """Neither aws-node nor its settings for SNAT: said, and no rows that mean nothing."""
+    commands.run("up", str(topologies / "kops-slides.yaml"), "--name", commands.name)
+
+    assert "no EKS cluster" in commands.on("set", "ds/aws-node", "WARM_ENI_TARGET=1", code=2)
+    assert "no EKS cluster" in commands.on("clients", "--every-setting", code=2)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from testbed.errors import CheckFailed
 from testbed.kubernetes.placement import PodAddress
+from testbed.mininet.prompt import Said
 from testbed.mininet.view import view
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, Route, State, Veth
 
@@ -116,12 +117,12 @@ def shells() -> list[str]:
     return [line for line in processes() if " mininet:" in line]
 
 
-def count_shells(_: list[str]) -> str:
+def count_shells(_: list[str]) -> Said:
     """How many shells there are."""
-    return f"{len(shells())} shells"
+    return Said(f"{len(shells())} shells")
 
 
-def fail(words: list[str]) -> str:
+def fail(words: list[str]) -> Said:
     """A command of ours that has bad news."""
     raise CheckFailed(f"no way to {words[0]}")
 
