@@ -10,6 +10,7 @@ from testbed.cli.output import emit
 from testbed.errors import UsageError
 
 LAST_PORT = 65535
+SIZES = 68, 65535  # bytes: every link of IPv4 carries the least (RFC 791)
 FORMATS = ("text", "table", "json", "yaml", "html", "svg")
 
 
@@ -28,6 +29,12 @@ FORMATS = ("text", "table", "json", "yaml", "html", "svg")
     "--protocol",
     type=click.Choice(["icmp", "tcp", "udp"]),
     help="icmp unless DESTINATION has a port or is a Service.",
+)
+@option(
+    "--size",
+    type=click.IntRange(*SIZES),
+    metavar="BYTES",
+    help="Send a packet so large, headers included, that may not be fragmented.",
 )
 @option("--predict", is_flag=True, help="Send nothing: tell it from rules and routes.")
 @option(
@@ -50,6 +57,7 @@ FORMATS = ("text", "table", "json", "yaml", "html", "svg")
 def explain_(
     lab_name: str | None,
     output: str,
+    size: int | None,
     source: str,
     destination: str,
     **settings: bool | float | str | tuple[str, ...] | None,
@@ -66,6 +74,7 @@ def explain_(
         source=source,
         destination=name,
         port=port,
+        size=size or 0,
         output=output,
         width=shutil.get_terminal_size().columns,
         **settings,

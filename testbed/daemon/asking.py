@@ -20,7 +20,12 @@ def named(running: RunningLab, place: str) -> str:
 
 
 def asked(
-    running: RunningLab, source: str, destination: str, protocol: str | None, port: int
+    running: RunningLab,
+    source: str,
+    destination: str,
+    protocol: str | None,
+    port: int,
+    size: int = 0,
 ) -> Header:
     """What is sent; unless it is told, an echo request, or to a Service what its first port takes.
 
@@ -31,13 +36,13 @@ def asked(
     if service is None:
         protocol = protocol or ("tcp" if port else "icmp")
         port = port or _served_port(running, destination, protocol)
-        return question(protocol, own, _address(running, source, destination), port)
+        return question(protocol, own, _address(running, source, destination), port, size)
     by_name = service.qualified == destination
     inside = by_name and source != INTERNET
     address = _inside(running, service) if inside else _outside(running, service)
     first = service.ports[0]
     protocol = protocol or first.protocol.lower()
-    return question(protocol, own, address, port or first.port)
+    return question(protocol, own, address, port or first.port, size)
 
 
 def _service(running: RunningLab, name: str) -> Service | None:

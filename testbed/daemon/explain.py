@@ -46,6 +46,7 @@ def explain(
     destination: str,
     port: int,
     protocol: str | None,
+    size: int,
     edits: list[str],
     **settings: Any,
 ) -> Json:
@@ -53,7 +54,7 @@ def explain(
     lab = running.described()
     source = named(running, source)
     start = running.require(source)
-    header = asked(running, source, destination, protocol, port)
+    header = asked(running, source, destination, protocol, port, size)
     answer = Answer(
         lab=lab.name,
         source=source,

@@ -14,7 +14,10 @@ Protocol = Literal["icmp", "tcp", "udp"]
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What is told of a packet from outside; for ICMP the ports are identifier and sequence."""
+    """What is told of a packet from outside; for ICMP the ports are identifier and sequence.
+
+    size: bytes from its IP header to its end; 0 where nobody asked or knows.
+    """
 
     protocol: Protocol
     source: IpAddress
@@ -25,6 +28,7 @@ class Header:
     kind: str = (
         ""  # TCP flags (`SYN`, `SYN,ACK`, `RST`) or ICMP (`echo-request`, `port-unreachable`)
     )
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,7 @@ class Packet:
         "destination_port",
         "dmac",
         "ethertype",
+        "fragments",
         "iif",
         "is_reply",
         "kind",
@@ -120,6 +121,7 @@ class Packet:
         "pkttype",
         "protocol",
         "quoted",
+        "size",
         "smac",
         "source",
         "source_port",
@@ -134,6 +136,8 @@ class Packet:
         self.source_port = header.source_port
         self.destination_port = header.destination_port
         self.ttl = header.ttl
+        self.size = header.size
+        self.fragments = False  # where it is too big; else its sender forbids that (DF)
         self.kind = header.kind or FIRST_KIND[header.protocol]
         self.mark = 0
         self.next_hop = 0  # of its route, where it is forwarded
@@ -179,6 +183,7 @@ class Packet:
                 destination_port=self.destination_port,
                 ttl=self.ttl,
                 kind=self.kind,
+                size=self.size,
             )
         return self._header
 

@@ -40,7 +40,9 @@ DELIVERED = Reach(delivered=True)
 NO_SUCH = Reach(delivered=False, text="not in this lab")
 
 
-def question(protocol: str, source: IpAddress, destination: IpAddress, port: int = 0) -> Header:
+def question(
+    protocol: str, source: IpAddress, destination: IpAddress, port: int = 0, size: int = 0
+) -> Header:
     """The first packet of a connection, from a port that clients have, or an echo request."""
     name, kind = FIRST_PACKETS[protocol]
     return Header(
@@ -50,6 +52,7 @@ def question(protocol: str, source: IpAddress, destination: IpAddress, port: int
         source_port=CLIENT_PORT if name != "icmp" else 0,
         destination_port=port,
         kind=kind,
+        size=size,
     )
 
 

@@ -84,6 +84,17 @@ _ALL = (
     ),
     # links
     Reason(
+        "X_MTU_EXCEEDED",
+        "{ns} sends at most {mtu} bytes by {dev}, and these {size} may not be fragmented",
+        "send no more than {mtu} bytes (`AWS_VPC_ENI_MTU`, `POD_MTU`), and let ICMP's"
+        " fragmentation-needed through to the sender",
+    ),
+    Reason(
+        "X_MTU_MISMATCH",
+        "{dev} of {where} takes at most {mtu} bytes, and drops these {size} without a word",
+        "give both ends of a link, and all ports of a bridge, one MTU",
+    ),
+    Reason(
         "X_LINK_DOWN",
         "{dev} of {ns} has no working link",
         "set both ends of the link up",

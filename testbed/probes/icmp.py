@@ -12,7 +12,6 @@ TIME_EXCEEDED = 11
 TOKEN_BYTES = 8  # of our own choice, behind the header: an answer that repeats it is meant for us
 WITHOUT_OPTIONS = b"\x45"  # how an IPv4 header of 20 bytes begins
 HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
-WORDS = struct.Struct("!8H")
 RECEIVED = struct.Struct(f"!12x4s4xBB2xHH{TOKEN_BYTES}s")  # with the IP header before it
 QUOTED = 28  # where an error repeats the packet it is about: behind its IP and ICMP headers
 
@@ -41,13 +40,13 @@ class Message(NamedTuple):
     token: bytes
 
 
-def request(identifier: int, sequence: int, token: bytes) -> bytes:
-    """An echo request."""
-    words = WORDS.unpack(HEADER.pack(ECHO, 0, 0, identifier, sequence) + token)
-    total = sum(words)
+def request(identifier: int, sequence: int, said: bytes) -> bytes:
+    """An echo request that says something, first of all a token."""
+    checked = HEADER.pack(ECHO, 0, 0, identifier, sequence) + said + bytes(len(said) % 2)
+    total = sum(struct.unpack(f"!{len(checked) // 2}H", checked))
     total = (total >> 16) + (total & 0xFFFF)
     checksum = ~(total + (total >> 16)) & 0xFFFF
-    return HEADER.pack(ECHO, 0, checksum, identifier, sequence) + token
+    return HEADER.pack(ECHO, 0, checksum, identifier, sequence) + said
 
 
 def message(packet: bytes) -> Message | None:

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from testbed.explain import fabric
 from testbed.explain.evidence.planned import Planned
+from testbed.explain.evidence.sizes import too_narrow
 from testbed.explain.evidence.spine import Stay, reroutes
 from testbed.explain.evidence.witnesses import (
     LAST,
+    Device,
     Flow,
     KernelRoute,
     Question,
@@ -40,11 +42,12 @@ _SET = re.compile(r"@(\S+)")  # `iifname . ether saddr . ip saddr @assigned goto
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What was read of kernels and of the plan to understand the evidence."""
+    """What was read of kernels and of the plan to understand the evidence.  mtus: in bytes."""
 
     routes: Mapping[Question, KernelRoute]
     texts: Mapping[RuleName, str]
     planned: Planned
+    mtus: Mapping[Device, int] = field(default_factory=dict)  # read where a size was asked for
 
 
 def visit(stay: Stay, known: Knowledge) -> Visit:
@@ -63,11 +66,14 @@ def visit(stay: Stay, known: Knowledge) -> Visit:
 
 
 def _went(stay: Stay, known: Knowledge) -> Sighting | None:
-    """Where it went out; a bridge that sent it out of no port only tried to."""
+    """Where it went out.
+
+    A bridge that sent it out of no port only tried to, and so did who sent what is too big.
+    """
     last = next(reversed(stay.went), None)
     if last is None or stay.flooded or known.planned.place(stay.ns).is_bridge(last.dev):
         return None
-    return last
+    return None if too_narrow(stay, known.planned, known.mtus) else last
 
 
 def _steps(stay: Stay, known: Knowledge) -> Iterator[Step]:

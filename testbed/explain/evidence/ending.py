@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from testbed.explain.evidence.correlate import Knowledge, evaluated, filtered, rules, space
+from testbed.explain.evidence.sizes import too_narrow
 from testbed.explain.evidence.spine import Stay
 from testbed.explain.evidence.witnesses import FIRST, LAST, NOT_ITS_ADDRESS, Flow, Question, Way
 from testbed.explain.journey import End, Header
@@ -122,6 +123,20 @@ def _by_ttl(case: Case) -> End | None:
     return _end(case, "X_TTL_EXCEEDED")
 
 
+def _by_size(case: Case) -> End | None:
+    """It was larger than what is taken by a link, or by the device it was to be forwarded by."""
+    stay, asked, known = case.stay, case.question, case.known
+    narrow = too_narrow(stay, known.planned, known.mtus)
+    if narrow is not None:
+        return _end(case, "X_MTU_MISMATCH", **narrow._asdict())
+    if asked is None or stay.went or stay.reached("forward", FIRST) or not case.sent.size:
+        return None
+    answer, size = known.routes[asked], stay.routed.size
+    if answer.route is None or answer.kind != "unicast" or size <= answer.mtu:
+        return None
+    return _end(case, "X_MTU_EXCEEDED", dev=answer.route.dev, mtu=answer.mtu, size=size)
+
+
 def _by_link(case: Case) -> End | None:
     """It was to go out, but the link does not work, or nobody answered for the next hop."""
     stay, asked = case.stay, case.question
@@ -210,6 +225,7 @@ JUDGES: tuple[Judge, ...] = (
     _delivered,
     _by_route,
     _by_ttl,
+    _by_size,
     _by_link,
     _by_hairpin,
     _by_bridge,

@@ -26,6 +26,7 @@ AGREEING: Mapping[str, tuple[str, ...]] = {
     "NEIGH_FAILED": ("X_NO_NEIGHBOUR",),
     "NEIGH_QUEUEFULL": ("X_NO_NEIGHBOUR",),
     "NO_SOCKET": ("X_CLOSED_PORT",),
+    "PKT_TOO_BIG": ("X_MTU_EXCEEDED",),
     "OTHERHOST": ("X_WRONG_MAC", "X_NO_PORT"),
 }
 NETFILTER = "NETFILTER_DROP"

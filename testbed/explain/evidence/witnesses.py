@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from testbed.explain.journey import Header
 from testbed.net.facts import IpAddress, Route, Rule, State
 
+Device = tuple[str, str]  # its namespace, and its name there
 Way = Literal["there", "back", "error"]  # error: an ICMP error about the packet, on its way back
 Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
 OWN_TABLE = "testbed-trace"  # how the names of our tables begin
@@ -109,7 +110,7 @@ class KernelRoute:
     `martian`, and `dropped` where the kernel does not tell a blackhole from a refused source.
     route: for unicast and local.  rules: all of the namespace.
     neighbour: the next hop's entry, `lladdr 02:… REACHABLE`; `none` where there is none.
-    works: the route's device has a carrier: its other end is up.
+    works: the route's device has a carrier: its other end is up.  mtu: of that device, in bytes.
     space: all facts of the namespace; read only where the kernel does not say what it found.
     """
 
@@ -118,6 +119,7 @@ class KernelRoute:
     rules: tuple[Rule, ...] = ()
     neighbour: str = ""
     works: bool = True
+    mtu: int = 0
     space: State = frozenset()
 
     @property

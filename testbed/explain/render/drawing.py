@@ -94,10 +94,10 @@ MARKERS = "".join(
 
 
 def _heading(answer: Answer, layout: Layout) -> Iterator[str]:
-    header = wording.asked(answer)
+    ends = wording.endpoints(wording.asked(answer))
     yield _text(MARGIN, 38, f"{answer.source} → {answer.destination}", "title")
     how = "seen on a real packet" if answer.observed else "predicted"
-    told = f"{wording.packet(header)} · {wording.endpoints(header)} · {how}"
+    told = f"{wording.sent(answer)} · {ends} · {how}"
     yield _text(MARGIN, 62, told, "soft")
     right = layout.width - MARGIN
     yield _text(right, 38, "the packet", "soft end")

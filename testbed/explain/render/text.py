@@ -48,7 +48,7 @@ def lines(answer: Answer, width: int = 80, *, full: bool = False) -> Iterator[Li
 def _question(answer: Answer, paper: Paper) -> Iterator[Line]:
     asked = Span(f"{answer.source} → {answer.destination}", "name")
     seen = "observed" if answer.observed else "predicted"
-    how = f"{wording.packet(wording.asked(answer))} · {seen}"
+    how = f"{wording.sent(answer)} · {seen}"
     yield from paper.sides(Span(""), asked, Span(how, "quiet"), Span(""))
     for edit in answer.edits:
         yield from paper.noted("what if: ", "quiet", edit)

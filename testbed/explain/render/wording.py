@@ -73,6 +73,12 @@ def packet(header: Header) -> str:
     return f"{header.protocol} {header.kind}".rstrip()
 
 
+def sent(answer: Answer) -> str:
+    """`tcp SYN`, `icmp echo-request of 9001 bytes`."""
+    size = answer.header.size
+    return packet(asked(answer)) + (f" of {size} bytes" if size else "")
+
+
 def translations(visit: Visit) -> Iterator[tuple[str, str, str]]:
     """What NAT changed in a namespace: `source` or `destination`, before, after."""
     if visit.left is None:

@@ -6,6 +6,7 @@ Sources: Linux net/bridge/br_input.c, br_forward.c, br_netfilter_hooks.c.
 from testbed.explain.walk.incoming import incoming
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.neighbours import address_frame
+from testbed.explain.walk.sizes import pass_link, pass_port
 from testbed.explain.walk.trip import Trip
 from testbed.net.facts import Bridge, BridgePort
 
@@ -16,6 +17,7 @@ def cross(trip: Trip, dev: str) -> Arrival:
     arrival = trip.links.over(near, dev)
     if arrival is None:
         trip.drop("X_LINK_DOWN", dev=dev)
+    pass_link(trip, *arrival)
     trip.leave(dev)
     trip.packet.forget(keep_mark=arrival[0] is near)
     return arrival
@@ -84,6 +86,7 @@ def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival | None:
     trip.hook("bridge postrouting")
     if calls_iptables:
         _as_bridge(trip, bridge, out, "postrouting")
+    pass_port(trip, out.dev)
     return cross(trip, out.dev)
 
 
@@ -114,6 +117,7 @@ def bridge_out(trip: Trip, bridge: Bridge) -> Arrival:
     packet.iif, packet.oif = "", out.dev
     trip.hook("bridge output")
     trip.hook("bridge postrouting")
+    pass_link(trip, trip.space, out.dev)
     return cross(trip, out.dev)
 
 

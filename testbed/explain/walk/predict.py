@@ -228,8 +228,11 @@ def _turned(packet: Packet, kind: str) -> Packet:
         destination_port=ports[1],
         ttl=TTL,
         kind=kind,
+        size=last.size if packet.protocol == "icmp" else 0,
     )
-    return Packet(answer)
+    turned = Packet(answer)
+    turned.fragments = True  # net/ipv4/icmp.c: IP_PMTUDISC_DONT
+    return turned
 
 
 def _error(trip: Trip, kind: str) -> Packet:

@@ -6,6 +6,7 @@ from testbed.explain.walk.bridging import bridge_in
 from testbed.explain.walk.incoming import incoming
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.sending import transmit
+from testbed.explain.walk.sizes import fit
 from testbed.explain.walk.space import Space
 from testbed.explain.walk.trip import Trip
 
@@ -46,12 +47,13 @@ def _receive(trip: Trip, dev: str, prerouted: bool) -> Arrival | None:
 
 
 def _forward(trip: Trip, decision: Decision) -> Arrival:
-    """net/ipv4/ip_forward.c: the TTL counts before the hook."""
+    """net/ipv4/ip_forward.c: TTL and size count before the hook."""
     packet = trip.packet
     if packet.ttl <= 1:
         if trip.is_loop:
             trip.drop("X_LOOP", "time-exceeded", visits=trip.visited)
         trip.drop("X_TTL_EXCEEDED", "time-exceeded")
+    fit(trip, decision.dev, "frag-needed")
     packet.ttl -= 1
     packet.oif = decision.dev
     trip.passage.next_hop = packet.next_hop = decision.via or packet.destination

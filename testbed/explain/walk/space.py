@@ -24,6 +24,8 @@ from testbed.net.facts import (
     Veth,
 )
 
+LARGEST = 65536  # bytes: the loopback's MTU; no packet has more
+
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
 
@@ -39,6 +41,7 @@ class Space:
         self.bridges = {fact.name: fact for fact in self.all(Bridge)}
         links: list[Veth | Bridge] = [*self.veths.values(), *self.bridges.values()]
         self.macs = {link.name: link.mac for link in links}
+        self.mtus = {link.name: link.mtu for link in links}
         self.ports = {fact.dev: fact for fact in self.all(BridgePort)}
         self.neighbours = {
             (fact.dev, int(fact.ip)): fact for fact in self.all(Neighbour) if fact.ip.version == 4
@@ -105,6 +108,10 @@ class Space:
     def mac(self, dev: str) -> str:
         """A device's MAC; empty for one that no fact describes."""
         return self.macs.get(dev, "")
+
+    def mtu(self, dev: str) -> int:
+        """The largest packet a device takes, in bytes; any is small enough for one unknown."""
+        return self.mtus.get(dev, LARGEST)
 
     def is_empty(self, dev: str) -> bool:
         """Whether it is a bridge that nothing is attached to, such as docker0 at first."""

@@ -68,7 +68,9 @@ class Pursuit:
         if last.reached("input"):
             return self._is_unanswerable(last)
         return any(
-            answer.is_end or (answer.neighbour in FAILED and waited_s > ARP_S)
+            answer.is_end
+            or (answer.neighbour in FAILED and waited_s > ARP_S)
+            or self._probe.sent.size > answer.mtu > 0
             for answer in map(self._kernels.route, last.questions()[-1:])
         )
 

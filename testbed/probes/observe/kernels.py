@@ -5,16 +5,16 @@ Needs CAP_SYS_ADMIN to enter the namespace.
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from socket import AF_INET
 
 from testbed.errors import KernelError
-from testbed.explain.evidence.witnesses import KernelRoute, Question
+from testbed.explain.evidence.witnesses import Device, KernelRoute, Question
 from testbed.kernel import sysctl
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.netlink import decode, uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
-from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes
+from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes, u32
 from testbed.kernel.route import RouteAnswer, route_get
 from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysctl
 from testbed.probes.listening import listening
@@ -56,13 +56,25 @@ class Kernels:
         with inside(self._store, asked.ns), NetlinkSocket() as kernel:
             if answer.kind not in FOUND:
                 return KernelRoute(kind=answer.kind, space=_space(kernel, asked))
+            works, mtu = _link(kernel, answer.dev)
             return KernelRoute(
                 kind="local" if answer.kind in OWN_KINDS else answer.kind,
                 route=_route(asked.ns, answer),
                 rules=_rules(kernel, asked.ns),
                 neighbour=_next_hop(kernel, asked, answer),
-                works=_works(kernel, answer.dev) if answer.kind == "unicast" else True,
+                works=works or answer.kind != "unicast",
+                mtu=mtu,
             )
+
+    def mtus(self, devices: Iterable[Device]) -> dict[Device, int]:
+        """The MTUs of devices that are there, in bytes."""
+        found = {}
+        for ns, dev in devices:
+            with inside(self._store, ns), NetlinkSocket() as kernel:
+                _, mtu = _link(kernel, dev)
+            if mtu:
+                found[ns, dev] = mtu
+        return found
 
     def serves_udp(self, ns: str, port: int) -> bool:
         """Whether a socket is bound to a port, on whatever address."""
@@ -109,14 +121,14 @@ def neighbour(kernel: NetlinkSocket, dev: str, address: IpAddress) -> str:
     return NO_ENTRY if isinstance(answer, Refusal) else _entry(answer)
 
 
-def _works(kernel: NetlinkSocket, dev: str) -> bool:
-    """`LOWER_UP`, as `ip link` has it."""
-    link = _LINK.pack(0, 0, socket.if_nametoindex(dev), 0, 0)
-    answer = kernel.ask(uapi.RTM_GETLINK, link)
+def _link(kernel: NetlinkSocket, dev: str) -> tuple[bool, int]:
+    """`LOWER_UP` and the MTU, as `ip link` has them; an MTU of 0 where there is no such device."""
+    named = attribute(uapi.IFLA_IFNAME, dev.encode() + b"\0")
+    answer = kernel.ask(uapi.RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + named)
     if isinstance(answer, Refusal):
-        return False
+        return False, 0
     _, _, _, flags, _ = _LINK.unpack_from(answer.body)
-    return bool(flags & IFF_LOWER_UP)
+    return bool(flags & IFF_LOWER_UP), u32(attributes(answer.body, _LINK.size)[uapi.IFLA_MTU])
 
 
 def _entry(answer: Message) -> str:

@@ -12,6 +12,7 @@ from typing import Self
 from testbed.explain.evidence.correlate import Knowledge
 from testbed.explain.evidence.observation import Circumstances, Observation, answering, observation
 from testbed.explain.evidence.planned import Planned
+from testbed.explain.evidence.sizes import devices
 from testbed.explain.evidence.spine import Spine, Stay, silent_answer, spine
 from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.explain.journey import Header
@@ -120,13 +121,16 @@ class Observer:
         spines = {way: spine(evidence, way) for way in WAYS}
         served = _unanswered(spines, kernels)
         visited = [stay for one in spines.values() for stay in one.stays]
+        planned = self._planned_by(plan)
+        narrow = {dev for stay in visited for dev in devices(stay, planned)}
         known = Knowledge(
             routes={
                 question: kernels.route(question)
                 for question in {asked for stay in visited for asked in stay.questions()}
             },
             texts=self._rule_texts(store, visited, generations),
-            planned=self._planned_by(plan),
+            planned=planned,
+            mtus=kernels.mtus(narrow) if evidence.sent.size else {},
         )
         around = Circumstances(
             watched=frozenset(generations),

@@ -38,7 +38,7 @@ IP_BYTES = 20  # without options
 ICMP_BYTES = 8
 FRAGMENT = 0x1FFF  # the offset in the field with the flags
 
-_IP = struct.Struct("!BxxxxxHBBxx4s4s")
+_IP = struct.Struct("!xxHxxHBBxx4s4s")
 _PORTS = struct.Struct("!HH")
 _ICMP_NUMBERS = struct.Struct("!4xHH")
 
@@ -61,7 +61,7 @@ def parts(network: bytes, transport: bytes) -> Packet | None:
     """The same from the two headers apart, as nft trace has them."""
     if len(network) < IP_BYTES or network[0] >> 4 != 4:
         return None
-    _, fragment, ttl, number, source, destination = _IP.unpack_from(network)
+    size, fragment, ttl, number, source, destination = _IP.unpack_from(network)
     protocol = PROTOCOLS.get(number)
     if protocol is None or fragment & FRAGMENT or len(transport) < ICMP_BYTES:
         return None
@@ -74,6 +74,7 @@ def parts(network: bytes, transport: bytes) -> Packet | None:
         destination_port=destination_port,
         ttl=ttl,
         kind=_kind(protocol, transport),
+        size=size,
     )
     return Packet(header, transport)
 

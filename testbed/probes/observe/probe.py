@@ -28,6 +28,7 @@ TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 REPAIR_ON, REPAIR_OFF = 1, -1  # off without a window probe
 SEND_QUEUE = 2
 IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
+IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3  # linux/in.h: as tracepath does, by the device's MTU
 ICMP_FILTER = 1  # linux/icmp.h; the answers are seen by the taps, not by the socket
 
 TOKEN_BYTES = 8
@@ -36,6 +37,7 @@ FIRST, SECOND = b"1   ", b"2   "  # which datagram it is, behind the token
 _U32 = struct.Struct("!I")
 _I32 = struct.Struct("!i")
 _U16 = struct.Struct("!H")
+HEADERS = packets.IP_BYTES + PAYLOAD  # of a datagram or an echo
 SEQUENCE = slice(4, 8)
 ACKNOWLEDGED = slice(8, 12)
 TCP_FLAGS = 13
@@ -144,6 +146,8 @@ class Probe:
         """Everything but the destination."""
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, header.ttl)
+        if header.size:
+            self._socket.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
         if header.protocol == "icmp":
             self._socket.setsockopt(socket.IPPROTO_RAW, ICMP_FILTER, _U32.pack(0xFFFFFFFF))
         if header.protocol == "tcp":
@@ -176,12 +180,12 @@ class Probe:
             self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def _say(self, number: bytes) -> None:
-        if self.sent.protocol == "udp":
-            self._socket.send(self._bytes + number)
-        if self.sent.protocol == "icmp":
-            sent = self.sent
-            echo = icmp.request(sent.source_port, sent.destination_port, self._bytes)
-            self._socket.send(echo)
+        sent, room = self.sent, self.sent.size - HEADERS
+        if sent.protocol == "udp":
+            self._socket.send((self._bytes + number).ljust(room, b"\0"))
+        if sent.protocol == "icmp":
+            said = self._bytes.ljust(room, b"\0")
+            self._socket.send(icmp.request(sent.source_port, sent.destination_port, said))
 
     def _learn(self) -> None:
         """Source and port, as far as the kernel has chosen them."""

@@ -148,10 +148,13 @@ def observer(bed: Bed) -> Iterator[Observer]:
 
 @pytest.fixture
 def explain(bed: Bed, observer: Observer) -> Explain:
-    """`explain(source, destination, port=80, protocol="tcp")`: a real packet, followed."""
+    """`explain(source, destination, port=80, protocol="tcp")`: a real packet, followed.
+
+    size: of the packet, in bytes.
+    """
 
     def explained(
-        source: str, destination: str, port: int = 80, protocol: Protocol = "tcp"
+        source: str, destination: str, port: int = 80, protocol: Protocol = "tcp", size: int = 0
     ) -> Explained:
         kind = {"tcp": "SYN", "icmp": "echo-request", "udp": ""}[protocol]
         header = Header(
@@ -160,6 +163,7 @@ def explain(bed: Bed, observer: Observer) -> Explain:
             destination=_address(bed, source, destination),
             destination_port=0 if protocol == "icmp" else port,
             kind=kind,
+            size=size,
         )
         sysctls = [fact for fact in bed.state if isinstance(fact, Sysctl)]
         world = World(observe(bed.store, sysctls=sysctls).state)
