@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
-from testbed.vpc.naming import ADDRESSES, ROUTE_LIMIT, router, transit_gateway
+from testbed.vpc.naming import (
+    ADDRESSES,
+    POD_RANGE,
+    ROUTE_LIMIT,
+    SERVICE_RANGE,
+    router,
+    transit_gateway,
+)
 from testbed.vpc.security.groups import NO_RULE, NO_RULES
 from testbed.vpc.security.tracking import BITS, tracked
 
@@ -44,6 +51,8 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (VPC, NO_RULE): ("ENI_SG_RULES_MISMATCH", SECURITY_GROUPS),
     (VPC, NO_RULES): ("SG_HAS_NO_RULES", SECURITY_GROUPS),
     (INTERNET_GATEWAY, ROUTE_LIMIT): ("X_ROUTE_LIMIT", "internet gateway"),
+    (INTERNET_GATEWAY, POD_RANGE): ("X_NO_POD_ROUTE", "internet gateway"),
+    (INTERNET_GATEWAY, SERVICE_RANGE): ("X_NO_SERVICE_RULE", "internet gateway"),
     (INTERNET_GATEWAY, "source has no public address"): (
         "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
         "internet gateway",

@@ -220,6 +220,20 @@ _ALL = (
         "raise routesPerRouteTable of the VPC, or have fewer nodes and routes in that table",
     ),
     Reason(
+        "X_NO_POD_ROUTE",
+        "the VPC has no route to {destination}, which is of the pods' range: it is no node's, or"
+        " its node's route is missing",
+        "compare the route table with the nodes' ranges (`testbed get routes`, `get nodes`);"
+        " `testbed up` writes the routes anew",
+    ),
+    Reason(
+        "X_NO_SERVICE_RULE",
+        "no node translated {destination}, which is of the Services' range: no Service has it with"
+        " {called}, or a node on the way has not kube-proxy's rules",
+        "call an address and a port that a Service has (`testbed get services`); `testbed up`"
+        " writes kube-proxy's rules anew",
+    ),
+    Reason(
         "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
         "internet gateway: {source} has no public address",
         "pair it with a public address, translate it to one that is, or go by a NAT gateway",

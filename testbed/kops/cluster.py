@@ -1,4 +1,4 @@
-"""Everything of a kops cluster in the kernel but kube-proxy: nodes, pods, refused routes."""
+"""Everything of a kops cluster in the kernel but kube-proxy: nodes, pods, strays."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Interface
@@ -9,11 +9,12 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.names import veth_name
 from testbed.kops.node import CBR0, bridge_facts, node_facts
 from testbed.kops.pod import pod_facts
-from testbed.kops.routes import refused_facts
+from testbed.kops.routes import refused
 from testbed.kops.stores import NETWORKS
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
 from testbed.kubernetes.portmap import Attached, portmap_facts
+from testbed.kubernetes.strays import pod_range, stray_facts
 from testbed.net.facts import Fact
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Vpc
@@ -30,7 +31,8 @@ def cluster_facts(
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     for node in cluster.nodes:
         yield from node_facts(cluster, node, subnets[node.subnet], primary[node.name])
-    yield from refused_facts(cluster, vpc, placed.ranges)
+    pods = (*refused(cluster, vpc, placed.ranges), pod_range(cluster.pod_cidr))
+    yield from stray_facts(cluster.name, vpc, cluster.service_cidr, pods)
     ranges = {own.node: own for own in placed.ranges if own.cluster == cluster.name}
     running = [at for at in placed.pods if at.cluster == cluster.name and not at.host_network]
     wiring = _routed if cluster.cni == "ptp" else _bridged

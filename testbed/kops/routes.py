@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.placement import NodeRange
-from testbed.net.facts import ChainRule, Fact, NftChain
-from testbed.vpc.gateways import INSIDE
+from testbed.kubernetes.strays import stray
+from testbed.net.facts import ChainRule
 from testbed.vpc.model import RouteEntry, RouteTable, Vpc
-from testbed.vpc.naming import ROUTE_LIMIT, internet_gateway, route_tables
+from testbed.vpc.naming import ROUTE_LIMIT, route_tables
 
 ORIGIN = "kops' route controller"
 
@@ -45,33 +45,20 @@ def room(cluster: KopsCluster, vpc: Vpc) -> int:
     return min((vpc.free_routes(table) for table in mine), default=vpc.routes_per_route_table)
 
 
-def refused_facts(cluster: KopsCluster, vpc: Vpc, ranges: Iterable[NodeRange]) -> Iterator[Fact]:
+def refused(cluster: KopsCluster, vpc: Vpc, ranges: Iterable[NodeRange]) -> Iterator[ChainRule]:
     """What tells, where packets for pods end that no route leads to, why there is none.
 
-    Nothing where every node has its route.  The default route takes the packets to the internet
-    gateway, which drops them in any case: no pod has a public address.
+    Nothing where every node has its route.
     vpc: with the routes that were made.
     """
     made = {entry.destination for table in vpc.route_tables for entry in table.routes}
-    rules = tuple(
-        ChainRule(
-            f'iifname "{INSIDE}" ip daddr {one.cidr} counter drop comment "{ROUTE_LIMIT}"',
-            f"{one.node}'s pods have no route: RouteLimitExceeded, the quota of"
-            f" {vpc.routes_per_route_table} is used up (NetworkUnavailable: NoRouteCreated)",
-        )
-        for one in sorted(ranges, key=lambda one: one.cidr)
-        if one.cluster == cluster.name and one.cidr not in made
-    )
-    if rules and vpc.internet_gateway:
-        yield NftChain(
-            ns=internet_gateway(vpc.name),
-            family="ip",
-            table="igw",
-            name=f"refused-{cluster.name}",
-            hook="type filter hook prerouting priority raw - 10; policy accept;",
-            rules=rules,
-            why="nodes without a route (kubernetes, route controller)",
-        )
+    for one in sorted(ranges, key=lambda one: one.cidr):
+        if one.cluster == cluster.name and one.cidr not in made:
+            why = (
+                f"{one.node}'s pods have no route: RouteLimitExceeded, the quota of"
+                f" {vpc.routes_per_route_table} is used up (NetworkUnavailable: NoRouteCreated)"
+            )
+            yield stray(one.cidr, ROUTE_LIMIT, why)
 
 
 def _others(cluster: KopsCluster, table: RouteTable) -> RouteTable:

@@ -13,6 +13,7 @@ from testbed.kops.cluster import cluster_facts
 from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes.placement import Placed
+from testbed.kubernetes.strays import stray_facts
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
@@ -106,6 +107,7 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
     for node in cluster.nodes:
         enis = [eni for eni in allocations.enis if eni.instance == node.name]
         yield from eks_node.node_facts(cluster, vpc, node, enis)
+    yield from stray_facts(cluster.name, vpc, cluster.service_cidr)
     pods = {pod.netns: pod for pod in cluster.pods}
     own = [placed for placed in allocations.pods if placed.cluster == cluster.name]
     for placed in own:

@@ -10,7 +10,9 @@ INTERNET = "internet"  # the namespace of everything outside
 NOWHERE = "us-east-1"  # the region of a VPC without subnets: EC2's first
 RESOLVER_DEVICE = "dns"  # the router's link to the VPC's DNS resolver
 ADDRESSES = 1000  # the routing table with one route per assigned address
-ROUTE_LIMIT = "route limit"  # the comment of a rule that drops what a full table has no route for
+# Comments of rules that drop what is for a cluster's own addresses and came by the default route
+ROUTE_LIMIT = "route limit"  # a pod's, whose node a full route table has no route to
+POD_RANGE, SERVICE_RANGE = "pod range", "service range"
 FIRST_ROUTE_TABLE = 1  # of the VPC's own tables, in the order of the topology
 MAIN_ROUTE_TABLE = "main"  # AWS: a subnet without an association uses the VPC's main table
 

@@ -34,6 +34,7 @@ def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]
         "mac": packet.smac,
         "refusal": fabric.refusal(step),
         "traffic": _traffic(packet),
+        "called": _called(packet),
     }
     if not code:
         code = _code(filtered)
@@ -42,9 +43,13 @@ def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]
 
 def _traffic(packet: Packet) -> str:
     """`tcp port 80 from 10.0.1.6 to 10.0.2.4`."""
+    return f"{_called(packet)} from {address(packet.source)} to {address(packet.destination)}"
+
+
+def _called(packet: Packet) -> str:
+    """`tcp port 80`, or `icmp echo-request`."""
     what = packet.kind if packet.protocol == "icmp" else f"port {packet.destination_port}"
-    ends = f"from {address(packet.source)} to {address(packet.destination)}"
-    return f"{packet.protocol} {what} {ends}"
+    return f"{packet.protocol} {what}"
 
 
 def _code(filtered: Filtered) -> str:

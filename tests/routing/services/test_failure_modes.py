@@ -24,8 +24,6 @@ from tests.routing.services.test_measured import GONE, NA, NB, TO_A, TO_B, lab_o
 
 pytestmark = pytest.mark.kernel
 
-NO_PUBLIC_ADDRESS = "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
-
 
 @pytest.fixture(scope="module", params=["1.14", "current"])
 def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
@@ -85,7 +83,8 @@ def test_policy_local_without_an_endpoint_on_the_node(bed: Bed, explain: Explain
 
 def test_a_port_the_service_does_not_have(explain: Explain) -> None:
     """A ClusterIP is nobody's address: untranslated it takes the default route to its end."""
-    assert dies(explain("ca", TO_A, 81), "igw-main", NO_PUBLIC_ADDRESS)
+    assert dies(explain("ca", TO_A, 81), "igw-main", "X_NO_SERVICE_RULE")
+    assert dies(explain("na", TO_A, protocol="icmp"), "igw-main", "X_NO_SERVICE_RULE")
     assert works(explain("ca", TO_A))
 
 
