@@ -1,9 +1,14 @@
 """When `apply` returns, packets pass: the kernel finishes links later than it answers."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from testbed.bed import Bed
 from testbed.kernel.carrier import carrying
+from testbed.lab import Lab
+from testbed.load import parse
 from testbed.net.facts import Bridge, BridgePort, Veth
 
 
@@ -43,3 +48,28 @@ def test_all_links_of_a_lab_run_when_it_is_up(bed: Bed) -> None:
 
     for ns, dev in expected:
         assert " state UP " in bed.run(ns, "ip", "-o", "link", "show", "dev", dev).stdout
+
+
+PAIR = """
+testbed: v1
+name: pair
+vpcs:
+  main:
+    cidrs: [10.0.0.0/16]
+    subnets: { a: { cidr: 10.0.1.0/24, availabilityZone: us-west-2a } }
+    instances: { one: { subnet: a }, two: { subnet: a } }
+"""
+
+
+@pytest.mark.kernel
+def test_the_first_packet_to_a_new_link_passes(beds: Callable[[Lab], Bed]) -> None:
+    """A link that the work queue has never seen says that it runs, and drops packets."""
+    whole = parse(PAIR, "pair.yaml")
+    [vpc] = whole.vpcs
+    without = replace(whole, vpcs=(replace(vpc, instances=vpc.instances[:1]),))
+    bed = beds(whole)
+
+    for _ in range(10):
+        bed.up(without)
+        bed.up(whole)
+        assert bed.ping("one", "two", timeout_s=0.9).received == 1  # ARP asks again after 1 s

@@ -88,6 +88,17 @@ def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     return found
 
 
+def first_attribute(data: bytes, kind: int, offset: int) -> bytes:
+    """The first attribute of one type from `offset` on, without a look at those behind it."""
+    end = len(data)
+    while offset + _ATTRIBUTE_LENGTH <= end:
+        length, found = _ATTRIBUTE.unpack_from(data, offset)
+        if found == kind:
+            return data[offset + _ATTRIBUTE_LENGTH : offset + length]
+        offset += (length + ALIGNMENT - 1) & -ALIGNMENT
+    return b""
+
+
 def u32(value: bytes) -> int:
     """The number in a four-byte attribute."""
     number: int = _U32.unpack(value)[0]
