@@ -170,6 +170,27 @@ GATEWAY_CHAINS = (
         "type nat hook postrouting priority srcnat; policy accept;",
         (ChainRule("snat to ip saddr map @egress", "the private address's public one"),),
     ),
+    # The gateway has no memory, but the kernel's NAT leaves alone what conntrack finds invalid.
+    (
+        "invalid-in",
+        "type filter hook prerouting priority mangle; policy accept;",
+        (
+            ChainRule(
+                f'iifname "{OUTSIDE}" ct state invalid ip daddr set ip daddr map @ingress',
+                "stateless: whatever it is, it gets the private address",
+            ),
+        ),
+    ),
+    (
+        "invalid-out",
+        "type filter hook postrouting priority mangle; policy accept;",
+        (
+            ChainRule(
+                f'oifname "{OUTSIDE}" ct state invalid ip saddr set ip saddr map @egress',
+                "stateless: whatever it is, it gets the public address",
+            ),
+        ),
+    ),
     ("input", "type filter hook input priority filter; policy drop;", ()),
     ("output", "type filter hook output priority filter; policy drop;", ()),
 )

@@ -37,6 +37,8 @@ _SETTABLE = {
     "ether daddr set": "dmac",
     "meta pkttype set": "pkttype",
     "ip ttl set": "ttl",
+    "ip saddr set": "source",
+    "ip daddr set": "destination",
 }
 _RANDOM = ("random", "fully-random", "persistent")
 _REJECTIONS = {"no-route": "net-unreachable", "reset": "RST"}

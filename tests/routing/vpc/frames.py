@@ -57,7 +57,7 @@ def heard_as(wire: bytes) -> Frame:
 
 def checksum(data: bytes) -> int:
     """The internet checksum (RFC 1071) of an even number of bytes."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF
@@ -85,7 +85,9 @@ def gratuitous_arp(mac: str, address: str) -> bytes:
 
 def _arp(operation: int, sender: tuple[str, str], target: tuple[str, str]) -> bytes:
     ethernet = b"\xff" * 6 + packed_mac(sender[0]) + struct.pack("!H", ARP)
-    ends = b"".join(packed_mac(mac) + IPv4Address(address).packed for mac, address in (sender, target))
+    ends = b"".join(
+        packed_mac(mac) + IPv4Address(address).packed for mac, address in (sender, target)
+    )
     return ethernet + struct.pack("!HHBBH", 1, IPV4, 6, 4, operation) + ends
 
 
@@ -100,8 +102,8 @@ Hear = Callable[[str, Callable[[bytes], bool]], list[bytes]]
 
 
 @contextmanager
-def ears(bed: Bed, *places: str) -> Iterator[Hear]:
-    """Listens at the first interface of each place, also to what is for others.
+def ears(bed: Bed, *places: str, dev: str = "eth0") -> Iterator[Hear]:
+    """Listens at an interface of each place, also to what is for others.
 
     What it yields returns all that a place has heard up to the frame that is waited for, and with
     it.  Fails when that does not come.
@@ -112,7 +114,7 @@ def ears(bed: Bed, *places: str) -> Iterator[Hear]:
             with inside(bed.store, place):
                 ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
                 undo.callback(ear.close)
-                ear.bind(("eth0", ETH_P_ALL))
+                ear.bind((dev, ETH_P_ALL))
             sockets[place] = ear
 
         def hear(place: str, last: Callable[[bytes], bool]) -> list[bytes]:
