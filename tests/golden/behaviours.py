@@ -25,6 +25,7 @@ NODE, POD = "On a node", "In a pod"
 
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(/\d+)?")
 _SECOND_ENI = re.compile(r"\beth[1-9]\b")
+_FUNCTION = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 Row = tuple[str, str]  # what is imitated, and an example as its tool prints it
 
@@ -89,3 +90,23 @@ def _cell(text: str) -> str:
 def named_tests(text: str) -> Iterable[str]:
     """The tests that a page names as proof: `tests/routing/cni/test_invariants.py`."""
     return re.findall(r"`(tests/[\w/.]+\.py)`", text)
+
+
+def named_functions(text: str) -> set[str]:
+    """The tests that a page names by their functions: `test_a_peers_peer_is_no_peer`."""
+    return set(re.findall(r"`(test_\w+)`", text))
+
+
+def functions(directory: Path) -> set[str]:
+    """The names of all tests."""
+    texts = (path.read_text(encoding="utf-8") for path in directory.rglob("test_*.py"))
+    return {name for text in texts for name in _FUNCTION.findall(text)}
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The rows of a page's tables, without their heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    heads = {i - 1 for i, line in enumerate(lines) if line.startswith("|---")}
+    for i, line in enumerate(lines):
+        if i not in heads and not line.startswith("|---"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.behaviours import named_tests, page
+from tests.golden.behaviours import functions, named_functions, named_tests, page, rows
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "fidelity.md"
+VPC_PAGE = ROOT / "docs" / "vpc.md"
 MARK = "<!-- From here on `make golden` writes what the facts' reasons say. -->\n"
 
 
@@ -28,3 +29,17 @@ def test_every_proof_that_is_named_is_there() -> None:
 
     assert names
     assert [name for name in names if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("page", [PAGE, VPC_PAGE], ids=lambda path: path.name)
+def test_every_test_that_is_named_is_there(page: Path) -> None:
+    there = functions(ROOT / "tests")
+
+    assert named_functions(page.read_text(encoding="utf-8")) - there == set()
+
+
+def test_every_statement_on_the_vpc_names_its_test() -> None:
+    told = list(rows(VPC_PAGE.read_text(encoding="utf-8")))
+
+    assert len(told) > 40
+    assert [cells for cells in told if not named_functions(cells[-1])] == []

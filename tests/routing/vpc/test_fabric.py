@@ -5,6 +5,7 @@ have been.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_a_ttl_of_one_crosses_to_another_subnet(fabric: Bed) -> None:
 
 
 def test_through_the_gateways_mac_a_neighbour_is_reached_by_routing(fabric: Bed) -> None:
-    """AWS says nothing of it: the route table then decides, and the frame comes from the router."""
+    """AWS says nothing of it: the route table then decides."""
     by_the_router = replace(ordinary(fabric, "one", "two"), destination_mac=GATEWAY_MAC)
 
     [frame] = arrived(fabric, "one", by_the_router, "two")
@@ -76,7 +77,7 @@ def test_through_the_gateways_mac_a_neighbour_is_reached_by_routing(fabric: Bed)
     assert frame.source_mac == GATEWAY_MAC
 
 
-DYING = {
+DYING: dict[str, tuple[str, dict[str, Any]]] = {
     "source check: an address that nobody has": ("one", {"source": NOBODY}),
     "source check: another instance's address": ("one", {"source": "10.0.1.20"}),
     "source check: an address outside the VPC": ("one", {"source": "203.0.113.9"}),
