@@ -14,6 +14,7 @@ from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Vpc
 from testbed.vpc.security.checks import interface_problems
 
+METRICS, INTROSPECTION = 61678, 61679  # ports of aws-node, which is on its node's network
 OTHER_DEVICES = ("eth", "vlan", "lo")  # prefixes amazon-vpc-cni-k8s refuses for its veths
 
 
@@ -25,9 +26,23 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     for pod in cluster.pods:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
+        yield from _host_ports(cluster, pod)
     yield from _eni_configs(cluster, vpc)
     yield from fargate_checks.problems(cluster, vpc)
     yield from of_environment(cluster)
+
+
+def _host_ports(cluster: EksCluster, pod: Pod) -> Problems:
+    """What aws-node serves on its node's network, a pod there cannot."""
+    taken = {} if cluster.env.disable_metrics else {METRICS: "metrics"}
+    if not cluster.env.disable_introspection:
+        taken[INTROSPECTION] = "introspection"
+    for container in pod.containers if pod.host_network else ():
+        for i, port in enumerate(container.ports):
+            if port.protocol != "udp" and port.number in taken:
+                message = f"listen tcp :{port.number}: bind: address already in use"
+                path = ("pods", pod.name, "containers", container.name, "ports", i)
+                yield Problem(path, f"{message}: aws-node has its {taken[port.number]} there")
 
 
 def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:

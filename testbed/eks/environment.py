@@ -151,7 +151,7 @@ def _only(imitated: bool, what: str) -> AfterValidator:
 
 Boolean = Annotated[bool, _or_default(_boolean)]
 Target = Annotated[Whole, Field(ge=0), _or_default(_target)]
-Accepted = Any  # a variable that says nothing about a node's network
+Accepted = str | int | float | bool | None  # a variable that says nothing about a network
 Cidrs = Annotated[
     tuple[Cidr, ...], BeforeValidator(_cidrs, json_schema_input_type=str | tuple[Cidr, ...])
 ]

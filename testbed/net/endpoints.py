@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Literal
+from typing import Literal, Protocol
 
 from testbed.net.facts import IpAddress
 from testbed.net.metadata import InstanceMetadata
@@ -22,12 +22,20 @@ class Page:
     fields: tuple[tuple[str, str], ...] = ()
 
 
+class Site(Protocol):
+    """Several pages, made when they are asked for."""
+
+    def page(self, path: str) -> Page:
+        """The answer to a GET of this path."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A port served inside a network namespace, and the names its answers carry.
 
     address: what the socket is bound to; its version is the socket's family.
-    page: what it says in the place of those names.  metadata: what `imds` tells each instance.
+    page, site: what it says in the place of those names.  metadata: what `imds` tells each
+    instance.
     """
 
     netns: str
@@ -38,6 +46,7 @@ class Listener:
     container: str = ""
     address: IpAddress = EVERY_ADDRESS
     page: Page | None = None
+    site: Site | None = None
     metadata: tuple[InstanceMetadata, ...] = ()
 
     def __str__(self) -> str:

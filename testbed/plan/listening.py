@@ -9,6 +9,7 @@ from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.lab import Lab, api_servers
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.networks.endpoints import host_endpoints, host_listeners
+from testbed.plan.ipamds import ipamd_listeners
 from testbed.plan.metadata import metadata_listeners
 from testbed.plan.proxies import health_listeners, kubelets
 from testbed.plan.servers import programs
@@ -17,7 +18,7 @@ from testbed.vpc.endpoints import listeners as instance_listeners
 
 
 def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
-    """Every port the lab serves: its pods', kube-proxies', instances' and the internet's."""
+    """Every port the lab serves: its pods', nodes', instances' and the internet's."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
     bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
     return (
@@ -26,6 +27,7 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *host_listeners(lab.on_premises),
         *metadata_listeners(lab, allocations),
+        *ipamd_listeners(lab, allocations),
         *_control_plane_listeners(lab, allocations),
         *internet_listeners(lab.internet),
     )

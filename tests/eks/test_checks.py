@@ -5,11 +5,12 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from pydantic import TypeAdapter
 
+from testbed.description.ports import Port
 from testbed.description.problem import Problem
 from testbed.eks.checks import enis, problems
 from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.model import Node, Pod
+from testbed.kubernetes.model import Container, Node, Pod
 from testbed.vpc.model import Subnet, Vpc
 
 A = Subnet("a", IPv4Network("10.0.1.0/24"), "us-west-2a")
@@ -165,3 +166,15 @@ def test_settings_with_which_aws_node_does_not_come_up_are_refused(
     [problem] = problems(cluster, VPC)
 
     assert (problem.key, problem.message) == (key, message)
+
+
+@pytest.mark.parametrize("port", [61678, 61679])
+def test_a_pod_on_its_node_s_network_cannot_have_aws_node_s_ports(port: int) -> None:
+    pod = Pod("agent", host_network=True, containers=(Container("agent", (Port(port),)),))
+    problem = only(NODE, pods=(pod,))
+
+    assert problem.key == "pods.agent.containers.agent.ports[0]"
+    assert f"listen tcp :{port}: bind: address already in use" in problem.message
+    off = CniSettings(disable_metrics=True, disable_introspection=True)
+    cluster = EksCluster("eks", "main", (NODE,), (pod,), env=off)
+    assert list(problems(cluster, VPC)) == []

@@ -125,19 +125,23 @@ class NodeEc2:
                 yield subnet
 
     def _closed(self, subnet: Subnet) -> bool:
-        """Whether its tags keep pods out: "0", or it is for other clusters."""
-        tags = _tags(subnet)
-        if tags.get(FOR_PODS) == CLOSED:
-            return True
-        name = self._cluster.env.cluster_name
-        clusters = {tag.removeprefix(OF_CLUSTER) for tag in tags if tag.startswith(OF_CLUSTER)}
-        return bool(FOR_PODS in tags and name and clusters and name not in clusters)
+        return keeps_pods_out(subnet, self._cluster.env.cluster_name)
 
     def _taken(self, subnet: Subnet) -> int:
         return -self._ec2.free_addresses(self._vpc.name, subnet.name)
 
     def _subnet(self, name: str) -> Subnet:
         return next(subnet for subnet in self._vpc.subnets if subnet.name == name)
+
+
+def keeps_pods_out(subnet: Subnet, cluster_name: str) -> bool:
+    """Whether a subnet's tags keep pods out: "0", or it is for other clusters."""
+    tags = _tags(subnet)
+    if tags.get(FOR_PODS) == CLOSED:
+        return True
+    clusters = {tag.removeprefix(OF_CLUSTER) for tag in tags if tag.startswith(OF_CLUSTER)}
+    others = bool(cluster_name and clusters) and cluster_name not in clusters
+    return FOR_PODS in tags and others
 
 
 def _tags(subnet: Subnet) -> Mapping[str, str]:

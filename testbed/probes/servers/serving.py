@@ -23,6 +23,7 @@ from testbed.probes.servers.echo import (
     LineEcho,
     datagram_answer,
     http_echo,
+    http_site,
 )
 from testbed.probes.sockets import IP_PKTINFO
 
@@ -160,6 +161,8 @@ class Server:
             return imds.conversation(listener.metadata, client, self._tokens)
         if listener.protocol == "tcp":
             return LineEcho(about)
+        if listener.site:
+            return http_site(listener.site)
         return http_echo(about, listener.page)
 
     def _advance(self, connection: Connection) -> None:
