@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Interface
 
 from testbed.kops import ptp
-from testbed.kops.host_ports import HostPort, host_port_facts
+from testbed.kops.host_ports import HostPort, held_ports, host_port_facts
 from testbed.kops.model import KopsCluster
 from testbed.kops.names import veth_name
 from testbed.kops.node import CBR0, bridge_facts, node_facts
@@ -15,6 +15,7 @@ from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
 from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.kubernetes.strays import pod_range, stray_facts
+from testbed.net.endpoints import Listener
 from testbed.net.facts import Fact
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Vpc
@@ -37,6 +38,19 @@ def cluster_facts(
     running = [at for at in placed.pods if at.cluster == cluster.name and not at.host_network]
     wiring = _routed if cluster.cni == "ptp" else _bridged
     yield from wiring(cluster, running, ranges)
+
+
+def host_port_listeners(cluster: KopsCluster, running: Iterable[PodAddress]) -> Iterator[Listener]:
+    """The hostPorts that kubelets of a cluster hold; portmap holds none."""
+    pods = {pod.netns: pod for pod in cluster.pods}
+    for at in running:
+        if cluster.cni == "kubenet" and at.cluster == cluster.name:
+            yield from held_ports(at.node, _host_ports([at], pods))
+
+
+def _host_ports(running: Iterable[PodAddress], pods: Mapping[str, Pod]) -> Iterator[HostPort]:
+    for at in running:
+        yield from (HostPort(pods[at.pod], at.ip, port) for port in pods[at.pod].host_ports)
 
 
 def _routed(
@@ -63,8 +77,7 @@ def _bridged(
     pods, mode = {pod.netns: pod for pod in cluster.pods}, cluster.hairpin_mode
     for name in {at.node for at in running}:
         yield from bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
-        here = [at for at in running if at.node == name]
-        ports = (HostPort(pods[at.pod], at.ip, p) for at in here for p in pods[at.pod].host_ports)
-        yield from host_port_facts(name, CBR0, ports)
+        here = (at for at in running if at.node == name)
+        yield from host_port_facts(name, CBR0, _host_ports(here, pods))
     for at in running:
         yield from pod_facts(pods[at.pod], at, ranges[at.node], mode)

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address
 
 from testbed.description.ports import Port
 from testbed.kubernetes.model import Pod
+from testbed.net.endpoints import Listener, held
 from testbed.net.facts import Chain, ChainPiece, ChainRule, Fact
 
 HOSTPORTS = "KUBE-HOSTPORTS"
@@ -49,6 +50,13 @@ class HostPort:
         """`web_default hostport 8080`, as a match of iptables."""
         name = f"{self.pod.name}_{self.pod.namespace}"
         return f'-m comment --comment "{name} hostport {self.port.host_port}"'
+
+
+def held_ports(node: str, given: Iterable[HostPort]) -> Iterator[Listener]:
+    """The sockets with which kubelet keeps a node's hostPorts from others; nothing reads there."""
+    for one in given:
+        assert one.port.host_port, "a HostPort has one"
+        yield held(node, one.port.transport, one.port.host_port)
 
 
 def host_port_facts(node: str, bridge: str, given: Iterable[HostPort]) -> Iterator[Fact]:

@@ -8,9 +8,11 @@ from testbed.net.facts import IpAddress
 from testbed.net.metadata import InstanceMetadata
 
 Served = Literal["tcp", "udp", "http", "imds"]
+Transport = Literal["tcp", "udp"]
 Probed = Literal["icmp", "tcp", "http"]
 
 EVERY_ADDRESS = IPv4Address("0.0.0.0")
+NOW = "{now}"  # in a page's content: when it is asked for, as programs in Go print it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,29 @@ class Site(Protocol):
         """The answer to a GET of this path."""
 
 
+# what Go's HTTP library says of any other path
+_TEXT = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
+NOT_FOUND = Page("404 Not Found", "404 page not found\n", _TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """A site whose pages are known beforehand, by path; what is not there is not found."""
+
+    by_path: tuple[tuple[str, Page], ...]
+
+    def page(self, path: str) -> Page:
+        """The answer to a GET of this path."""
+        return dict(self.by_path).get(path, NOT_FOUND)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A port served inside a network namespace, and the names its answers carry.
 
     address: what the socket is bound to; its version is the socket's family.
     page, site: what it says in the place of those names.  metadata: what `imds` tells each
-    instance.
+    instance.  held: nobody takes what comes; it keeps the port from others.
     """
 
     netns: str
@@ -48,9 +66,30 @@ class Listener:
     page: Page | None = None
     site: Site | None = None
     metadata: tuple[InstanceMetadata, ...] = ()
+    held: bool = False
+
+    @property
+    def transport(self) -> Transport:
+        """What carries what is served there."""
+        return "udp" if self.protocol == "udp" else "tcp"
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}/{self.protocol} of {self.pod}"
+
+
+def held(
+    node: str, transport: Transport, number: int, address: IpAddress = EVERY_ADDRESS
+) -> Listener:
+    """A port of a node that somebody there holds, and does not serve."""
+    return Listener(
+        netns=node,
+        port=number,
+        protocol=transport,
+        pod="",
+        node=node,
+        address=address,
+        held=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

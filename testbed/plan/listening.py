@@ -1,17 +1,19 @@
 """Who answers in a lab, on which port: its listeners, and the rows of its matrix."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.eks.model import EksCluster
+from testbed.kops.cluster import host_port_listeners
+from testbed.kops.model import KopsCluster
 from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.lab import Lab, api_servers
 from testbed.net.endpoints import Endpoint, Listener
 from testbed.networks.endpoints import host_endpoints, host_listeners
 from testbed.plan.ipamds import ipamd_listeners
 from testbed.plan.metadata import metadata_listeners
-from testbed.plan.proxies import health_listeners, kubelets
+from testbed.plan.proxies import kubelets, proxy_listeners
 from testbed.plan.servers import programs
 from testbed.vpc.endpoints import instance_endpoints, internet_listeners
 from testbed.vpc.endpoints import listeners as instance_listeners
@@ -21,9 +23,10 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
     """Every port the lab serves: its pods', nodes', instances' and the internet's."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
     bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
+    theirs = kubernetes_endpoints.listeners(pods, allocations.pods)
     return (
-        *kubernetes_endpoints.listeners(pods, allocations.pods),
-        *(one for cluster in lab.clusters for one in health_listeners(cluster, allocations)),
+        *theirs,
+        *_of_nodes(lab, allocations, theirs),
         *(one for each in bare for one in instance_listeners(each.name, each.ports)),
         *host_listeners(lab.on_premises),
         *metadata_listeners(lab, allocations),
@@ -31,6 +34,18 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
         *_control_plane_listeners(lab, allocations),
         *internet_listeners(lab.internet),
     )
+
+
+def _of_nodes(lab: Lab, allocations: Allocations, pods: Iterable[Listener]) -> Iterator[Listener]:
+    """kube-proxy's and kubelet's; a port that a pod on the node's network has they do without."""
+    taken = {(one.netns, one.transport, one.port) for one in pods}
+    for cluster in lab.clusters:
+        own = [*proxy_listeners(cluster, allocations)]
+        if isinstance(cluster, KopsCluster):
+            own += host_port_listeners(cluster, allocations.pods)
+        for one in own:
+            if (one.netns, one.transport, one.port) not in taken:
+                yield one
 
 
 def _control_plane_listeners(lab: Lab, allocations: Allocations) -> Iterator[Listener]:

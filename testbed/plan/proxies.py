@@ -16,10 +16,11 @@ from testbed.net.facts import Fact
 from testbed.services.endpoints import Behind
 from testbed.services.kube_proxy import conntrack
 from testbed.services.kube_proxy.conntrack import Command
-from testbed.services.kube_proxy.health import health_pages
+from testbed.services.kube_proxy.health import health_listeners, own_listeners
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort, proxied_ports
 from testbed.services.kube_proxy.rules import ProxyNode
+from testbed.services.kube_proxy.sockets import held_ports
 from testbed.services.kubelet import kubelet_facts
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -59,12 +60,13 @@ def proxied(cluster: Cluster, allocations: Allocations) -> tuple[ProxiedPort, ..
     return tuple(proxied_ports(era(cluster), cluster.services, addresses, there))
 
 
-def health_listeners(cluster: Cluster, allocations: Allocations) -> Iterator[Listener]:
-    """What load balancers ask, on every node."""
+def proxy_listeners(cluster: Cluster, allocations: Allocations) -> Iterator[Listener]:
+    """kube-proxy's own ports on every node, what load balancers ask, and what it only holds."""
     ports = proxied(cluster, allocations)
-    for node in kubelets(cluster, allocations):
-        for number, page in health_pages(ports, node, era(cluster)):
-            yield Listener(netns=node, port=number, protocol="http", pod="", node=node, page=page)
+    for node in proxy_nodes(cluster, allocations):
+        yield from own_listeners(node.name, era(cluster))
+        yield from health_listeners(ports, node.name, era(cluster))
+        yield from held_ports(ports, cluster.proxy, node)
 
 
 def stale_entries(

@@ -186,7 +186,7 @@ def test_it_has_the_cluster_security_group_and_a_kubelet() -> None:
 
     assert memberships(there)["web"] == ("eks-cluster-sg-eks",)
     served = {one.port for one in listeners(there, allocate(there)) if one.netns == "web"}
-    assert served == {7, 80, 10250}
+    assert served == {7, 80, 10249, 10250, 10256}
 
 
 def test_it_asks_the_resolver_as_pods_do(topologies: Path) -> None:

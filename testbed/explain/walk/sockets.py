@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from testbed.explain.packet import Packet
 from testbed.net.endpoints import Listener
 
-TRANSPORT = {"http": "tcp", "imds": "tcp"}  # of what else a listener serves
-
 
 class Sockets:
     """The listening sockets, found by namespace, protocol and port (state: that index)."""
@@ -14,8 +12,7 @@ class Sockets:
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._addresses: dict[tuple[str, str, int], set[int]] = {}
         for one in listeners:
-            transport = TRANSPORT.get(one.protocol, one.protocol)
-            key = one.netns, transport, one.port
+            key = one.netns, one.transport, one.port
             self._addresses.setdefault(key, set()).add(int(one.address))
 
     def take(self, ns: str, packet: Packet) -> bool:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
-from testbed.net.endpoints import Page, Site
+from testbed.net.endpoints import Page
 from testbed.probes.servers.http_server import Http, Request, Response
 
 About = Mapping[str, str]  # pod, node, container, local, client
@@ -77,15 +77,6 @@ def http_echo(about: About, page: Page | None = None) -> Http:
         return Response(_json_page(status, {**about, "error": status}))
 
     return Http(answer, refuse)
-
-
-def http_site(site: Site) -> Http:
-    """HTTP: each path has a page of its own."""
-
-    def answer(request: Request) -> Response:
-        return Response(site.page(request.path.partition("?")[0]))
-
-    return Http(answer, lambda status: Response(Page(status, "")))
 
 
 def _json_page(status: str, body: Mapping[str, str]) -> Page:

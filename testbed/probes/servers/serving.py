@@ -23,8 +23,8 @@ from testbed.probes.servers.echo import (
     LineEcho,
     datagram_answer,
     http_echo,
-    http_site,
 )
+from testbed.probes.servers.site import http_site
 from testbed.probes.sockets import IP_PKTINFO
 
 SWEEP_S = 1.0  # between two looks for silent connections
@@ -90,6 +90,8 @@ class Server:
             server = socket.socket(fileno=descriptor)
             take = self._datagrams if listener.protocol == "udp" else self._accept
             self._sockets[listener] = server
+            if listener.held:
+                continue
             self._handlers[descriptor] = partial(take, listener, server)
             self._epoll.register(descriptor, select.EPOLLIN)
 
@@ -98,7 +100,7 @@ class Server:
         for listener in listeners:
             server = self._sockets.pop(listener)
             self._full.discard(server.fileno())
-            del self._handlers[server.fileno()]
+            self._handlers.pop(server.fileno(), None)
             server.close()
 
     def _reset(self, netns: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.model import HEADLESS, OTHER_PROXY, Service, ServicePort
 from testbed.kubernetes.placement import ServiceAddress
+from testbed.net.endpoints import Transport
 from testbed.services.endpoints import Backend, Behind
 from testbed.services.kube_proxy import names
 
@@ -36,6 +37,11 @@ class ProxiedPort:
     external_local: bool = False
     health_check_node_port: int = 0
     backends: tuple[Backend, ...] = ()
+
+    @property
+    def transport(self) -> Transport:
+        """Its protocol, as sockets have it."""
+        return "udp" if self.protocol == "udp" else "tcp"
 
     @property
     def title(self) -> str:

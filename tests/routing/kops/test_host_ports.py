@@ -14,6 +14,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Container, Pod
 from testbed.load import load
 from testbed.net.facts import Chain
+from testbed.probes.listening import listening
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
@@ -84,13 +85,24 @@ def test_the_node_reaches_it_by_its_loopback_and_the_pod_itself(bed: Bed) -> Non
     assert seen(bed, "shop", "node-1") == ("shop", "100.96.0.1")
 
 
-def test_without_its_chain_the_port_is_closed(bed: Bed, explain: Explain) -> None:
+def test_without_its_chain_clients_get_kubelets_own_socket(bed: Bed, explain: Explain) -> None:
+    """kubelet holds the port so that nobody else takes it; it never reads from it."""
+    assert {8080, 7007} <= held(bed, "node-1")
+    assert 8080 in held(bed, "node-2")
     jumps = bed.fact(Chain, ns="node-1", table="nat", name="KUBE-HOSTPORTS")
     works = explain("node-2", str(bed.address("node-1")), 8080)
 
     with bed.without():
         bed.change(bed.state - {jumps} | {replace(jumps, rules=())})
-        closed = explain("node-2", str(bed.address("node-1")), 8080)
+        nobody = explain("node-2", str(bed.address("node-1")), 8080)
+        silent = bed.http("node-2", "node-1", 8080)
 
     assert (works.difference, works.delivered) == (None, True)
-    assert (closed.difference, closed.cause) == (None, ("node-1", "X_CLOSED_PORT"))
+    assert works.observed.there.end.ns == "shop"
+    assert (nobody.difference, nobody.delivered) == (None, True)
+    assert (nobody.observed.there.end.ns, silent.verdict) == ("node-1", "timeout")
+
+
+def held(bed: Bed, node: str) -> set[int]:
+    """The ports of a node's own sockets."""
+    return {one.port for one in listening(bed.store, [node])}

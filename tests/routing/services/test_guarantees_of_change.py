@@ -57,7 +57,9 @@ def test_rules_that_somebody_deletes_come_back(bed: Bed) -> None:
 
     flush(bed, "nb")
     assert who(bed, "client") == "timeout"
-    assert who(bed, "outside", "10.0.2.11", NODE_PORT) == "refused"
+    # in 1.14 there still is the socket with which kube-proxy keeps the port for itself
+    left = "refused" if today(bed) else "timeout"
+    assert who(bed, "outside", "10.0.2.11", NODE_PORT) == left
     assert who(bed, "web-0") in ALL, "control: the other node"
     bed.up(bed.lab)
 
