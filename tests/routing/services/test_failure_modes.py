@@ -4,11 +4,13 @@ Each with a control that shows the rest at work.  What is observed is what was p
 k/k: kubernetes/kubernetes.
 """
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,18 @@ def test_a_service_without_endpoints(explain: Explain) -> None:
     assert dies(explain("elb", NB, 30005), "nb", "X_NO_ENDPOINTS")
 
 
+def test_a_client_that_comes_before_the_first_endpoint(bed: Bed, explain: Explain) -> None:
+    """k/k#48719: it is refused, and its next packet finds the rules of then."""
+    [cluster] = bed.lab.clusters
+    assert dies(explain("ca", GONE), "na", "X_NO_ENDPOINTS")
+
+    late = tuple(
+        replace(pod, labels={"app": "nobody"}) if pod.name == "cb" else pod for pod in cluster.pods
+    )
+    with becomes(bed, pods=late):
+        assert works(explain("ca", GONE))
+
+
 def test_policy_local_without_an_endpoint_on_the_node(bed: Bed, explain: Explain) -> None:
     """k/k#66354, #92761: a timeout until the load balancer's health check takes the node out."""
     code = "X_NO_LOCAL_ENDPOINTS" if today(bed) else "X_MARKED_TO_DROP"
@@ -125,6 +139,33 @@ def test_a_masquerade_rule_that_is_gone(bed: Bed, explain: Explain) -> None:
         seen = explain("elb", NA, 30002)
         assert dies(seen, "elb", "X_UNEXPECTED_REPLY")
         assert works(explain("elb", NB, 30002)), "control: another node"
+
+
+def test_kube_proxy_before_kubelet_writes_nothing_at_all(bed: Bed, tmp_path: Path) -> None:
+    """1.14 needs kubelet's KUBE-MARK-MASQ: iptables-restore takes all of a sync, or nothing."""
+    saved = bed.run("na", "iptables-nft-save", "-t", "nat").stdout
+    whole, without = tmp_path / "whole", tmp_path / "without"
+    whole.write_text(saved)
+    kubelets = re.compile(r"^(:|-A )KUBE-MARK-MASQ .*\n", re.MULTILINE)
+    without.write_text(kubelets.sub("", saved))
+
+    refused = bed.run("elb", "iptables-nft-restore", str(without))
+    assert refused.returncode != 0
+    assert "KUBE" not in bed.run("elb", "iptables-nft-save").stdout
+    assert bed.run("elb", "iptables-nft-restore", str(whole)).returncode == 0, "control"
+    assert "KUBE" in bed.run("elb", "iptables-nft-save").stdout
+    assert bed.run("elb", "nft", "delete", "table", "ip", "nat").returncode == 0
+
+
+def test_a_node_without_kube_proxys_rules(bed: Bed, explain: Explain) -> None:
+    """What follows: ClusterIPs are addresses of nobody, node ports are closed."""
+    services = bed.fact(Chain, ns="na", table="nat", name="KUBE-SERVICES")
+
+    with instead(bed, services, replace(services, rules=())):
+        assert dies(explain("ca", TO_B), "igw-main", "X_NO_SERVICE_RULE")
+        assert dies(explain("elb", NA, 30002), "na", "X_CLOSED_PORT")
+        assert works(explain("cb", TO_A)), "control: the other node"
+        assert works(explain("ca", "b")), "control: pods"
 
 
 def test_session_affinity_is_followed_both_ways(bed: Bed, explain: Explain) -> None:
