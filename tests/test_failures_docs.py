@@ -1,4 +1,4 @@
-"""`docs/failures.md` names tests and reason codes that exist."""
+"""`docs/failures.md` and `docs/failures-kops.md` name tests and reason codes that exist."""
 
 import re
 from pathlib import Path
@@ -8,15 +8,19 @@ import pytest
 from testbed.explain.reasons import REASONS
 
 TESTS = Path(__file__).parent
-DOCS = TESTS.parent / "docs" / "failures.md"
+DOCS = sorted((TESTS.parent / "docs").glob("failures*.md"))
 CODE = re.compile(r"`([A-Z]+_[A-Z0-9_]+)`")
 
 
-def _rows() -> list[list[str]]:
-    """The cells of each row that names a test."""
-    lines = DOCS.read_text(encoding="utf-8").splitlines()
-    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    return [row for row in rows if row[-1].startswith("`test_")]
+def _rows() -> dict[str, list[str]]:
+    """The cells of each row that names a test, by page and test."""
+    rows = {}
+    for page in DOCS:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            cells = line.strip("| ").split(" | ")
+            if line.startswith("| ") and cells[-1].startswith("`test_"):
+                rows[f"{page.stem}: {cells[-1].strip('`')}"] = cells
+    return rows
 
 
 ROWS = _rows()
@@ -32,10 +36,10 @@ def defined() -> frozenset[str]:
 
 
 def test_there_are_rows() -> None:
-    assert len(ROWS) > 20
+    assert len(ROWS) > 40
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row[-1].strip("`") for row in ROWS])
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_failure_has_its_test_and_known_codes(row: list[str], defined: frozenset[str]) -> None:
     seen, upstream, made_by, named, test = row
 

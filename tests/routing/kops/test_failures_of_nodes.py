@@ -104,13 +104,16 @@ def test_a_strict_filter_drops_what_would_be_answered_by_another_link(
 # packets that are too large
 
 
-def test_small_packets_pass_and_large_ones_hang_where_nobody_is_told(bed: Bed) -> None:
+def test_small_packets_pass_and_large_ones_hang_where_nobody_is_told(
+    bed: Bed, explain: Explain
+) -> None:
     """kops#1627: cbr0 of one node has 1500 bytes, and the messages about it are filtered."""
     bridge = bed.fact(Bridge, ns="node-2", name="cbr0")
     chain = bed.fact(Chain, ns="node-1", table="filter", name="FORWARD")
     silent = ChainRule("-p icmp -m icmp --icmp-type 3/4 -j DROP")
     small = bed.state - {bridge} | {replace(bridge, mtu=1500)}
     called = str(bed.pod("web-1").ip), 8099
+    silence = "node-1", "X_FIREWALL"  # which drops the message
 
     with (
         becoming(bed, small - {chain} | {replace(chain, rules=(silent, *chain.rules))}),
@@ -122,6 +125,10 @@ def test_small_packets_pass_and_large_ones_hang_where_nobody_is_told(bed: Bed) -
         server.settimeout(1)
         with pytest.raises(TimeoutError):
             server.recv(8)
+        large = explain("client", "web-1", protocol="icmp", size=len(LARGE))
+        assert dies(large, "node-2", "X_MTU_EXCEEDED")
+        assert large.observed.back
+        assert (large.observed.back.end.ns, large.observed.back.end.code) == silence
     with (
         becoming(bed, small),
         connected(bed.store, "client", "web-1", 8099, called) as (caller, server),
