@@ -67,8 +67,9 @@ def timeline_(
 ) -> None:
     """How a node's pool of addresses grows and shrinks while pods come and go.
 
-    60s=12: from 60 seconds after the start of aws-node twelve pods want to run; without any, it is
-    the story of an m5.large in docs/ipam.md.  KEY=VALUE are variables of the container aws-node.
+    60s=12: from 60 seconds after the start of aws-node twelve pods want to run; 65s=restart: it
+    starts again.  Without any, it is the story of an m5.large in docs/ipam.md.  KEY=VALUE are
+    variables of the container aws-node.
     """
     from testbed.eks.ipamd.asked.answer import event_as_json
     from testbed.eks.ipamd.timeline import moment, timeline

@@ -85,7 +85,7 @@ def test_a_state_that_cannot_be_is_one_clear_error(tmp_path: Path) -> None:
     assert "binary.json:1: byte 0xff is not UTF-8" in run(
         "ipam", "decide", "-f", str(binary), code=2
     )
-    assert "No such file" in run("ipam", "decide", "-f", str(tmp_path / "none"), code=2)
+    assert "no such file" in run("ipam", "decide", "-f", str(tmp_path / "none"), code=2)
 
 
 WEB = """

@@ -14,7 +14,7 @@ from testbed.eks.ipamd.daemon import REFUSED_S, Ipamd
 from testbed.eks.ipamd.decisions import AttachEni, Decision, Refusal
 from testbed.eks.ipamd.node import NodeEc2
 from testbed.eks.ipamd.settings import settings
-from testbed.eks.ipamd.store import count
+from testbed.eks.ipamd.store import DataStore, count
 from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Node
@@ -25,27 +25,34 @@ from testbed.vpc.ranges import fits
 PERIOD_S = 5.0  # amazon-vpc-cni-k8s: ipPoolMonitorInterval, half of it before a pass
 QUIET_S = REFUSED_S + PERIOD_S  # after the last moment: longer than any of ipamD's intervals
 ZONE = "us-west-2a"
+EMPTY = DataStore()
+RESTART = "restart"
 MOST_PODS = 10_000  # of a node; kubelet would not take a tenth
 LONGEST_S = 86_400  # a day: 17,280 passes
 
 
 @dataclass(frozen=True)
 class Moment:
-    """From now on so many pods want to run on the node."""
+    """From now on so many pods want to run on the node; none: its ipamD starts again."""
 
     at_s: float
-    pods: int
+    pods: int | None
 
 
 def moment(written: str) -> Moment:
-    """`60s=12`: after a minute twelve pods want to run.  Raises UsageError."""
+    """`60s=12`: after a minute twelve pods want to run; `65s=restart`.  Raises UsageError."""
     at, _, pods = written.partition("=")
     try:
         seconds = TypeAdapter(Seconds).validate_python(float(at) if at.isdecimal() else at)
-        if not pods.isdecimal() or int(pods) > MOST_PODS or seconds > LONGEST_S:
+        if seconds > LONGEST_S:
+            raise ValueError(at)
+        if pods == RESTART:
+            return Moment(seconds, None)
+        if not pods.isdecimal() or int(pods) > MOST_PODS:
             raise ValueError(pods)
     except ValueError as error:  # pydantic's own is one
-        wanted = f"a time up to {LONGEST_S} s and at most {MOST_PODS} pods, such as 60s=12"
+        examples = "such as 60s=12, or 65s=restart"
+        wanted = f"a time up to {LONGEST_S} s and at most {MOST_PODS} pods, {examples}"
         raise UsageError(f"expected {wanted}; found {written!r}") from error
     return Moment(seconds, int(pods))
 
@@ -55,6 +62,7 @@ class Event:
     """Something changed.  waiting: pods whose ADD fails until an address is there.
 
     done: what one pass asked of EC2, of ENIs by their links' names: eth1.  requests: all so far.
+    restarted: ipamD has started again.
     """
 
     at_s: float
@@ -66,6 +74,7 @@ class Event:
     enis: int
     done: tuple[Decision | Refusal, ...] = ()
     requests: int
+    restarted: bool = False
 
 
 def timeline(
@@ -92,7 +101,7 @@ def _news(events: Iterable[Event]) -> Iterator[Event]:
     told = event = None
     for event in events:
         now = (event.pods, event.waiting, event.total, event.assigned, event.enis)
-        if now != state or event.done not in ((), refused):
+        if now != state or event.restarted or event.done not in ((), refused):
             yield event
             told = event
         state, refused = now, event.done or refused
@@ -112,8 +121,8 @@ class _Story:
             )
         )
         self._rules = settings(cluster, node)
-        calls = NodeEc2(ec2, vpc, cluster, node, self._rules)
-        self._ipamd = Ipamd(self._rules, calls.store(frozenset()), calls)
+        self._calls = NodeEc2(ec2, vpc, cluster, node, self._rules)
+        self._ipamd = Ipamd(self._rules, self._calls.store(frozenset()), self._calls)
         self._pods: list[IPv4Address] = []
         self._wanted = 0
         self._requests = 0
@@ -144,16 +153,39 @@ class _Story:
         done = self._ipamd.run_pass(now)
         self._requests += len(done)
         self._add_pods(now)
+        return self._event(now, self._by_links(done, before))
+
+    def _by_links(
+        self, done: Iterable[Decision | Refusal], before: DataStore = EMPTY
+    ) -> tuple[Decision | Refusal, ...]:
+        """What was done, of ENIs that are there now or were before."""
         enis = (*before.enis, *self._ipamd.store.enis)
         names = {eni.id: f"eth{eni.device_index}" for eni in enis}
-        return self._event(now, tuple(_named(one, names) for one in done))
+        return tuple(_named(one, names) for one in done)
 
     def _moment(self, moment: Moment) -> Event:
+        if moment.pods is None:
+            return self._restart(moment.at_s)
         self._wanted = moment.pods
         while len(self._pods) > self._wanted:
             self._ipamd.take_back(self._pods.pop(), moment.at_s)
         self._add_pods(moment.at_s)
         return self._event(moment.at_s)
+
+    def _restart(self, now: float) -> Event:
+        """What pods have is known again; which addresses cool down, and all it waited for, is not.
+
+        Its ENIs are as young to it as if they were new.
+        """
+        found = self._calls.store(frozenset(self._pods))
+        store = DataStore(tuple(replace(eni, attached_at=now) for eni in found.enis))
+        self._ipamd = Ipamd(self._rules, store, self._calls)
+        done = [*self._ipamd.return_unused()]
+        if self._rules.era.prescales:
+            done += self._ipamd.run_pass(now)
+        self._requests += len(done)
+        self._add_pods(now)
+        return replace(self._event(now, self._by_links(done)), restarted=True)
 
     def _add_pods(self, now: float) -> None:
         """kubelet tries again and again; here right after each pass."""

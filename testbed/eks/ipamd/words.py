@@ -24,7 +24,7 @@ def row(event: Event) -> dict[str, Any]:
         "pool": f"{event.total}/{event.assigned}",
         "enis": event.enis,
         "requests": event.requests,
-        "ipamd": "; ".join(map(words, event.done)),
+        "ipamd": "; ".join([*(["starts again"] * event.restarted), *map(words, event.done)]),
     }
 
 

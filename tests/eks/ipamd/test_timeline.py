@@ -6,7 +6,7 @@ import pytest
 
 from testbed.eks.ipamd.decisions import Refusal
 from testbed.eks.ipamd.timeline import Event, moment, timeline
-from testbed.eks.ipamd.words import words
+from testbed.eks.ipamd.words import row, words
 from testbed.eks.model import EksCluster, EniConfig, Profile
 from testbed.eks.rollout import with_settings
 from testbed.errors import UsageError
@@ -65,6 +65,28 @@ def test_pods_made_again_at_once_wait_for_their_addresses_to_cool(profile: Profi
     assert {event.requests for event in events if event.at_s >= 60} == {events[1].requests}
 
 
+@BOTH
+def test_a_restart_forgets_which_addresses_cool_down(profile: Profile) -> None:
+    """So a new pod has the address of one that is gone for five seconds: #1127."""
+    events = told("10s=9", "60s=0", "65s=restart", "65s=9", profile=profile, MAX_ENI="1")
+
+    assert [event.waiting for event in events if event.waiting] == []
+    [restarted] = [event for event in events if event.restarted]
+    assert row(restarted)["ipamd"] == "starts again"
+    assert restarted.requests == events[1].requests, "all it needs is there"
+
+
+def test_after_a_restart_its_enis_are_young_again() -> None:
+    """None is freed for a minute, though addresses are cool."""
+
+    def freed(*story: str) -> list[float]:
+        events = told("10s=10", "60s=0", *story)
+        return [event.at_s for event in events for one in event.done if "delete" in words(one)]
+
+    assert freed() == [77.5, 92.5]
+    assert freed("90s=restart") == [77.5, 152.5]
+
+
 def test_a_full_subnet_is_asked_in_every_pass_by_v1_5_and_every_two_minutes_today() -> None:
     """The 75 requests are what EC2 throttles."""
     old = told("10s=12", profile="slides", subnet="10.0.0.0/28")
@@ -112,7 +134,7 @@ def test_with_prefixes_and_custom_networking_the_words_fit() -> None:
     "written", ["10s", "10s=", "10s=-1", "10x=1", "=1", "1e9=1", "5=10001", "86401=1"]
 )
 def test_what_is_no_moment_is_refused(written: str) -> None:
-    with pytest.raises(UsageError, match="such as 60s=12; found"):
+    with pytest.raises(UsageError, match="such as 60s=12, or 65s=restart; found"):
         moment(written)
 
 
