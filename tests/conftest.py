@@ -1,5 +1,6 @@
 """What the tests share: the shipped topologies, and labs that are up."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,10 +36,17 @@ def beds() -> Iterator[Callable[[Lab], Bed]]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--golden-update`: rewrite the golden files instead of comparing with them."""
+    """`--golden-update`: rewrite the golden files instead of comparing with them.
+
+    `--rounds`, `--seed`, or TESTBED_ROUNDS and TESTBED_SEED: more of what is random, or other.
+    """
     parser.addoption("--golden-update", action="store_true")
-    parser.addoption("--rounds", type=int, default=10, help="how often a lab is killed")
-    parser.addoption("--seed", type=int, default=0, help="the dice of a run that failed")
+    for name, default, meaning in (
+        ("rounds", 10, "how much of what is random: labs killed, inputs tried"),
+        ("seed", 0, "the dice of a run that failed"),
+    ):
+        given = os.environ.get(f"TESTBED_{name.upper()}", default)
+        parser.addoption(f"--{name}", type=int, default=int(given), help=meaning)
 
 
 @pytest.fixture

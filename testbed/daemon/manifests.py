@@ -21,14 +21,23 @@ def applied(
 ) -> dict[str, Json]:
     """The objects of these texts put into a cluster.  Nothing changes when one is refused.
 
-    Raises DescriptionError with file and line; UsageError: no such cluster.
+    Raises as `put`.
     """
-    lab, written = running.described(), _parsed(files)
-    chosen = _chosen(lab, cluster)
+    lab = running.described()
+    changed, changes = put(lab, files, cluster)
+    return _done(running, _chosen(lab, cluster).name, changed, changes, dry_run=dry_run)
+
+
+def put(lab: Lab, files: dict[str, str], cluster: str = "") -> tuple[Lab, tuple[Change, ...]]:
+    """A lab with the objects of these texts in a cluster, or in the only one.
+
+    Raises DescriptionError with file and line; UsageError: no such cluster, no object.
+    """
+    written, chosen = _parsed(files), _chosen(lab, cluster)
     after, changes = apply(objects(chosen), written)
     changed = _with(lab, chosen, replace(after, origins=written.origins))
     check(changed, chosen.name, written)
-    return _done(running, chosen.name, changed, changes, dry_run=dry_run)
+    return changed, changes
 
 
 def deleted(
@@ -41,7 +50,7 @@ def deleted(
 ) -> dict[str, Json]:
     """The objects of these texts taken out of a cluster, or none when one is not there.
 
-    Raises as `applied`; UsageError: an object is not there.
+    Raises as `put`; UsageError: an object is not there.
     """
     lab = running.described()
     chosen, names = _chosen(lab, cluster), _parsed(files).written

@@ -2,14 +2,15 @@
 
 import importlib
 
+import click
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.cli import VERBS
+from testbed import cli
 from testbed.daemon.home import Home
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Done, run
+from tests.inputs.shares import tried
 
 pytestmark = pytest.mark.kernel
 
@@ -62,17 +63,35 @@ spec: {containers: [{name: app, ports: [{containerPort: 80}]}]}
 """
 
 
+ODD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+
+
 def typed(shape: str) -> st.SearchStrategy[tuple[str, ...]]:
-    """A shape with words in its slots, and now and then a word more that nobody expects."""
+    """A shape with words in its slots, and now and then more: an option, a word nobody expects."""
+    verb, *_ = shape.split()
     slots = [SLOTS.get(word, [word]) for word in shape.split()]
-    odd = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
-    more = st.one_of(st.just(()), st.just(()), st.tuples(odd))
+    more = st.one_of(st.just(()), st.just(()), options(verb), st.tuples(ODD))
     words = st.tuples(*map(st.sampled_from, slots))
     return st.tuples(words, more).map(lambda both: (*both[0], *both[1]))
 
 
+def options(verb: str) -> st.SearchStrategy[tuple[str, ...]]:
+    """Any option that a verb declares, with a value that its type may take or not."""
+    command = cli.testbed.get_command(click.Context(cli.testbed), verb)
+    declared = [one for one in command.params if isinstance(one, click.Option)] if command else []
+    return st.one_of(st.just(()), *map(_option, declared))
+
+
+def _option(declared: click.Option) -> st.SearchStrategy[tuple[str, ...]]:
+    names = st.sampled_from([*declared.opts, *declared.secondary_opts])
+    if declared.is_flag:
+        return st.tuples(names)
+    kinds = {"Path": SLOTS["FILE"], "IntRange": SLOTS["NUMBER"], "FloatRange": SLOTS["NUMBER"]}
+    choices = getattr(declared.type, "choices", kinds.get(type(declared.type).__name__))
+    return st.tuples(names, st.sampled_from([*(choices or SLOTS["NAME"]), "x"]))
+
+
 TYPED = st.one_of(*map(typed, filter(str.strip, SHAPES.replace("\n", "|").split("|"))))
-FEW = 150
 
 
 def wrong(done: Done) -> str:
@@ -90,10 +109,9 @@ def test_whatever_is_typed_has_an_answer(
     on_a_host: OnAHost, request: pytest.FixtureRequest
 ) -> None:
     """With one lab up, which `up`, `down` and `clean` may take away, and no lab after that."""
-    examples = max(FEW, 10 * int(request.config.getoption("--rounds")))
 
     def test(commands: Commands) -> None:
-        for module in set(VERBS.values()):
+        for module in set(cli.VERBS.values()):
             importlib.import_module(f"testbed.cli.{module}")
         folder = commands.file.parent
         commands.file.write_text(commands.file.read_text().replace(commands.name, "lab"))
@@ -102,7 +120,7 @@ def test_whatever_is_typed_has_an_answer(
         (folder / "app.yaml").write_text(MANIFEST)
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            every(examples)
+            tried(request, TYPED, answered)
             run("up", "lab.yaml")
             assert run("verify", "-l", "lab").code == 0
             assert run("down", "--all").code == 0
@@ -110,21 +128,9 @@ def test_whatever_is_typed_has_an_answer(
     on_a_host(test)
 
 
-def every(examples: int) -> None:
-    """So many command lines."""
-
-    @settings(
-        max_examples=examples,
-        derandomize=examples == FEW,  # the same ones for everybody, unless more are asked for
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(TYPED)
-    def answered(words: tuple[str, ...]) -> None:
-        if Home("lab").holder() is None:  # an earlier example has taken it away
-            assert run("up", "lab.yaml").code == 0
-        done = run(*words)
-        assert not wrong(done), (wrong(done), done)
-
-    answered()
+def answered(words: tuple[str, ...]) -> None:
+    """A command line, with a lab up."""
+    if Home("lab").holder() is None:  # an earlier one has taken it away
+        assert run("up", "lab.yaml").code == 0
+    done = run(*words)
+    assert not wrong(done), (wrong(done), done)

@@ -22,7 +22,7 @@ from testbed.load import parse
 from testbed.net.endpoints import Probed
 from testbed.plan import endpoints, served
 from testbed.probes.matrix import matrix
-from tests.mutations import TOPOLOGIES, Mutator
+from tests.inputs.mutations import TOPOLOGIES, Mutator
 
 pytestmark = pytest.mark.kernel
 

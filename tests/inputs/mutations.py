@@ -11,7 +11,7 @@ import yaml
 
 Place = tuple[Any, ...]
 
-TOPOLOGIES = Path(__file__).parents[1] / "topologies"
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 SLIPS: list[Any] = [  # numbers at limits, addresses of every kind, names that are nearly right
     *(0, 1, -1, 2, 3, 17, 63, 64, 80, 255, 65535, 65536, 10**6, 2**31, 2**63, 1.5),
     *(True, False, None, "", "a" * 64, "ü", "x.y", "-a", "a-", "eth0", "lo", "internet"),

@@ -11,7 +11,7 @@ from testbed.errors import DescriptionError
 from testbed.kernel.machine.scratch import in_child
 from testbed.load import load
 
-EKS = (Path(__file__).parents[1] / "topologies" / "eks.yaml").read_text()
+EKS = (Path(__file__).parents[2] / "topologies" / "eks.yaml").read_text()
 HEAD = "testbed: v1\nname: x\n"
 MEMORY = 1 << 30  # bytes
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
