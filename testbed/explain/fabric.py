@@ -72,6 +72,8 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (INTERNET_GATEWAY, "input"): ("X_ROUTER_SILENT", "internet gateway"),
     (INTERNET_GATEWAY, "output"): ("X_ROUTER_SILENT", "internet gateway"),
     (NAT_GATEWAY, "not for NAT"): ("NGW_REQUIRES_SOURCE_IN_VPC", "NAT gateway"),
+    (NAT_GATEWAY, "no such flow"): ("X_NAT_UNSOLICITED", "NAT gateway"),
+    (NAT_GATEWAY, "fragment"): ("X_FRAGMENT", "NAT gateway"),
     (NAT_GATEWAY, "input"): ("X_NAT_UNSOLICITED", "NAT gateway"),
     (PEERING, "not transitive"): ("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", "peering"),
     (PEERING, "edge to edge"): ("X_EDGE_TO_EDGE", "peering"),

@@ -30,6 +30,7 @@ ICMP_KINDS = {
     "time-exceeded": (11, 0),
 }
 NO_ICMP = (-1, -1)
+MORE_FRAGMENTS = 0x2000  # net/ip.h: IP_MF
 ECHO = ("echo-request", "echo-reply")
 FIRST_KIND = {"icmp": "echo-request", "tcp": "SYN", "udp": ""}  # of a new connection
 
@@ -109,6 +110,7 @@ class Packet:
         "destination_port",
         "dmac",
         "ethertype",
+        "fragment",
         "fragments",
         "iif",
         "is_reply",
@@ -138,6 +140,7 @@ class Packet:
         self.ttl = header.ttl
         self.size = header.size
         self.fragments = False  # where it is too big; else its sender forbids that (DF)
+        self.fragment = 0  # flags and offset, of one of several
         self.kind = header.kind or FIRST_KIND[header.protocol]
         self.mark = 0
         self.next_hop = 0  # of its route, where it is forwarded

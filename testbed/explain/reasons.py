@@ -263,6 +263,11 @@ _ALL = (
         "NAT gateway: {source} opens no connection through it, and answers none",
         "open connections from inside the VPC",
     ),
+    Reason(
+        "X_FRAGMENT",
+        "NAT gateway: it forwards no fragments of {protocol}",
+        "send packets that fit: at most 1500 bytes to the internet",
+    ),
     # the networks around
     Reason(
         "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",

@@ -135,7 +135,10 @@ class Fdb(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Fact):
-    """A route; scope, protocol and kind by iproute2's names, as `ip route` prints them."""
+    """A route; scope, protocol and kind by iproute2's names, as `ip route` prints them.
+
+    mtu: in bytes, the most that goes this way; 0 leaves it to the device.
+    """
 
     identity = ("ns", "table", "dst", "metric")
 
@@ -149,6 +152,7 @@ class Route(Fact):
     protocol: str = "boot"  # what `ip route add` and netlink libraries leave; kernel, static, dhcp
     metric: int = 0
     onlink: bool = False
+    mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

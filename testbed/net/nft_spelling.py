@@ -35,6 +35,7 @@ DSTNAT = -100  # linux/netfilter_ipv4.h: NF_IP_PRI_NAT_DST
 
 _QUOTED = re.compile(r'("[^"]*")')
 _ICMP_CODE = re.compile(r"\bicmp code (\d+)\b")
+_FRAGMENT = re.compile(r"\bip frag-off & (0x[0-9a-f]+) != 0x0\b")
 _OUTPUT_PRIORITY = re.compile(r"(?<=hook output priority )dstnat(?: ([+-] \d+))?")
 
 
@@ -60,6 +61,8 @@ def canonical(line: str) -> str:
 
 def _unquoted(text: str) -> str:
     text = _ICMP_CODE.sub(lambda code: f"icmp code {ICMP_CODES.get(code[1], code[1])}", text)
+    # header fields in hexadecimal: newer ones
+    text = _FRAGMENT.sub(lambda mask: f"ip frag-off & {int(mask[1], 16)} != 0", text)
     # 1.0.6 prints the number, and refuses the name: "invalid priority expression value"
     text = _OUTPUT_PRIORITY.sub(lambda priority: str(DSTNAT + _offset(priority[1])), text)
     # the default, which 1.0.9 began to print: `limit rate 10/second burst 5 packets`

@@ -97,6 +97,7 @@ def _(fact: Route) -> str:
     words += ["src", str(fact.src)] if fact.src else []
     words += ["metric", str(fact.metric)] if fact.metric else []
     words += ["onlink"] if fact.onlink else []
+    words += ["mtu", str(fact.mtu)] if fact.mtu else []
     return " ".join(words)
 
 

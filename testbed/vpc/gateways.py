@@ -31,6 +31,8 @@ INSIDE, OUTSIDE = "vpc", "internet"  # the internet gateway's two devices
 OUTER_GATEWAY_SIDE = IPv4Address("169.254.255.3")  # next hops of its link to the outside
 OUTER_SIDE = IPv4Address("169.254.255.4")
 NAT_IDLE_S = 350  # VPC User Guide, "NAT gateway basics"
+NAT_MTU = 8500  # bytes: the same
+DEFRAGMENTED = -400  # linux/netfilter_ipv4.h: NF_IP_PRI_CONNTRACK_DEFRAG
 
 
 def forwarding(ns: str) -> Iterator[Sysctl]:
@@ -196,6 +198,15 @@ GATEWAY_CHAINS = (
 )
 
 
+NAT_TIMEOUTS = {
+    "tcp_timeout_established": str(NAT_IDLE_S),
+    "udp_timeout": str(NAT_IDLE_S),
+    "udp_timeout_stream": str(NAT_IDLE_S),
+    "icmp_timeout": str(NAT_IDLE_S),
+    "tcp_loose": "0",
+}
+
+
 def nat_gateway_facts(
     vpc: Vpc, subnet: Subnet, eni: Eni, others: Iterable[IPv4Network] = ()
 ) -> Iterator[Fact]:
@@ -207,13 +218,16 @@ def nat_gateway_facts(
     interface = IPv4Interface(f"{address}/{subnet.cidr.prefixlen}")
     yield Address(ns=ns, dev="eth0", ip=interface, why=f"{eni.id}, paired with {eni.public_ip}")
     yield Route(
-        ns=ns, dst=ANYWHERE, via=gateway_address(subnet), dev="eth0", why="the subnet's router"
+        ns=ns,
+        dst=ANYWHERE,
+        via=gateway_address(subnet),
+        dev="eth0",
+        mtu=NAT_MTU,
+        why="the subnet's router; what is larger is told so (NAT gateway basics)",
     )
-    for name, value in (
-        ("net.netfilter.nf_conntrack_tcp_timeout_established", str(NAT_IDLE_S)),
-        ("net.netfilter.nf_conntrack_tcp_loose", "0"),
-    ):
-        yield Sysctl(ns=ns, name=name, value=value, why=f"a flow idle for {NAT_IDLE_S} s is gone")
+    for name, value in NAT_TIMEOUTS.items():
+        why = f"a flow idle for {NAT_IDLE_S} s is gone"
+        yield Sysctl(ns=ns, name=f"net.netfilter.nf_conntrack_{name}", value=value, why=why)
     family, table = "ip", "nat-gateway"
     yield NftSet(
         ns=ns, family=family, table=table, name="vpc", key_type="ipv4_addr", flags="interval"
@@ -229,6 +243,22 @@ def nat_gateway_facts(
 
 def _nat_chains(address: IPv4Address) -> Iterator[tuple[str, str, tuple[ChainRule, ...]]]:
     yield (
+        "fragments",  # before the kernel puts them together
+        f"type filter hook prerouting priority {DEFRAGMENTED - 50}; policy accept;",
+        (
+            ChainRule(
+                "ip frag-off & 16383 != 0 meta l4proto { icmp, tcp } counter drop"
+                ' comment "fragment"',
+                "a NAT gateway forwards fragments of UDP only",
+            ),
+        ),
+    )
+    yield (
+        "segments",
+        "type filter hook forward priority mangle; policy accept;",
+        (ChainRule("tcp option maxseg size set rt mtu", "TCP is told what fits, both ways"),),
+    )
+    yield (
         "forward",
         "type filter hook forward priority filter; policy drop;",
         (
@@ -236,6 +266,11 @@ def _nat_chains(address: IPv4Address) -> Iterator[tuple[str, str, tuple[ChainRul
             ChainRule(
                 "ip saddr @vpc ct state new meta l4proto { icmp, tcp, udp } accept",
                 "a NAT gateway serves TCP, UDP and ICMP of its own VPC",
+            ),
+            ChainRule(
+                "ip saddr @vpc meta l4proto tcp ct state invalid counter reject with tcp reset"
+                ' comment "no such flow"',
+                f"who goes on after {NAT_IDLE_S} s of silence is told that the flow is gone",
             ),
             ChainRule('counter drop comment "not for NAT"', "X_NAT_UNSOLICITED"),
         ),

@@ -74,6 +74,7 @@ routes = some.builds(
     protocol=some.sampled_from(["unspec", "kernel", "boot", "static", "dhcp", "77"]),
     metric=numbers,
     onlink=some.booleans(),
+    mtu=numbers,
 )
 rules = some.builds(
     Rule,
@@ -140,7 +141,7 @@ def test_a_device_without_a_number_is_an_error_of_the_caller() -> None:
 def test_the_second_address_family_is_a_matter_of_the_address_object() -> None:
     """IPv6 comes later; the codec does not stand in its way."""
     address = Address(ns="n1", dev="eth0", ip=IPv6Interface("2001:db8::5/128"))
-    route = Route(ns="n1", dst=IPv6Network("2001:db8::/64"), dev="eth0", scope="link")
+    route = Route(ns="n1", dst=IPv6Network("2001:db8::/64"), dev="eth0", scope="link", mtu=1400)
 
     assert read(encode.written(address, INDEXES)[0]) == [address]
     assert read(encode.written(route, INDEXES)[0]) == [route]

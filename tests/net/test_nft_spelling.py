@@ -19,6 +19,7 @@ from testbed.net.nft_spelling import canonical
             "icmp type destination-unreachable icmp code 4 accept",
             "icmp type destination-unreachable icmp code frag-needed accept",
         ),
+        ("ip frag-off & 0x3fff != 0x0 drop", "ip frag-off & 16383 != 0 drop"),
         ("icmp code 99 accept", "icmp code 99 accept"),
         ("limit rate 10/second burst 5 packets accept", "limit rate 10/second accept"),
         ("limit rate 9/second burst 7 packets drop", "limit rate 9/second burst 7 packets drop"),

@@ -32,6 +32,8 @@ from testbed.explain.netfilter.nft_words import (
 )
 
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
+# changes an option of TCP, which no rule looks at
+_SEGMENT_SIZE = ("tcp", "option", "maxseg", "size", "set", "rt", "mtu")
 _LARGEST = {"ttl": 255, "sport": 65535, "dport": 65535}
 
 
@@ -90,7 +92,7 @@ def _is_idle(words: Words) -> bool:
         while words.take() != "}":
             pass
     else:
-        return words.takes("meta", "nftrace", "set", "1")
+        return words.takes("meta", "nftrace", "set", "1") or words.takes(*_SEGMENT_SIZE)
     return True
 
 

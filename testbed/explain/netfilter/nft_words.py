@@ -52,6 +52,7 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "ip daddr": ("destination", "ip"),
     "ip protocol": ("protocol", "ip"),
     "ip ttl": ("ttl", "ip"),
+    "ip frag-off": ("fragment", "ip"),
     "meta l4proto": ("protocol", ""),
     "th sport": ("sport", "th"),
     "th dport": ("dport", "th"),

@@ -35,6 +35,7 @@ def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]
         "refusal": fabric.refusal(step),
         "traffic": _traffic(packet),
         "called": _called(packet),
+        "protocol": packet.protocol,
     }
     if not code:
         code = _code(filtered)

@@ -53,7 +53,7 @@ def _forward(trip: Trip, decision: Decision) -> Arrival:
         if trip.is_loop:
             trip.drop("X_LOOP", "time-exceeded", visits=trip.visited)
         trip.drop("X_TTL_EXCEEDED", "time-exceeded")
-    fit(trip, decision.dev, "frag-needed")
+    fit(trip, decision.dev, "frag-needed", decision.route)
     packet.ttl -= 1
     packet.oif = decision.dev
     trip.passage.next_hop = packet.next_hop = decision.via or packet.destination

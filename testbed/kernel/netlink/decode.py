@@ -58,6 +58,7 @@ _ROUTE_ATTRIBUTES = frozenset(
         uapi.RTA_PREFSRC,
         uapi.RTA_TABLE,
         uapi.RTA_CACHEINFO,
+        uapi.RTA_METRICS,
     }
 )
 _RULE_ATTRIBUTES = frozenset(
@@ -134,6 +135,8 @@ def route(ns: str, body: bytes, names: Names) -> Fact | None:
     dst = network(family, found.get(uapi.RTA_DST, b""), length)
     more = _words(uapi.OTHER_ROUTE_ATTRIBUTES, found.keys() - _ROUTE_ATTRIBUTES)
     more += ["tos"] if tos else []
+    metrics = attributes(found.get(uapi.RTA_METRICS, b""))
+    more += ["metrics"] if metrics.keys() - {uapi.RTAX_MTU} else []
     if more or source or scope not in _SCOPES or kind not in _KINDS:
         words = [f"{dst} table {table}", *more]
         return Foreign(ns=ns, kind="route", text=" ".join(words), message=body)
@@ -149,6 +152,7 @@ def route(ns: str, body: bytes, names: Names) -> Fact | None:
         protocol=_PROTOCOLS.get(protocol) or str(protocol),
         metric=u32(found[uapi.RTA_PRIORITY]) if uapi.RTA_PRIORITY in found else 0,
         onlink=bool(flags & uapi.RTNH_F_ONLINK),
+        mtu=u32(metrics[uapi.RTAX_MTU]) if metrics else 0,
     )
 
 

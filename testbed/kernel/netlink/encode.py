@@ -207,6 +207,8 @@ def _route(fact: Route, indexes: Indexes) -> bytes:
         body += attribute(uapi.RTA_PREFSRC, fact.src.packed)
     if fact.metric:
         body += attribute_u32(uapi.RTA_PRIORITY, fact.metric)
+    if fact.mtu:
+        body += attribute(uapi.RTA_METRICS, attribute_u32(uapi.RTAX_MTU, fact.mtu))
     return body
 
 

@@ -37,6 +37,8 @@ RTA_OIF = 4
 RTA_GATEWAY = 5
 RTA_PRIORITY = 6
 RTA_PREFSRC = 7
+RTA_METRICS = 8
+RTAX_MTU = 2
 RTA_CACHEINFO = 12
 RTA_TABLE = 15
 RTA_MARK = 16
@@ -183,7 +185,6 @@ RULE_ACTIONS = {
     "prohibit": 8,
 }
 OTHER_ROUTE_ATTRIBUTES = {
-    8: "metrics",
     9: "nexthop",
     11: "realms",
     18: "via",

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -13,7 +14,7 @@ from testbed.net import names
 from testbed.vpc.fabric import GATEWAY_MAC
 from testbed.vpc.gateways import outer_device
 from testbed.vpc.naming import INTERNET, internet_gateway
-from tests.routing.vpc.frames import Frame, ears, heard_as, send
+from tests.routing.vpc.frames import Frame, checksum, ears, heard_as, send
 
 pytestmark = pytest.mark.kernel
 
@@ -183,6 +184,62 @@ def test_a_nat_gateway_serves_no_address_of_another_network(lab: Bed) -> None:
 
     assert left(lab, "router", foreign) == []
     assert len(left(lab, "router", replace(foreign, source="10.0.2.200"))) == 1
+
+
+def test_a_nat_gateway_forwards_fragments_of_udp_only(lab: Bed) -> None:
+    content = datagram(ASKED)
+    for protocol, passes in ((UDP, 1), (TCP, 0), (ICMP, 0)):
+        whole = outwards(lab, "behind", protocol, content)
+        first = replace(whole, fragment=MORE_FRAGMENTS)
+        rest = replace(whole, fragment=len(content) // 8, content=b"theend!!")
+        with ears(lab, INTERNET, dev=outer_device("main")) as hear:
+            for frame in (first, rest, outwards(lab, "behind", content=datagram(CONTROL))):
+                send(lab, "behind", frame.packed())
+            heard = hear(INTERNET, lambda wire: wire.endswith(CONTROL))[:-1]
+        assert len([one for one in heard if one.endswith(b"theend!!")]) == passes
+
+
+def test_what_a_nat_gateway_has_forgotten_is_reset(lab: Bed) -> None:
+    """After 350 s without a packet the flow is gone: who goes on gets RST, and nobody else."""
+    acknowledging, resetting = 0x10, 0x04
+    segment = struct.pack("!HHIIBBHHH", 40000, 80, 7, 7, 0x50, acknowledging, 1000, 0, 0)
+    with ears(lab, "behind") as hear:
+        send(lab, "behind", outwards(lab, "behind", TCP, with_checksum(lab, segment)).packed())
+        answer = heard_as(hear("behind", lambda wire: wire[23] == TCP)[-1])
+
+    assert (answer.source, answer.content[13] & resetting) == (HOST, resetting)
+    idle = lab.run("nat-a", "sysctl", "-n", "net.netfilter.nf_conntrack_tcp_timeout_established")
+    assert idle.stdout == "350\n"
+    assert lab.tcp("behind", HOST, 80).delivered, "control: one that begins is none of those"
+
+
+def with_checksum(lab: Bed, segment: bytes) -> bytes:
+    """A TCP segment of 20 bytes from `behind` to HOST, with its checksum."""
+    ends = lab.address("behind").packed + IPv4Address(HOST).packed
+    total = checksum(ends + struct.pack("!HH", TCP, len(segment)) + segment)
+    return segment[:16] + struct.pack("!H", total) + segment[18:]
+
+
+@pytest.mark.parametrize(
+    ("size", "teller", "told"), [(8501, "nat-a", 8500), (8500, "10.0.1.1", 1500)]
+)
+def test_a_nat_gateway_takes_8500_bytes(lab: Bed, size: int, teller: str, told: int) -> None:
+    """It tells of larger ones; the internet gateway's 1500 bytes are the next step."""
+    answer = lab.run("behind", "ping", "-M", "do", "-c1", "-W1", "-s", str(size - 28), HOST)
+
+    assert f"From {lab.address(teller)}" in answer.stdout
+    assert f"mtu = {told}" in answer.stdout
+
+
+def test_a_nat_gateway_lowers_tcps_segment_size(lab: Bed) -> None:
+    """A client on jumbo frames is told of 8460 bytes, both ways; the internet's side has less."""
+    with ears(lab, INTERNET, dev=outer_device("main")) as hear:
+        assert lab.tcp("behind", OTHER_HOST, 80).delivered  # of this one no MTU is known yet
+        [opening, *_] = hear(INTERNET, lambda wire: wire[23] == TCP)
+
+    option = opening[34 + 20 : 34 + 24]
+    assert option[:2] == b"\x02\x04", "maximum segment size"
+    assert int.from_bytes(option[2:]) == 8460
 
 
 def test_nothing_differs_from_the_plan(lab: Bed) -> None:
