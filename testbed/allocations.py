@@ -144,10 +144,12 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             subnet=balancer.subnet.name,
             instance=balancer.netns,
             device_index=0,
-            interface_type="load_balancer",
+            interface_type=balancer.interface_type,
         )
         public = not load_balancer(balancer.service.annotations).internal
-        yield _Primary(interface, "", source_dest_check=True, public=public)
+        # a Network Load Balancer sends targets packets with its clients' addresses
+        checked = not balancer.is_network
+        yield _Primary(interface, "", source_dest_check=checked, public=public)
 
 
 def _bare(vpc: Vpc) -> Iterator[_Primary]:

@@ -24,11 +24,12 @@ from testbed.kernel.programs import Result, run
 from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.supervisor import Supervisor
 from testbed.kubernetes.placement import PodAddress
-from testbed.lab import Lab, kernel_modules, left_out
+from testbed.lab import Lab, health, kernel_modules
 from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Probed
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
 from testbed.plan import endpoints, listeners, plan, programs, resolvers
+from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries
 from testbed.probes import http, tcp
 from testbed.probes.matrix import MatrixResult, matrix
@@ -38,7 +39,7 @@ from testbed.probes.ping import PingResult, ping
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
-from testbed.services.load_balancers.health import HAPROXY, TargetState
+from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Judged
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
@@ -60,7 +61,7 @@ class Bed:
         self._resolv = resolv_directory
         self.lab = lab
         self.allocations = Allocations()
-        self.left_out: frozenset[str] = frozenset()
+        self.health = ALL_WELL
         self.up(lab)
 
     def up(self, lab: Lab) -> None:
@@ -68,22 +69,30 @@ class Bed:
         before = self.lab, self.allocations
         self.lab = lab
         self.allocations = allocate(lab, self.allocations)
-        self.state: State = plan(lab, self.allocations)
+        self.state: State = plan(lab, self.allocations, self.health)
         serving = listeners(lab, self.allocations)
         self._servers.close({one.netns for one in self._servers.listening - frozenset(serving)})
         self.change(self.state)
         forget(self.store, stale_entries(*before, lab, self.allocations))
         self._servers.serve(serving)
-        self.supervisor.serve(programs(lab, self.allocations, self.left_out))
+        self.supervisor.serve(programs(lab, self.allocations, self.health))
         resolv.write(self._resolv, resolvers(lab, self.allocations))
 
     def follow_balancers(self) -> None:
-        """Let DNS know which zones have healthy targets now; a daemon does so all the time."""
-        self.left_out = left_out(self.lab, self.target_states)
-        self.supervisor.serve(programs(self.lab, self.allocations, self.left_out))
+        """Let DNS and flows follow the health of targets; a daemon does so all the time."""
+        found = health(self.lab, self.target_states)
+        before, after = (
+            frozenset(load_balancer_facts(self.lab, self.allocations, one))
+            for one in (self.health, found)
+        )
+        self.health = found
+        self.supervisor.serve(programs(self.lab, self.allocations, found))
+        if before != after:
+            self.state = self.state - before | after
+            self.change(self.state)
 
-    def target_states(self, balancer: str) -> dict[str, TargetState]:
-        """The nodes behind a load balancer as it judges them.  Raises KernelError."""
+    def target_states(self, balancer: str) -> Judged:
+        """The targets of a load balancer as it judges them.  Raises KernelError."""
         return targets(self.supervisor.directory(balancer, HAPROXY))
 
     def pod(self, name: str) -> PodAddress:

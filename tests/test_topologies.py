@@ -42,6 +42,7 @@ def test_every_topology_can_be_handed_to_a_daemon(file: Path) -> None:
         "hybrid.yaml",
         "kops-slides.yaml",
         "kops.yaml",
+        "nlb.yaml",
         "peering.yaml",
         "prefix-delegation.yaml",
         "transit.yaml",

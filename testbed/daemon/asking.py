@@ -39,7 +39,7 @@ def asked(
         return question(protocol, own, _address(running, source, destination), port, size)
     by_name = service.qualified == destination
     inside = by_name and source != INTERNET
-    address = _inside(running, service) if inside else _outside(running, service)
+    address = _inside(running, service) if inside else _outside(running, service, source)
     first = service.ports[0]
     protocol = protocol or first.protocol.lower()
     return question(protocol, own, address, port or first.port, size)
@@ -64,14 +64,20 @@ def _inside(running: RunningLab, service: Service) -> IpAddress:
     return address
 
 
-def _outside(running: RunningLab, service: Service) -> IpAddress:
-    """Of its load balancer, where the packet's way ends: that opens a connection of its own."""
+def _outside(running: RunningLab, service: Service, source: str) -> IpAddress:
+    """Of its load balancer, as its name tells: that of a zone with a healthy target.
+
+    A packet's way ends at a Classic one, which opens a connection of its own.
+    """
     balancers = {
-        one.netns for _, one in load_balancers(running.described()) if one.service == service
+        one.netns: one.netns in running.health.left_out
+        for _, one in load_balancers(running.described())
+        if one.service == service
     }
-    for eni in running.allocations.enis:
-        if eni.instance in balancers and eni.public_ip:
-            return eni.public_ip
+    enis = [eni for eni in running.allocations.enis if eni.instance in balancers]
+    for eni in sorted(enis, key=lambda eni: balancers[eni.instance]):
+        if eni.public_ip or source != INTERNET:
+            return eni.public_ip or eni.primary
     raise UsageError(
         f"nobody outside has a way to Service '{service.qualified}': it has no load balancer that"
         " faces the internet; a node's port may be open (`explain internet NODE:PORT`)"

@@ -1,4 +1,4 @@
-"""The names of load balancers follow the health of their targets while the daemon runs."""
+"""Load balancers' names and flows follow the health of their targets while the daemon runs."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 
 from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
-from testbed.lab import left_out
+from testbed.lab import health
 
 FOLLOW_S = 1.0  # AWS tells no pace; its shortest health check takes 5 s
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 async def follow_balancers(running: RunningLab, kernel: Executor) -> None:
-    """Take a zone without healthy targets out of the name, and put it back, at every change.
+    """Take zones without healthy targets out of names, send flows to healthy targets only.
 
     Balancers are asked in a thread of their own: a silent one keeps nobody waiting.
     """
@@ -23,15 +23,15 @@ async def follow_balancers(running: RunningLab, kernel: Executor) -> None:
         try:
             await _follow(running, kernel)
         except (OSError, TestbedError):
-            log.exception("the names of load balancers")
+            log.exception("the health of load balancers' targets")
 
 
 async def _follow(running: RunningLab, kernel: Executor) -> None:
     lab = running.lab
     if lab is None:
         return
-    found = await asyncio.to_thread(left_out, lab, running.target_states)
-    if found != running.left_out:
+    found = await asyncio.to_thread(health, lab, running.target_states)
+    if found != running.health:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(kernel, running.leave_out, lab, found)
-        log.info("load balancers that are left out of their names: %s", sorted(found) or "none")
+        await loop.run_in_executor(kernel, running.follow, lab, found)
+        log.info("load balancers: %s", found)

@@ -29,11 +29,13 @@ from testbed.net.endpoints import Listener
 from testbed.net.facts import Chain, IpAddress, State, Sysctl
 from testbed.net.programs import Program
 from testbed.plan import listeners, plan, programs, resolvers
+from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
 from testbed.probes.targets import targets
-from testbed.services.load_balancers.health import HAPROXY, TargetState
+from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Health, Judged
+from testbed.vpc.naming import router
 
 if TYPE_CHECKING:
     from testbed.explain.walk.world import World
@@ -70,7 +72,7 @@ class RunningLab:
         self.allocations = Allocations()
         self.state: State = frozenset()
         self.manifests: Names = frozenset()
-        self.left_out: frozenset[str] = frozenset()  # load balancers that DNS does not tell of
+        self.health = ALL_WELL  # of load balancers' targets
         self._derived: tuple[State, dict[object, Any]] = self.state, {}
 
     def described(self) -> Lab:
@@ -123,7 +125,7 @@ class RunningLab:
         """
         names = self.manifests if manifests is None else manifests
         allocations = allocate(lab, self.allocations)
-        wanted = plan(lab, allocations)
+        wanted = plan(lab, allocations, self.health)
         serving = listeners(lab, allocations)
         record = {
             "lab": to_json(lab),
@@ -132,7 +134,7 @@ class RunningLab:
         }
         try:
             self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
-            self.supervisor.retain(programs(lab, allocations, self.left_out))
+            self.supervisor.retain(programs(lab, allocations, self.health))
             self._write(wanted)
             if self.lab is not None:
                 forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
@@ -174,7 +176,7 @@ class RunningLab:
         resolv.write(self.home.resolv, resolvers(lab, allocations))
         host_local.write(self.home.host_local, lab, allocations)
         self.servers.serve(listeners(lab, allocations))
-        self.supervisor.serve(programs(lab, allocations, self.left_out))
+        self.supervisor.serve(programs(lab, allocations, self.health))
 
     def _write(self, wanted: State) -> None:
         found = self.observe(wanted) if self.store.names() else None
@@ -192,27 +194,41 @@ class RunningLab:
 
     def ended_programs(self) -> tuple[Program, ...]:
         """The lab's programs that do not run any more."""
-        wanted = programs(self.described(), self.allocations, self.left_out)
+        wanted = programs(self.described(), self.allocations, self.health)
         return self.supervisor.ended(wanted)
 
     def silent_ports(self) -> frozenset[Listener]:
         """The lab's ports that nobody serves any more."""
         return self.derived(_listeners) - self.servers.listening
 
-    def leave_out(self, lab: Lab, balancers: frozenset[str]) -> None:
-        """Let DNS tell of a lab's load balancers but these; not if the lab is another one by now.
+    def follow(self, lab: Lab, health: Health) -> None:
+        """Let DNS and flows follow this health; not if the lab is another one by now.
 
         A program that has ended stays so: `verify` shows it, `up` heals it.
         """
         if self.lab is not lab:
             return
         ended = {program.key for program in self.ended_programs()}
-        wanted = programs(lab, self.allocations, balancers)
+        wanted = programs(lab, self.allocations, health)
         self.supervisor.serve(one for one in wanted if one.key not in ended)
-        self.left_out = balancers
+        self._balance(lab, health)
+        self.health = health
 
-    def target_states(self, balancer: str) -> dict[str, TargetState]:
-        """The nodes behind a load balancer and whether it uses them; empty when it is silent."""
+    def _balance(self, lab: Lab, health: Health) -> None:
+        """Write what follows from the health of targets, and look at no other namespace."""
+        before, after = (
+            frozenset(load_balancer_facts(lab, self.allocations, one))
+            for one in (self.health, health)
+        )
+        if places := {fact.ns for fact in before ^ after}:
+            there = frozenset(fact for fact in after if fact.ns in places)
+            sysctls = [fact for fact in there if isinstance(fact, Sysctl)]
+            routers = [router(vpc.name) for vpc in lab.vpcs]
+            apply(self.store, there, observe(self.store, places, sysctls, near=routers))
+            self.state = self.state - before | after
+
+    def target_states(self, balancer: str) -> Judged:
+        """The targets of a load balancer and whether it uses them; empty when it is silent."""
         try:
             return targets(self.supervisor.directory(balancer, HAPROXY))
         except KernelError:
@@ -220,7 +236,7 @@ class RunningLab:
 
     def drift_to(self, lab: Lab) -> tuple[Drift, State]:
         """What `up` of this lab would change, and into what."""
-        wanted = plan(lab, allocate(lab, self.allocations))
+        wanted = plan(lab, allocate(lab, self.allocations), self.health)
         return compare(wanted, self.observe(wanted).state), wanted
 
     def require(self, name: str) -> str:

@@ -3,16 +3,19 @@
 The fabric is made of nft chains and routes; here their names and comments are read back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
+from testbed.vpc.load_balancers import NO_LISTENER, NO_TARGET
+from testbed.vpc.load_balancers import TABLE as LOAD_BALANCER
 from testbed.vpc.naming import (
     ADDRESSES,
     POD_RANGE,
     ROUTE_LIMIT,
     SERVICE_RANGE,
+    network_load_balancer,
     router,
     transit_gateway,
 )
@@ -25,7 +28,11 @@ PEERING, PRIVATE_GATEWAY, TRANSIT_GATEWAY = "peering", "vgw", "tgw"  # of testbe
 SOURCE_CHECK, DESTINATION_CHECK = "source check", "destination check"
 SECURITY_GROUPS, NETWORK_ACL = "security groups", "network ACL"
 SAME_SUBNET, MAPPING, ROUTE_TABLE = "same subnet", "mapping", "route table"
-TRANSLATIONS = {INTERNET_GATEWAY: "internet gateway", NAT_GATEWAY: "NAT gateway"}
+TRANSLATIONS = {
+    INTERNET_GATEWAY: "internet gateway",
+    NAT_GATEWAY: "NAT gateway",
+    LOAD_BALANCER: "load balancer",
+}
 
 # Which rules are steps of the VPC: by table, chain and verdict
 _STEPS: Mapping[tuple[str, str, str], str] = {
@@ -75,6 +82,8 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (NAT_GATEWAY, "no such flow"): ("X_NAT_UNSOLICITED", "NAT gateway"),
     (NAT_GATEWAY, "fragment"): ("X_FRAGMENT", "NAT gateway"),
     (NAT_GATEWAY, "input"): ("X_NAT_UNSOLICITED", "NAT gateway"),
+    (LOAD_BALANCER, NO_LISTENER): ("ELBV2_LISTENERS_MISMATCH", "load balancer"),
+    (LOAD_BALANCER, NO_TARGET): ("ELBV2_NO_TARGETS_IN_AZ", "load balancer"),
     (PEERING, "not transitive"): ("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", "peering"),
     (PEERING, "edge to edge"): ("X_EDGE_TO_EDGE", "peering"),
     (PEERING, "DNS server"): ("X_EDGE_TO_EDGE", "peering"),
@@ -160,6 +169,19 @@ def is_router(ns: str) -> bool:
 def is_transit_gateway(ns: str) -> bool:
     """Whether a namespace is a transit gateway."""
     return ns.startswith(transit_gateway(""))
+
+
+def is_hairpin(there: Iterable[str], back: Iterable[str]) -> bool:
+    """Whether a load balancer sent a packet to where the answer does not come back through it.
+
+    there, back: namespaces; of an answer inside one node no VPC's router is among them.
+    """
+    return any(map(is_load_balancer, there)) and not any(map(is_router, back))
+
+
+def is_load_balancer(ns: str) -> bool:
+    """Whether a namespace is a Network Load Balancer, which packets go through."""
+    return ns.startswith(network_load_balancer(""))
 
 
 def drop(step: NetfilterStep, packet: Packet) -> tuple[str, str]:

@@ -268,6 +268,22 @@ _ALL = (
         "NAT gateway: it forwards no fragments of {protocol}",
         "send packets that fit: at most 1500 bytes to the internet",
     ),
+    # load balancers
+    Reason(
+        "ELBV2_LISTENERS_MISMATCH",
+        "the load balancer has no listener for {traffic}",
+        "call a port of the Service",
+    ),
+    Reason(
+        "ELBV2_NO_TARGETS_IN_AZ",
+        "the load balancer has no target in this zone, nor cross-zone balancing: {traffic}",
+        "call it by its name, which leaves such zones out; or turn cross-zone balancing on",
+    ),
+    Reason(
+        "X_NLB_HAIRPIN",
+        "a load balancer that keeps the client's address sent it to the client's own host: {what}",
+        "let it use its own address (`preserve_client_ip.enabled=false`), or call another way",
+    ),
     # the networks around
     Reason(
         "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",
@@ -329,6 +345,11 @@ _ALL = (
 )
 
 REASONS: Mapping[str, Reason] = MappingProxyType({reason.code: reason for reason in _ALL})
+
+
+def unexpected(ns: str, source: object, called: str) -> str:
+    """What is wrong with an answer that comes from somebody else than who was called."""
+    return f"{ns} waits for no packet from {source}: it called {called}"
 
 
 def dropped(code: str, ns: str, **words: object) -> End:

@@ -57,10 +57,12 @@ class _Running:
         os.killpg(self.process.pid, number)
 
     def ready(self) -> bool:
-        """Whether it runs, to end with us, and every port it is for is open in its namespace."""
-        pid = self.process.pid
-        return _is_past(pid, ENDS_WITH_US[0]) and all(
-            port in _open_ports(pid, transport) for transport, port in self.program.listens
+        """Whether it runs, to end with us, with all that it is ready with."""
+        pid, program = self.process.pid, self.program
+        return (
+            _is_past(pid, ENDS_WITH_US[0])
+            and all((self.directory / name).exists() for name in program.makes)
+            and all(port in _open_ports(pid, transport) for transport, port in program.listens)
         )
 
     def last_words(self) -> str:
@@ -150,6 +152,8 @@ class Supervisor:
     def _start(self, program: Program) -> _Running:
         directory = self.directory(*program.key)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in program.makes:  # what one before it left says nothing of this one
+            (directory / name).unlink(missing_ok=True)
         for name, text in program.files:
             (directory / name).write_text(text, encoding="utf-8")
         argv = [word.replace(DIRECTORY, str(directory)) for word in program.argv]

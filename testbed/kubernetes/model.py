@@ -168,19 +168,25 @@ ServicePorts = tuple[
 ]
 
 
+Threshold = Annotated[Whole, Field(ge=1, le=10)]
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class HealthCheck:
-    """How a load balancer finds out which nodes can take connections.
+    """How a load balancer finds out which targets can take connections; none: as its kind does.
 
-    A node changes its state after so many equal answers in a row.  Defaults: kubernetes v1.14,
-    pkg/cloudprovider/providers/aws, whose annotations have the same names.  The largest values are
+    A target changes its state after so many equal answers in a row.  The largest values are
     AWS's; its smallest are 5 s, 2 s, 2 and 2, but nobody wants to wait that long in a lab.
     """
 
-    interval_s: Annotated[Seconds, Field(alias="interval", ge=0.001, le=300)] = 10.0
-    timeout_s: Annotated[Seconds, Field(alias="timeout", ge=0.001, le=60)] = 5.0
-    healthy_threshold: Annotated[Whole, Field(ge=1, le=10)] = 2
-    unhealthy_threshold: Annotated[Whole, Field(ge=1, le=10)] = 6
+    interval_s: Annotated[
+        Annotated[Seconds, Field(ge=0.001, le=300)] | None, Field(alias="interval")
+    ] = None
+    timeout_s: Annotated[
+        Annotated[Seconds, Field(ge=0.001, le=60)] | None, Field(alias="timeout")
+    ] = None
+    healthy_threshold: Threshold | None = None
+    unhealthy_threshold: Threshold | None = None
 
 
 def _cluster_ip(given: Any) -> Any:

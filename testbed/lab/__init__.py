@@ -18,7 +18,12 @@ from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Service
 from testbed.networks.model import Peering, Site, TransitGateway
 from testbed.services.load_balancers import Balancer, balancers
-from testbed.services.load_balancers.health import States, unhealthy_zones
+from testbed.services.load_balancers.health import (
+    Health,
+    States,
+    unhealthy_targets,
+    unhealthy_zones,
+)
 from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.naming import region
@@ -104,12 +109,15 @@ def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
                 yield cluster, one
 
 
-def left_out(lab: Lab, states: States) -> frozenset[str]:
-    """The load balancers, by namespace, whose addresses their names do not stand for now."""
+def health(lab: Lab, states: States) -> Health:
+    """What the lab's load balancers make of their targets now."""
     own: dict[str, list[Balancer]] = {}
     for cluster, balancer in load_balancers(lab):
         own.setdefault(cluster.name, []).append(balancer)
-    return frozenset(one.netns for each in own.values() for one in unhealthy_zones(each, states))
+    known = {one.netns: states(one.netns) for each in own.values() for one in each}
+    left_out = (one.netns for each in own.values() for one in unhealthy_zones(each, known))
+    unhealthy = (one for each in own.values() for one in unhealthy_targets(each, known))
+    return Health(frozenset(left_out), frozenset(unhealthy))
 
 
 def api_servers(lab: Lab) -> Iterator[tuple[EksCluster, Vpc, ApiServer]]:

@@ -156,7 +156,9 @@ def _services(cluster: Cluster, vpc: Vpc) -> Problems:
         others["the pods"] = (cluster.cluster_cidr,)
     yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
     yield from services_checks.slice_problems(cluster.endpoint_slices)
-    yield from load_balancer_checks.problems(cluster.services)
+    yield from load_balancer_checks.problems(
+        cluster.services, pods_in_vpc=isinstance(cluster, EksCluster)
+    )
 
 
 def _places(lab: Lab) -> Iterator[tuple[str, Path]]:

@@ -12,7 +12,8 @@ Transport = Literal["tcp", "udp"]
 class Program:
     """A program in a network namespace, started in a directory that holds its files.
 
-    listens: the ports it is ready with.  `why` takes no part in equality.
+    listens, makes: the ports and the files in its directory that it is ready with.  `why` takes no
+    part in equality.
     """
 
     netns: str
@@ -20,6 +21,7 @@ class Program:
     argv: tuple[str, ...]
     files: tuple[tuple[str, str], ...] = ()
     listens: tuple[tuple[Transport, int], ...] = ()
+    makes: tuple[str, ...] = ()
     why: str = field(default="", compare=False, repr=False)
 
     @property

@@ -14,7 +14,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes.placement import Placed
 from testbed.kubernetes.strays import stray_facts
-from testbed.lab import Cluster, Lab, api_servers, load_balancers
+from testbed.lab import Cluster, Lab, api_servers
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
 from testbed.net.show import show
@@ -23,11 +23,12 @@ from testbed.networks.private_gateway import private_gateway_facts
 from testbed.networks.routes import ends, hops, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
+from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.listening import endpoints, listeners, served
 from testbed.plan.proxies import proxy_facts
 from testbed.plan.security import memberships, with_security_groups
 from testbed.plan.servers import programs, resolvers
-from testbed.services.load_balancers.classic import balancer_facts
+from testbed.services.load_balancers.health import ALL_WELL, Health
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.fabric import fabric_facts
 from testbed.vpc.gateways import internet_gateway_facts, nat_gateway_facts
@@ -39,12 +40,13 @@ from testbed.vpc.resolver import resolver_facts
 __all__ = ["endpoints", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
 
 
-def plan(lab: Lab, allocations: Allocations) -> State:
+def plan(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> State:
     """The kernel this lab wants.  Chains that several write are folded into one fact each.
 
+    health: of load balancers' targets.
     Raises TestbedError when two facts contradict each other (a bug of the planners).
     """
-    wanted = list(_wanted(lab, allocations))
+    wanted = [*_wanted(lab, allocations), *load_balancer_facts(lab, allocations, health)]
     pieces = [fact for fact in wanted if isinstance(fact, ChainPiece)]
     facts = [fact for fact in wanted if not isinstance(fact, ChainPiece)]
     return _without_contradiction([*facts, *merge(pieces)])
@@ -66,8 +68,6 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
     for _, vpc, server in api_servers(lab):
         yield from control_plane.server_facts(server, vpc, enis[server.netns])
-    for _, balancer in load_balancers(lab):
-        yield from balancer_facts(balancer, enis[balancer.netns])
 
 
 def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
@@ -132,10 +132,8 @@ def _without_contradiction(facts: Iterable[Fact]) -> State:
 
 def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
     """The VPCs by name, with what others made in them: routes and security groups."""
-    built = {
-        vpc.name: with_propagated_routes(with_security_groups(lab, vpc), lab.on_premises)
-        for vpc in lab.vpcs
-    }
+    guarded = (with_security_groups(lab, vpc, allocations) for vpc in lab.vpcs)
+    built = {vpc.name: with_propagated_routes(vpc, lab.on_premises) for vpc in guarded}
     for cluster in lab.clusters:
         if isinstance(cluster, KopsCluster):
             built[cluster.vpc] = with_pod_routes(cluster, built[cluster.vpc], allocations.ranges)

@@ -6,11 +6,20 @@ EKS, kops and Kubernetes make groups of their own in a VPC.  A VPC that describe
 from collections.abc import Iterator
 from dataclasses import replace
 
+from testbed.allocations import Allocations
 from testbed.eks.eni_config import custom_groups
 from testbed.eks.fargate.profiles import on_fargate
 from testbed.eks.model import EksCluster
+from testbed.kubernetes.load_balancer import load_balancer
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
-from testbed.services.load_balancers.security_groups import balancer_group, node_group, node_rule
+from testbed.plan.balancers import balancer_groups, service_address
+from testbed.services.load_balancers import Balancer
+from testbed.services.load_balancers.security_groups import (
+    balancer_group,
+    node_group,
+    node_rule,
+    target_rules,
+)
 from testbed.vpc.model import Vpc
 from testbed.vpc.security.groups import Memberships
 from testbed.vpc.security.model import DEFAULT, EVERYTHING, GroupRule, SecurityGroup
@@ -45,17 +54,18 @@ def memberships(lab: Lab) -> Memberships:
         besides = plane.security_groups if plane else ()
         groups[server.netns] = (owner.security_group, *besides)
     for cluster, balancer in load_balancers(lab):
-        groups[balancer.netns] = (balancer_group(cluster.name, balancer.service).name,)
+        if not balancer.is_network:
+            groups[balancer.netns] = (balancer_group(cluster.name, balancer.service).name,)
     return groups
 
 
-def with_security_groups(lab: Lab, vpc: Vpc) -> Vpc:
+def with_security_groups(lab: Lab, vpc: Vpc, allocations: Allocations) -> Vpc:
     """The VPC with the groups that it has besides the topology's, and with rules made in them."""
     if not vpc.security_groups:
         return vpc
     groups = {group.name: group for group in _made(lab, vpc)}
     groups |= {group.name: group for group in vpc.security_groups}
-    for name, rule in _rules_for_balancers(lab, vpc):
+    for name, rule in _rules_for_balancers(lab, vpc, allocations):
         group = groups[name]
         if rule not in group.allows_in:
             groups[name] = replace(group, ingress=(*group.allows_in, rule))
@@ -66,18 +76,33 @@ def _made(lab: Lab, vpc: Vpc) -> Iterator[SecurityGroup]:
     yield SecurityGroup(DEFAULT)
     yield from (own_group(cluster) for cluster in lab.clusters if cluster.vpc == vpc.name)
     for cluster, balancer in load_balancers(lab):
-        if cluster.vpc == vpc.name:
+        if cluster.vpc == vpc.name and not balancer.is_network:
             yield balancer_group(cluster.name, balancer.service)
 
 
-def _rules_for_balancers(lab: Lab, vpc: Vpc) -> Iterator[tuple[str, GroupRule]]:
-    """The rule that lets a load balancer reach its nodes, in one group of each node."""
+def _rules_for_balancers(
+    lab: Lab, vpc: Vpc, allocations: Allocations
+) -> Iterator[tuple[str, GroupRule]]:
+    """The rules that let load balancers' traffic reach its targets, in one group of each node."""
     for cluster, balancer in load_balancers(lab):
-        nodes = {node.name: node for node in cluster.nodes}
         if cluster.vpc != vpc.name:
             continue
-        for name in balancer.nodes:
-            own = cluster.security_group
-            group = node_group(nodes[name].security_groups or (own,), own)
-            if group:
-                yield group, node_rule(cluster.name, balancer.service)
+        rules = [node_rule(cluster.name, balancer.service)]
+        if balancer.is_network:
+            groups = balancer_groups(lab, cluster, balancer, allocations)
+            given = service_address(cluster, balancer.service, allocations)
+            rules = [*target_rules(balancer, groups, given)]
+        for name in _target_groups_of(cluster, balancer):
+            yield from ((name, rule) for rule in rules)
+
+
+def _target_groups_of(cluster: Cluster, balancer: Balancer) -> Iterator[str]:
+    """The security group of each node that gets the rules; pods have their nodes'."""
+    pods = load_balancer(balancer.service.annotations).target_type == "ip"
+    own = cluster.security_group
+    for node in cluster.nodes:
+        group = node_group(node.security_groups or (own,), own)
+        if group and (pods or node.name in balancer.nodes):
+            yield group
+    if pods:
+        yield own

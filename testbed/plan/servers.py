@@ -6,24 +6,25 @@ from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.lab import Lab, api_servers, hostname, load_balancers
 from testbed.net.programs import Program
+from testbed.plan.balancers import balancer_groups, service_address
 from testbed.plan.proxies import behind
 from testbed.services import dns
 from testbed.services.cluster_dns import service_records
+from testbed.services.load_balancers.checker import checker_program
 from testbed.services.load_balancers.classic import balancer_program
+from testbed.services.load_balancers.health import ALL_WELL, Health
 from testbed.services.load_balancers.naming import balancer_records
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import INTERNET, region, resolver
 from testbed.vpc.resolver import DNS_ADDRESS, resolver_address
 
 
-def programs(
-    lab: Lab, allocations: Allocations, left_out: Collection[str] = ()
-) -> tuple[Program, ...]:
+def programs(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> tuple[Program, ...]:
     """The real programs of the lab: its DNS servers and its load balancers.
 
-    left_out: the load balancers, by namespace, that DNS does not tell of (`lab.left_out`).
+    health: of load balancers' targets; DNS does not tell of a zone that has none.
     """
-    public = [*_balancer_records(lab, allocations, left_out)]
+    public = [*_balancer_records(lab, allocations, health.left_out)]
     outside = [*_public_records(lab, allocations, ""), *public]
     return (
         *(_resolver(lab, vpc, allocations, public) for vpc in lab.vpcs if vpc.enable_dns_support),
@@ -92,10 +93,13 @@ def _registries(lab: Lab) -> Iterator[dns.Record]:
 
 def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:
     addresses = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
-    given = {(one.cluster, one.service): one for one in allocations.services}
     for cluster, balancer in load_balancers(lab):
-        ports = given[cluster.name, balancer.service.qualified]
-        yield balancer_program(balancer, addresses, ports)
+        given = service_address(cluster, balancer.service, allocations)
+        if balancer.is_network:
+            groups = balancer_groups(lab, cluster, balancer, allocations)
+            yield checker_program(balancer, groups, given)
+        else:
+            yield balancer_program(balancer, addresses, given)
 
 
 def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:

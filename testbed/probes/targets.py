@@ -6,22 +6,27 @@ import socket
 from pathlib import Path
 
 from testbed.errors import KernelError
-from testbed.services.load_balancers.health import STATISTICS, TargetState
+from testbed.services.load_balancers.health import STATISTICS, Server, TargetState
 
 TIMEOUT_S = 2.0
 
 
-def targets(directory: Path) -> dict[str, TargetState]:
-    """The state of each node.  directory: of the balancer's program.
+def targets(directory: Path) -> dict[Server, TargetState]:
+    """The state of each target.  directory: of the balancer's program.
 
     Raises KernelError: the program does not answer.
     """
     rows = csv.DictReader(_statistics(directory).removeprefix("# ").splitlines())
     return {
-        row["svname"]: "InService" if row["status"].startswith("UP") else "OutOfService"
+        Server(row["pxname"], row["svname"]): _state(row["status"])
         for row in rows
         if row["svname"] not in ("FRONTEND", "BACKEND")
     }
+
+
+def _state(status: str) -> TargetState:
+    """`UP`, `UP 1/2`, `DOWN`, `MAINT` … in AWS' words."""
+    return "InService" if status.startswith("UP") else "OutOfService"
 
 
 def _statistics(directory: Path) -> str:

@@ -12,7 +12,7 @@ from testbed.vpc.addresses import AddressPool
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.prefixes import addresses_of
 
-InterfaceType = Literal["interface", "nat_gateway", "load_balancer"]
+InterfaceType = Literal["interface", "nat_gateway", "load_balancer", "network_load_balancer"]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from testbed.net.facts import (
 )
 from testbed.vpc import eni as enis_of
 from testbed.vpc.ec2 import Eni
+from testbed.vpc.load_balancers import back_facts
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import bridge, gateway_address, router
 from testbed.vpc.routing import LIFTED, Hop, address_route, routing_facts
@@ -63,6 +64,7 @@ def fabric_facts(
     for eni in enis:
         yield from eni_facts(ns, subnets[eni.subnet], eni)
     yield from routing_facts(vpc, enis, around)
+    yield from back_facts(vpc, enis)
 
 
 def _sysctls(ns: str) -> Iterator[Sysctl]:

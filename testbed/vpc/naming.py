@@ -42,6 +42,11 @@ def resolver(vpc: str) -> str:
     return f"dns-{vpc}"
 
 
+def network_load_balancer(name: str) -> str:
+    """The namespace of a Network Load Balancer's part in a zone."""
+    return f"nlb-{name}"
+
+
 def region(vpc: Vpc) -> str:
     """The region a VPC is in, by the zone of its first subnet: us-west-2a is in us-west-2."""
     zones = [subnet.availability_zone for subnet in vpc.subnets]

@@ -7,6 +7,7 @@ from testbed.allocations import allocate
 from testbed.daemon.balancers import described
 from testbed.daemon.views import rows
 from testbed.load import load
+from testbed.services.load_balancers.health import Judged, Server
 from testbed.services.load_balancers.naming import dns_name
 
 
@@ -17,7 +18,8 @@ def test_a_load_balancer_is_described_with_its_name_and_the_targets_of_each_zone
     lab = load(topologies / "eks.yaml")
     [cluster] = lab.clusters
     web = next(service for service in cluster.services if service.type == "LoadBalancer")
-    judged = {"elb-web-us-west-2a": {"node-1": "InService", "node-3": "OutOfService"}}
+    well, ill = Server("80", "node-1"), Server("80", "node-3")
+    judged: dict[str, Judged] = {"elb-web-us-west-2a": {well: "InService", ill: "OutOfService"}}
 
     shown = described(lab, cluster, web, allocate(lab), lambda netns: judged.get(netns, {}))
 

@@ -16,6 +16,7 @@ from testbed.explain.compare import difference
 from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
+from testbed.lab import load_balancers
 from testbed.load import load
 from testbed.net.facts import (
     Address,
@@ -67,13 +68,15 @@ def all_pairs(lab: Bed) -> list[Asked]:
 
 
 def beyond(lab: Bed) -> list[Asked]:
-    """From each pod to the internet, to every Service and to its node ports on every node."""
+    """From each pod to the internet, to every Service, its node ports and its load balancers."""
     pods = [one.netns for one in endpoints(lab.lab, lab.allocations)]
     nodes = [node.name for cluster in lab.lab.clusters for node in cluster.nodes]
     called = [("203.0.113.10", 80)]
     for given in lab.allocations.services:
         called += [(str(given.cluster_ip), port) for port in given.ports if given.cluster_ip]
         called += [(node, port) for node in nodes for port in given.node_ports]
+    balancers = {one.netns for _, one in load_balancers(lab.lab)}
+    called += [(str(one.primary), 80) for one in lab.allocations.enis if one.instance in balancers]
     return [
         Asked(pod, destination, "tcp", port)
         for destination, port in called

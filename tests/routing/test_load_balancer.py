@@ -16,7 +16,6 @@ from testbed.bed import bed as bring_up
 from testbed.kubernetes.model import HealthCheck, Service, ServicePort
 from testbed.load import load
 from testbed.net.facts import Chain, NftElement
-from testbed.probes.targets import targets
 from testbed.services.load_balancers.naming import dns_name
 
 pytestmark = pytest.mark.kernel
@@ -57,7 +56,7 @@ def client(answer: dict[str, str]) -> IPv4Address:
 
 def states(bed: Bed, balancer: str) -> dict[str, str]:
     """The targets of a load balancer, as it judges them."""
-    return {**targets(bed.supervisor.directory(balancer, "haproxy"))}
+    return {one.target: state for one, state in bed.target_states(balancer).items()}
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -14,7 +14,6 @@ from testbed.kubernetes.load_balancer import PREFIX
 from testbed.kubernetes.model import HealthCheck, Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.load import load
-from testbed.probes.targets import targets
 
 pytestmark = pytest.mark.kernel
 
@@ -106,10 +105,12 @@ def test_with_policy_local_only_nodes_with_an_endpoint_are_in_service(
 ) -> None:
     """Health checks ask healthCheckNodePort: all pods are on node-1, so zone b has no target."""
     bed = served("eks", policy="Local", cross_zone_load_balancing_enabled="true")
-    directory = bed.supervisor.directory(ZONE_B, "haproxy")
     wanted = {"node-1": "InService", "node-2": "OutOfService", "node-3": "OutOfService"}
 
-    wait_until(lambda: {**targets(directory)} == wanted)
+    def states() -> dict[str, str]:
+        return {one.target: state for one, state in bed.target_states(ZONE_B).items()}
+
+    wait_until(lambda: states() == wanted)
     answer = curl(bed, "internet", address(bed, ZONE_B))
     [eni] = [eni for eni in bed.allocations.enis if eni.instance == ZONE_B]
 

@@ -7,11 +7,12 @@ from testbed.explain.evidence.correlate import Knowledge, evaluated, filtered, r
 from testbed.explain.evidence.sizes import too_narrow
 from testbed.explain.evidence.spine import Stay
 from testbed.explain.evidence.witnesses import FIRST, LAST, NOT_ITS_ADDRESS, Flow, Question, Way
+from testbed.explain.fabric import is_hairpin
 from testbed.explain.journey import End, Header
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
 from testbed.explain.packet import Packet
-from testbed.explain.reasons import dropped
+from testbed.explain.reasons import dropped, unexpected
 from testbed.explain.walk.incoming import incoming, refuse
 from testbed.explain.walk.trip import Ended, Trip
 from testbed.explain.walk.world import World
@@ -27,7 +28,7 @@ class Case:
 
     start, sent: where the probe was sent, and its header.  watched: the namespaces.
     refused: what the sender's kernel answered to sending.  is_closed: nobody listens there.
-    earlier: the stays before.
+    earlier: the stays before.  there: of an answer, the namespaces that the packet was in.
     """
 
     way: Way
@@ -39,6 +40,7 @@ class Case:
     refused: str = ""
     is_closed: bool = False
     earlier: tuple[Stay, ...] = ()
+    there: tuple[str, ...] = ()
 
     @property
     def question(self) -> Question | None:
@@ -79,6 +81,8 @@ def _delivered(case: Case) -> End | None:
         return _end(case, "X_CLOSED_PORT", port=here.destination_port)
     if case.way == "back" and not _is_answer(here, case):
         called = _endpoint(case.sent, case.sent.destination, case.sent.destination_port)
+        if is_hairpin(case.there, (one.ns for one in (*case.earlier, stay))):
+            return _end(case, "X_NLB_HAIRPIN", what=unexpected(stay.ns, here.source, called))
         return _end(case, "X_UNEXPECTED_REPLY", called=called)
     return End(delivered=True, ns=stay.ns, text=_arrival(case))
 
@@ -100,7 +104,8 @@ def _by_route(case: Case) -> End | None:
     packet = Packet(case.stay.routed)
     packet.mark = asked.mark
     passage = Passage(asked.ns, packet, [], Tracking(), lambda _: 0, here.own)
-    trip = Trip(World(frozenset()).links, packet, passage, here)
+    places = [one.ns for one in case.earlier]
+    trip = Trip(World(frozenset()).links, packet, passage, here, places=places)
     try:
         trip.enter(here, asked.iif)
         if asked.iif:

@@ -50,7 +50,7 @@ def observation(
     closed = not around.is_served or _is_refusal(there, answer)
     trip = RoundTrip(
         there=_journey("there", there, evidence, known, around, is_closed=closed),
-        back=_journey(answer_way, answer, evidence, known, around) if answer else None,
+        back=_journey(answer_way, answer, evidence, known, around, there) if answer else None,
     )
     told = _told_by_kernel(there, evidence)
     return Observation(
@@ -76,6 +76,7 @@ def _journey(
     evidence: Evidence,
     known: Knowledge,
     around: Circumstances,
+    there: tuple[Stay, ...] = (),
     *,
     is_closed: bool = False,
 ) -> Journey:
@@ -90,6 +91,7 @@ def _journey(
         refused=evidence.refused if way == "there" else "",
         is_closed=is_closed,
         earlier=stays[:-1],
+        there=tuple(stay.ns for stay in there),
     )
     return Journey(visits=tuple(visit(stay, known) for stay in stays), end=ending(case))
 

@@ -166,7 +166,21 @@ def _draw(words: Words) -> Action:
     """`numgen random mod 2 vmap { 0 : goto a, 1 : goto b }`."""
     if not words.takes("random", "mod"):
         raise NotKnown
+    return _drawn(words)
+
+
+def _hash(words: Words) -> Action:
+    """`jhash ip saddr . tcp sport mod 2 seed 0x1 vmap { … }`: a draw, for no port is known yet."""
+    fields(words)
+    if not words.takes("mod"):
+        raise NotKnown
+    return _drawn(words)
+
+
+def _drawn(words: Words) -> Action:
     count = int(words.take())
+    if words.takes("seed"):
+        words.take()
     if not words.takes("vmap"):
         raise NotKnown
     name, elements = map_of(words, ())
@@ -179,6 +193,7 @@ _STATEMENTS: Mapping[str, Callable[[Words], Action]] = {
     "snat": _translate("source"),
     "dnat": _translate("destination"),
     "numgen": _draw,
+    "jhash": _hash,
 }
 
 

@@ -3,7 +3,8 @@
 Source: Linux net/ipv4/route.c (ip_route_input_slow, ip_error).
 """
 
-from testbed.explain.fabric import MAPPING, is_transit_gateway
+from testbed.explain.fabric import MAPPING, is_load_balancer, is_transit_gateway
+from testbed.explain.packet import address
 from testbed.explain.routing.policy import Decision
 from testbed.explain.routing.reverse_path import ODD, Refusal
 from testbed.explain.walk.trip import Trip
@@ -90,4 +91,12 @@ def _refuse(trip: Trip, refusal: Refusal, dev: str, back: str = "") -> None:
         case "unknown":
             trip.unknown("the reverse path check")
         case _:
-            trip.drop("X_MARTIAN_SOURCE", dev=dev, why=_WHY[refusal].format(ns=trip.space.ns))
+            _martian(trip, _WHY[refusal].format(ns=trip.space.ns), dev)
+
+
+def _martian(trip: Trip, why: str, dev: str) -> None:
+    """No packet with such a source can come in; if a load balancer sent it, it is a hairpin."""
+    if any(map(is_load_balancer, trip.places)):
+        source = address(trip.packet.source)
+        trip.drop("X_NLB_HAIRPIN", what=f"{source} cannot come in by {dev}: {why}")
+    trip.drop("X_MARTIAN_SOURCE", dev=dev, why=why)

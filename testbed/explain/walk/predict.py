@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from math import prod
 
+from testbed.explain.fabric import is_hairpin
 from testbed.explain.journey import End, Header, Journey, RoundTrip
 from testbed.explain.made import made
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
 from testbed.explain.packet import Flow, Packet, address, address_text
-from testbed.explain.reasons import dropped
+from testbed.explain.reasons import dropped, unexpected
 from testbed.explain.walk.receiving import arrive
 from testbed.explain.walk.sending import output
 from testbed.explain.walk.sockets import Sockets
@@ -139,7 +140,7 @@ def _round_trip(question: _Question, draws: Draws) -> RoundTrip:
         return RoundTrip(there=there)
     first = len(draws)
     back = question.trip(trip.space, answer, tracking, draws)
-    end = _back(back, question.start, trip.sent)
+    end = _back(back, question.start, trip)
     journey = _journey(back, end, draws.probability(first, len(draws)))
     return made(RoundTrip, there=there, back=journey)
 
@@ -174,14 +175,18 @@ def _caller(packet: Packet) -> str:
     return f"{host}:{port}" if port else host
 
 
-def _back(trip: Trip, home: str, sent: Flow) -> End:
-    """The end of the way back.  sent: the flow that an answer must belong to."""
+def _back(trip: Trip, home: str, there: Trip) -> End:
+    """The end of the way back.  there: the packet that an answer must belong to."""
+    sent = there.sent
     try:
         _travel(trip, is_answer=True)
         packet, ns = trip.packet, trip.space.ns
         if ns != home or _about(packet) != sent:
             called = f"{address(sent.destination)}"
             called += f":{sent.destination_port}" if sent.protocol != "icmp" else ""
+            if is_hairpin(there.places, trip.places):
+                source = address(packet.source)
+                trip.drop("X_NLB_HAIRPIN", what=unexpected(ns, source, called))
             trip.drop("X_UNEXPECTED_REPLY", called=called)
         end = _delivered(ns, f"{ns} gets {packet.kind or 'the answer'}")
     except Ended as ended:

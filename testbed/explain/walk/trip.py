@@ -44,7 +44,7 @@ class Trip:
     noted: bool = True
     visits: list[Visit] = field(default_factory=list)
     sent: Flow = field(init=False)
-    _places: list[str] = field(default_factory=list)  # the namespaces that it left
+    places: list[str] = field(default_factory=list)  # the namespaces that it left
     _opened: tuple[str, Header, int] = field(init=False)
     _hooks: Mapping[str, Sequence[Run]] = field(init=False)
     _routed_at: int = 0  # the place of the last routing step
@@ -56,12 +56,12 @@ class Trip:
         packet.iif, packet.oif = dev, ""
         passage.ns, passage.steps, passage.own = space.ns, [], space.own
         self._hooks = space.netfilter.hooks
-        if not self._places:
+        if not self.places:
             self.sent = packet.flow
         if self.noted:
             arrived = self.visits[-1].left if self.visits else None
             self._opened = dev, arrived or packet.header, packet.mark
-        if len(self._places) >= MOST_VISITS:
+        if len(self.places) >= MOST_VISITS:
             self.drop("X_LOOP", visits=MOST_VISITS)
         if space.netfilter.on_devices and dev:
             self.unknown(f"nft chains on the devices of {space.ns}")
@@ -69,17 +69,17 @@ class Trip:
     @property
     def previous(self) -> str:
         """The namespace it was in before."""
-        return self._places[-1] if self._places else ""
+        return self.places[-1] if self.places else ""
 
     @property
     def is_loop(self) -> bool:
         """Whether it was here before."""
-        return self.space.ns in self._places
+        return self.space.ns in self.places
 
     @property
     def visited(self) -> int:
         """How many namespaces it has been in, this one included."""
-        return len(self._places) + 1
+        return len(self.places) + 1
 
     def reopen(self) -> None:
         """The packet is as it is now when its visit begins: its source has just been chosen."""
@@ -90,7 +90,7 @@ class Trip:
 
     def leave(self, dev: str) -> None:
         """The visit ends: by a device, to the next namespace; or here (empty)."""
-        self._places.append(self.space.ns)
+        self.places.append(self.space.ns)
         if not self.noted:
             return
         dev_in, arrived, mark = self._opened

@@ -1,7 +1,7 @@
 """The load balancers of Services: one in each zone, with a network interface in a subnet of it.
 
 What the cloud provider of Kubernetes v1.14 makes (pkg/cloudprovider/providers/aws: aws.go,
-aws_loadbalancer.go), each zone's nodes only for that zone unless cross-zone balancing is on.
+aws_loadbalancer.go), each zone's targets only for that zone unless cross-zone balancing is on.
 """
 
 from collections.abc import Iterable
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.model import Node, Service
+from testbed.vpc.ec2 import InterfaceType
 from testbed.vpc.model import Subnet, Vpc
+from testbed.vpc.naming import network_load_balancer
 
 
 @dataclass(frozen=True)
 class Balancer:
-    """A Service's load balancer in one zone: where it is, and the nodes that are its targets."""
+    """A Service's load balancer in one zone: where it is, and the nodes it may take as targets."""
 
     service: Service
     zone: str
@@ -22,19 +24,30 @@ class Balancer:
     nodes: tuple[str, ...]
 
     @property
+    def is_network(self) -> bool:
+        """Whether it is a Network Load Balancer's part in the zone, else a Classic one's."""
+        return load_balancer(self.service.annotations).is_network
+
+    @property
     def netns(self) -> str:
         """Its namespace, which is also its ENI's `instance`: `elb-web-us-west-2a`."""
-        return f"elb-{self.service.qualified}-{self.zone}"
+        name = f"{self.service.qualified}-{self.zone}"
+        return network_load_balancer(name) if self.is_network else f"elb-{name}"
+
+    @property
+    def interface_type(self) -> InterfaceType:
+        """What EC2 says of its network interface."""
+        return "network_load_balancer" if self.is_network else "load_balancer"
 
 
 def balancers(
     vpc: Vpc, nodes: Iterable[Node], services: Iterable[Service]
 ) -> tuple[Balancer, ...]:
-    """One for each Service of type LoadBalancer and each zone that has nodes and a subnet for it.
+    """One for each Service of type LoadBalancer and each zone that has targets and a subnet.
 
-    Facing the internet that is the zone's first public subnet; an internal one takes the first
-    private one where there is any, as the tag kubernetes.io/role/internal-elb has it in practice.
-    The nodes and Services are of one cluster.
+    The subnet of one that faces the internet is the zone's first public one; an internal one takes
+    the first private one if there is any, as the tag kubernetes.io/role/internal-elb has it in
+    practice.  Where pods are targets any zone may have some.  All is of one cluster.
     """
     zones = {subnet.name: subnet.availability_zone for subnet in vpc.subnets}
     targets: dict[str, list[str]] = {}
@@ -47,10 +60,11 @@ def balancers(
         if service.type == "LoadBalancer":
             wanted = load_balancer(service.annotations)
             places = _subnets(vpc, internal=wanted.internal)
+            own = {zone: tuple(targets.get(zone, ())) for zone in places}
             found += [
-                Balancer(service, zone, places[zone], every if wanted.cross_zone else tuple(own))
-                for zone, own in targets.items()
-                if zone in places
+                Balancer(service, zone, places[zone], every if wanted.cross_zone else nodes)
+                for zone, nodes in own.items()
+                if nodes or wanted.target_type == "ip"
             ]
     return tuple(found)
 
@@ -60,4 +74,6 @@ def _subnets(vpc: Vpc, *, internal: bool) -> dict[str, Subnet]:
     public = [subnet for subnet in vpc.subnets if vpc.is_public(subnet)]
     private = [subnet for subnet in vpc.subnets if subnet not in public]
     chosen = [*private, *public] if internal else public
-    return {subnet.availability_zone: subnet for subnet in reversed(chosen)}
+    zones = dict.fromkeys(subnet.availability_zone for subnet in vpc.subnets)
+    first = {subnet.availability_zone: subnet for subnet in reversed(chosen)}
+    return {zone: first[zone] for zone in zones if zone in first}

@@ -13,7 +13,7 @@ from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.facts import Fact, Netns
 from testbed.net.programs import Program
 from testbed.services.load_balancers import Balancer
-from testbed.services.load_balancers.health import HAPROXY, STATISTICS, health_check
+from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric import JUMBO
 from testbed.vpc.gateways import end_system
@@ -62,12 +62,13 @@ def balancer_program(
         argv=(HAPROXY, "-db", "-f", "{dir}/haproxy.cfg"),
         files=(("haproxy.cfg", "\n".join([*lines, ""])),),
         listens=tuple(("tcp", port) for port in ports),
+        makes=(STATISTICS,),
         why="a Classic Load Balancer is a TCP proxy: the nodes see its address as the client",
     )
 
 
 def _settings(service: Service) -> Iterator[str]:
-    wanted, check = load_balancer(service.annotations), health_check(service)
+    wanted = load_balancer(service.annotations)
     yield "global"
     yield "    nbthread 1"
     yield f"    maxconn {MOST_CONNECTIONS}"
@@ -79,13 +80,6 @@ def _settings(service: Service) -> Iterator[str]:
     yield f"    timeout connect {CONNECT_S}s"
     yield f"    timeout client {wanted.idle_timeout_s}s"
     yield f"    timeout server {wanted.idle_timeout_s}s"
-    yield f"    timeout check {_ms(check.timeout_s)}"
-    # Targets begin as healthy and leave with the first check that fails; at AWS it is the other
-    # way round, and a new load balancer takes no connection for as long as checks take.
-    thresholds = f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}"
-    proxied = " send-proxy no-check-send-proxy" if wanted.proxy_protocol else ""
-    yield f"    default-server inter {_ms(check.interval_s)} {thresholds}{proxied}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"
+    yield from checking(service)
+    if wanted.proxy_protocol:
+        yield "    default-server send-proxy no-check-send-proxy"

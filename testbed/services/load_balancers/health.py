@@ -1,10 +1,11 @@
 """Which targets of load balancers are healthy, by their haproxies, and what follows from that."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from testbed.kubernetes.load_balancer import load_balancer
-from testbed.kubernetes.model import HealthCheck, Service
+from testbed.kubernetes.model import Service
 from testbed.services.load_balancers import Balancer
 
 HAPROXY = "haproxy"
@@ -12,21 +13,80 @@ STATISTICS = "stats"  # the Unix socket in the program's directory that tells th
 
 # Elastic Load Balancing's words for a target's health (DescribeInstanceHealth)
 TargetState = Literal["InService", "OutOfService"]
-States = Callable[[str], Mapping[str, TargetState]]  # of the targets of a balancer, by its netns
 
 
-def health_check(service: Service) -> HealthCheck:
-    """A Service's, with what annotations change."""
-    wanted, check = load_balancer(service.annotations), service.health_check
-    return HealthCheck(
-        interval_s=wanted.check_interval_s or check.interval_s,
-        timeout_s=wanted.check_timeout_s or check.timeout_s,
-        healthy_threshold=wanted.healthy_threshold or check.healthy_threshold,
-        unhealthy_threshold=wanted.unhealthy_threshold or check.unhealthy_threshold,
+class Server(NamedTuple):
+    """A target of one listener, as haproxy names both."""
+
+    listener: str
+    target: str
+
+
+Judged = Mapping[Server, TargetState]
+States = Callable[[str], Judged]  # of a balancer, by its namespace
+
+
+@dataclass(frozen=True)
+class Health:
+    """What load balancers have found out about their targets; at first all are taken for healthy.
+
+    left_out: the balancers, by namespace, whose addresses their names do not stand for.
+    unhealthy: targets of Network Load Balancers, with the namespace of the one that says so.
+    """
+
+    left_out: frozenset[str] = frozenset()
+    unhealthy: frozenset[tuple[str, Server]] = frozenset()
+
+
+ALL_WELL = Health()
+
+
+@dataclass(frozen=True)
+class Check:
+    """The numbers of a health check."""
+
+    interval_s: float
+    timeout_s: float
+    healthy_threshold: int
+    unhealthy_threshold: int
+
+
+# kubernetes v1.14, pkg/cloudprovider/providers/aws: aws_loadbalancer.go
+CLASSIC = Check(interval_s=10, timeout_s=5, healthy_threshold=2, unhealthy_threshold=6)
+NETWORK = Check(interval_s=30, timeout_s=10, healthy_threshold=3, unhealthy_threshold=3)
+
+
+def health_check(service: Service) -> Check:
+    """A Service's: what annotations say, else what the Service does, else as its kind has it."""
+    wanted, own = load_balancer(service.annotations), service.health_check
+    usual = NETWORK if wanted.is_network else CLASSIC
+    return Check(
+        wanted.check_interval_s or own.interval_s or usual.interval_s,
+        wanted.check_timeout_s or own.timeout_s or usual.timeout_s,
+        wanted.healthy_threshold or own.healthy_threshold or usual.healthy_threshold,
+        wanted.unhealthy_threshold or own.unhealthy_threshold or usual.unhealthy_threshold,
     )
 
 
-def unhealthy_zones(balancers: Iterable[Balancer], states: States) -> Iterator[Balancer]:
+def checking(service: Service) -> Iterator[str]:
+    """The lines of haproxy's `defaults` with which it checks.
+
+    Targets begin as healthy and leave with the first check that fails; at AWS it is the other way
+    round, and a new load balancer takes no connection for as long as checks take.
+    """
+    check = health_check(service)
+    yield f"    timeout check {_ms(check.timeout_s)}"
+    thresholds = f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}"
+    yield f"    default-server inter {_ms(check.interval_s)} {thresholds}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def unhealthy_zones(
+    balancers: Iterable[Balancer], states: Mapping[str, Judged]
+) -> Iterator[Balancer]:
     """The balancers that leave their name: no target is healthy, and another zone has one.
 
     Those of one cluster.  Without any healthy target in any zone all of them stay.
@@ -36,5 +96,27 @@ def unhealthy_zones(balancers: Iterable[Balancer], states: States) -> Iterator[B
     for one in balancers:
         zones.setdefault(one.service.qualified, []).append(one)
     for own in zones.values():
-        healthy = [one for one in own if "InService" in states(one.netns).values()]
+        healthy = [one for one in own if _is_healthy(states[one.netns])]
         yield from (one for one in own if healthy and one not in healthy)
+
+
+def _is_healthy(states: Judged) -> bool:
+    """Whether each listener has a target.
+
+    Network Load Balancers, "Target group health": one target group that has none takes the zone
+    out of the name.
+    """
+    listeners = {server.listener for server in states}
+    serving = {server.listener for server, state in states.items() if state == "InService"}
+    return bool(serving) and serving == listeners
+
+
+def unhealthy_targets(
+    balancers: Iterable[Balancer], states: Mapping[str, Judged]
+) -> Iterator[tuple[str, Server]]:
+    """The targets that Network Load Balancers send nothing new to, if they have others."""
+    for one in balancers:
+        if one.is_network:
+            for server, state in states[one.netns].items():
+                if state == "OutOfService":
+                    yield one.netns, server

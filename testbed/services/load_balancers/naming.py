@@ -14,18 +14,29 @@ TTL_S = 60  # of the names of load balancers (Elastic Load Balancing User Guide)
 
 
 def balancer_name(cluster: str, service: Service) -> str:
-    """What AWS knows it as: `a` and the UID of the Service, without dashes, cut."""
+    """What AWS knows it as: `a` and the UID of the Service, without dashes, cut.
+
+    The controller's is `k8s-default-web-0c1…`: parts of the namespace and the name, and a hash
+    (AWS Load Balancer Controller, pkg/deploy/elbv2: names).
+    """
+    if load_balancer(service.annotations).by_controller:
+        parts = [name.replace("-", "")[:8] for name in (service.namespace, service.name)]
+        number = names.digest("k8s", cluster, service.qualified, length=10)
+        return "-".join(["k8s", *parts, number])
     return f"a{names.digest('uid', cluster, service.qualified, length=NAME_LENGTH - 1)}"
 
 
 def dns_name(cluster: str, service: Service, region: str) -> str:
     """`a0c1….us-west-2.elb.amazonaws.com`, which is all a Service's status tells.
 
-    An internal one's begins with `internal-`; all the world is told its private addresses.
+    An internal one's begins with `internal-`; all the world is told its private addresses.  Of a
+    Network Load Balancer it is `a0c1….elb.us-west-2.amazonaws.com`, internal or not.
     """
-    name = balancer_name(cluster, service)
+    name, wanted = balancer_name(cluster, service), load_balancer(service.annotations)
+    if wanted.is_network:
+        return f"{name}-{names.digest('nlb', name, length=16)}.elb.{region}.amazonaws.com"
     number = int(names.digest("elb", name, length=12), 16) % NUMBERS
-    scheme = "internal-" if load_balancer(service.annotations).internal else ""
+    scheme = "internal-" if wanted.internal else ""
     return f"{scheme}{name}-{number}.{region}.elb.amazonaws.com"
 
 

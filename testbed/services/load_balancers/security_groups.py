@@ -4,10 +4,15 @@ Imitated: kubernetes v1.14, pkg/cloudprovider/providers/aws/aws.go (EnsureLoadBa
 updateInstanceSecurityGroupsForLoadBalancer, findSecurityGroupForInstance).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Network
 
+from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.model import Service
+from testbed.kubernetes.placement import ServiceAddress
+from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.naming import balancer_name
+from testbed.services.load_balancers.targets import TargetGroup
 from testbed.vpc.security.model import ANYWHERE, GroupRule, Range, SecurityGroup
 
 # "Allow ICMP fragmentation packets, important for MTU discovery": destination unreachable,
@@ -15,11 +20,17 @@ from testbed.vpc.security.model import ANYWHERE, GroupRule, Range, SecurityGroup
 FRAGMENTATION_NEEDED = GroupRule(protocol="icmp", icmp_type=3, icmp_code=4, cidr=ANYWHERE)
 
 
+def clients(service: Service) -> tuple[IPv4Network, ...]:
+    """Who may call a Service's load balancer."""
+    return service.load_balancer_source_ranges or (ANYWHERE,)
+
+
 def balancer_group(cluster: str, service: Service) -> SecurityGroup:
-    """`k8s-elb-a0c1…`: everyone may use the Service's ports."""
+    """`k8s-elb-a0c1…`: everyone may use the Service's ports, or its source ranges."""
     ports = tuple(
-        GroupRule(protocol="tcp", ports=Range(port.port, port.port), cidr=ANYWHERE)
+        GroupRule(protocol="tcp", ports=Range(port.port, port.port), cidr=cidr)
         for port in service.ports
+        for cidr in clients(service)
     )
     name = f"k8s-elb-{balancer_name(cluster, service)}"
     return SecurityGroup(name, ingress=(*ports, FRAGMENTATION_NEEDED))
@@ -28,6 +39,25 @@ def balancer_group(cluster: str, service: Service) -> SecurityGroup:
 def node_rule(cluster: str, service: Service) -> GroupRule:
     """What Kubernetes adds to a group of each node: everything from the load balancer."""
     return GroupRule(group=balancer_group(cluster, service).name)
+
+
+def target_rules(
+    balancer: Balancer, groups: Iterable[TargetGroup], given: ServiceAddress
+) -> Iterator[GroupRule]:
+    """What a group of each target gets of a Network Load Balancer, which has no group itself.
+
+    The clients' ranges on the targets' ports; the load balancer's subnet for its health checks,
+    and for flows in which targets do not see the client (updateInstanceSecurityGroupsForNLB).
+    """
+    wanted, subnet = load_balancer(balancer.service.annotations), balancer.subnet.cidr
+    for group in groups:
+        preserved = wanted.preserves(group.protocol.upper())
+        for port in dict.fromkeys(target.port for target in group.targets):
+            for cidr in clients(balancer.service) if preserved else (subnet,):
+                yield GroupRule(protocol=group.protocol, ports=Range(port, port), cidr=cidr)
+            checked = wanted.check_port or given.health_check_node_port or port
+            yield GroupRule(protocol="tcp", ports=Range(checked, checked), cidr=subnet)
+    yield FRAGMENTATION_NEEDED
 
 
 def node_group(groups: Sequence[str], tagged: str) -> str:

@@ -37,7 +37,7 @@ FAMILY, TABLE = "ip", "vpc"
 LONGEST_PROFILE = 100  # characters; nft allows 128 for a chain, and ports follow
 NO_RULE, NO_RULES = "no rule of a security group", "security groups without rules"
 PEER = {"out": "ip daddr", "in": "ip saddr"}  # the side a rule's peer is on
-ALWAYS_TRACKED = "nat-gateways"
+ALWAYS_TRACKED = "always-tracked"
 
 # The groups of each instance's ENIs, in the topology's order; who is not there has none.  An ENI
 # that has others than its instance is there too, as `node-1/1`.
@@ -131,12 +131,12 @@ def _members(ns: str, vpc: Vpc, members: list[tuple[Eni, tuple[str, ...]]]) -> I
 
 
 def _always_tracked(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:
-    why = "connections through a NAT gateway are tracked automatically (VPC User Guide)"
+    why = "connections through it are tracked automatically (VPC User Guide)"
     yield NftSet(
         ns=ns, family=FAMILY, table=TABLE, name=ALWAYS_TRACKED, key_type="ipv4_addr", why=why
     )
     for eni in enis:
-        if eni.interface_type == "nat_gateway":
+        if eni.interface_type in ("nat_gateway", "network_load_balancer"):
             yield _element(ns, ALWAYS_TRACKED, str(eni.primary), "", why)
 
 

@@ -15,6 +15,7 @@ from testbed.kubernetes.model import HealthCheck, Service, ServicePort
 from testbed.lab import Lab
 from testbed.load import load
 from testbed.probes.sockets import socket_in
+from testbed.services.load_balancers.health import Server
 from testbed.vpc.security.model import SecurityGroup
 from tests.routing.cni.breaking import dies, works
 from tests.routing.cni.conftest import Explain
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.kernel
 
 NODE_PORT = 30080
 ZONE_B = "elb-web-us-west-2b"
+TARGET = Server("80", "node-2")  # its only one
 SLOW, QUICK = (
     HealthCheck(interval_s=each_s, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
     for each_s in (60.0, 0.1)
@@ -71,20 +73,20 @@ def test_a_rolling_update_is_noticed_by_the_health_check_only(bed: Bed, explain:
     local = replace(WEB, external_traffic_policy="Local", health_check=SLOW)
     bed.up(changed(bed, services=(local,)))
     pods = cluster(bed).pods
-    until(lambda: bed.target_states(ZONE_B) == {"node-2": "InService"})
+    until(lambda: bed.target_states(ZONE_B) == {TARGET: "InService"})
     node_2 = str(bed.address("node-2"))
     assert works(explain(ZONE_B, node_2, NODE_PORT))
 
     elsewhere = tuple(replace(pod, node="node-3") if pod.name == "web-1" else pod for pod in pods)
     bed.up(changed(bed, pods=elsewhere))
-    assert bed.target_states(ZONE_B) == {"node-2": "InService"}, "for it does not know yet"
+    assert bed.target_states(ZONE_B) == {TARGET: "InService"}, "for it does not know yet"
     assert dies(explain(ZONE_B, node_2, NODE_PORT), "node-2", "X_MARKED_TO_DROP")
     assert not bed.http("internet", public(bed, ZONE_B)).delivered
     bed.up(changed(bed, services=(replace(local, health_check=QUICK),)))
 
-    until(lambda: bed.target_states(ZONE_B) == {"node-2": "OutOfService"})
+    until(lambda: bed.target_states(ZONE_B) == {TARGET: "OutOfService"})
     bed.follow_balancers()
-    assert bed.left_out == {ZONE_B}
+    assert bed.health.left_out == {ZONE_B}
     bed.up(changed(bed, pods=pods, services=(WEB,)))
 
 

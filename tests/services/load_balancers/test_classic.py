@@ -10,13 +10,13 @@ from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.load_balancer import PREFIX
 from testbed.kubernetes.model import HealthCheck, Node, Service, ServicePort
-from testbed.lab import Lab, hostname, left_out
+from testbed.lab import Lab, health, hostname
 from testbed.lab.checks import problems, warnings
 from testbed.net.facts import Address, Route
 from testbed.plan import plan, programs
 from testbed.services.dns import Record
 from testbed.services.load_balancers import balancers
-from testbed.services.load_balancers.health import TargetState
+from testbed.services.load_balancers.health import Health, Judged, Server, TargetState
 from testbed.services.load_balancers.naming import balancer_name, balancer_records, dns_name
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 
@@ -83,11 +83,12 @@ def test_a_zone_without_healthy_targets_leaves_the_name_while_another_has_one(
     zones = {one.netns: one.nodes for one in balancers(VPC, NODES, (WEB,))}
     words: dict[bool, TargetState] = {True: "InService", False: "OutOfService"}
 
-    found = left_out(
-        described, lambda netns: {node: words[node in healthy] for node in zones[netns]}
+    found = health(
+        described,
+        lambda netns: {Server("80", node): words[node in healthy] for node in zones[netns]},
     )
 
-    assert found == gone
+    assert found == Health(left_out=frozenset(gone))
     name = hostname(described, described.clusters[0], WEB)
     allocations = allocate(described)
     told = {
@@ -106,9 +107,11 @@ def test_each_service_has_its_own_zones() -> None:
     described = lab(WEB, replace(WEB, name="api", ports=(ServicePort(80),)))
     dead = "elb-web-us-west-2a", "elb-web-us-west-2b", "elb-api-us-west-2b"
 
-    found = left_out(described, lambda netns: {} if netns in dead else {"node-1": "InService"})
+    well: Judged = {Server("80", "node-1"): "InService"}
 
-    assert found == {"elb-api-us-west-2b"}
+    found = health(described, lambda netns: {} if netns in dead else well)
+
+    assert found.left_out == {"elb-api-us-west-2b"}
 
 
 @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort"])
@@ -308,7 +311,9 @@ def test_annotations_set_timers_and_thresholds() -> None:
 
 
 def test_with_the_proxy_protocol_targets_are_told_who_called_and_checks_are_not() -> None:
-    assert "fall 6 send-proxy no-check-send-proxy\n" in haproxy_cfg(annotated(proxy_protocol="*"))
+    assert "    default-server send-proxy no-check-send-proxy\n" in haproxy_cfg(
+        annotated(proxy_protocol="*")
+    )
 
 
 def test_with_policy_local_nodes_are_asked_for_an_endpoint() -> None:
@@ -324,7 +329,8 @@ def test_with_policy_local_nodes_are_asked_for_an_endpoint() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("type", "nlb", "is not enforced by the testbed"),
+        ("type", "alb", 'expected "nlb" or "nlb-ip" or "external", found "alb"'),
+        ("ssl_cert", "arn:…", "is not enforced by the testbed"),
         ("proxy_protocol", "all", 'the only value supported currently is "*", found "all"'),
         ("cross_zone_load_balancing_enabled", "yes", 'expected "true" or "false", found "yes"'),
         ("connection_idle_timeout", "0", 'expected a number from 1 to 4000, found "0"'),

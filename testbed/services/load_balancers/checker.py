@@ -1,0 +1,60 @@
+"""The health checks of a Network Load Balancer: a haproxy that listens nowhere and only asks."""
+
+from collections.abc import Iterable, Iterator
+
+from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.placement import ServiceAddress
+from testbed.net.programs import Program
+from testbed.services.load_balancers import Balancer
+from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
+from testbed.services.load_balancers.targets import TargetGroup
+
+HEALTH_PAGE = "/healthz"  # of kube-proxy, on a Service's healthCheckNodePort
+
+
+def checker_program(
+    balancer: Balancer, groups: Iterable[TargetGroup], given: ServiceAddress
+) -> Program:
+    """The haproxy whose statistics tell the health of each target."""
+    lines = [
+        *_settings(balancer),
+        *(line for one in groups for line in _group(balancer, one, given)),
+    ]
+    return Program(
+        netns=balancer.netns,
+        name=HAPROXY,
+        argv=(HAPROXY, "-db", "-f", "{dir}/haproxy.cfg"),
+        files=(("haproxy.cfg", "\n".join([*lines, ""])),),
+        makes=(STATISTICS,),
+        why="a Network Load Balancer checks its targets from its own addresses",
+    )
+
+
+def _settings(balancer: Balancer) -> Iterator[str]:
+    yield "global"
+    yield "    nbthread 1"
+    yield f"    stats socket unix@{STATISTICS} mode 600"
+    yield "defaults"
+    yield "    mode tcp"
+    for side in ("connect", "client", "server"):
+        yield f"    timeout {side} 1s"
+    yield from checking(balancer.service)
+
+
+def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Iterator[str]:
+    """By TCP on the target's own port; with policy Local by HTTP on the healthCheckNodePort.
+
+    A listener of UDP is checked by TCP too (Network Load Balancers, "Health checks").
+    """
+    wanted = load_balancer(balancer.service.annotations)
+    of_nodes = wanted.target_type == "instance"
+    asked = given.health_check_node_port if of_nodes else 0
+    protocol = wanted.check_protocol or ("http" if asked else "tcp")
+    path = wanted.check_path or (HEALTH_PAGE if asked else "/")
+    yield f"backend {group.listener}"
+    if protocol == "http":
+        yield f"    option httpchk GET {path}"
+        yield "    http-check expect rstatus ^[23]"
+    for target in group.targets:
+        port = wanted.check_port or asked or target.port
+        yield f"    server {target.name} {target.ip}:{target.port} check port {port}"

@@ -1,0 +1,75 @@
+"""The target groups of a Network Load Balancer: for each of its ports, who may take a flow."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.model import ServicePort
+from testbed.kubernetes.placement import ServiceAddress
+from testbed.services.endpoints import Behind
+from testbed.services.load_balancers import Balancer
+from testbed.vpc.model import Vpc
+
+
+class Target(NamedTuple):
+    """A node or a pod with the address and port that a flow is sent to."""
+
+    name: str
+    ip: IPv4Address
+    port: int
+
+
+@dataclass(frozen=True)
+class TargetGroup:
+    """A listener's targets in one zone.  port: the listener's, of `protocol` (tcp, udp)."""
+
+    protocol: str
+    port: int
+    targets: tuple[Target, ...]
+
+    @property
+    def listener(self) -> str:
+        """What chains and haproxy call it: `tcp-80`."""
+        return f"{self.protocol}-{self.port}"
+
+
+def target_groups(
+    balancer: Balancer,
+    vpc: Vpc,
+    nodes: Mapping[str, IPv4Address],
+    given: ServiceAddress,
+    behind: Behind,
+) -> tuple[TargetGroup, ...]:
+    """One for each port of the Service.
+
+    nodes: their primary addresses, which AWS sends to (Elastic Load Balancing, "Target type").
+    given: the Service's node ports.  behind: what its pods are.
+    """
+    wanted = load_balancer(balancer.service.annotations)
+    ports = balancer.service.ports
+    if wanted.target_type == "ip":
+        found = [tuple(_pods(balancer, vpc, behind, port)) for port in ports]
+    else:
+        found = [
+            tuple(Target(node, nodes[node], number) for node in balancer.nodes)
+            for number in given.node_ports
+        ]
+    return tuple(
+        TargetGroup(port.protocol.lower(), port.port, targets)
+        for port, targets in zip(ports, found, strict=True)
+    )
+
+
+def _pods(balancer: Balancer, vpc: Vpc, behind: Behind, port: ServicePort) -> Iterator[Target]:
+    """The ready endpoints of a port in the balancer's zone, or in all with cross-zone balancing.
+
+    An address outside the VPC's subnets is in every zone (Elastic Load Balancing, "Register
+    targets", Availability Zone `all`).
+    """
+    everywhere = load_balancer(balancer.service.annotations).cross_zone
+    for one in behind.backends(balancer.service, port):
+        zones = [subnet.availability_zone for subnet in vpc.subnets if one.ip in subnet.cidr]
+        if one.ready and (everywhere or not zones or balancer.zone in zones):
+            yield Target(one.pod or str(one.ip), one.ip, one.port)

@@ -1,0 +1,267 @@
+"""Network Load Balancers in real flows: whom targets see, where flows go, how hairpins die."""
+
+import json
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from testbed.bed import Bed
+from testbed.explain.reachability import question
+from testbed.explain.walk.predict import predict
+from testbed.explain.walk.world import World
+from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.model import HealthCheck, Service, ServicePort
+from testbed.lab import Lab, hostname
+from testbed.load import load
+from testbed.net.facts import Chain, Route
+from testbed.plan import served
+from testbed.probes.sockets import inside
+
+pytestmark = pytest.mark.kernel
+
+QUICK = HealthCheck(interval_s=0.1, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
+ZONE_A, ZONE_B = "nlb-web-us-west-2a", "nlb-web-us-west-2b"
+HIDDEN = {"target_group_attributes": "preserve_client_ip.enabled=false"}
+SHOWN = {"target_group_attributes": "preserve_client_ip.enabled=true"}
+PODS = {"type": "external", "nlb_target_type": "ip"}
+
+Serve = Callable[..., Bed]
+
+
+@pytest.fixture
+def serve(topologies: Path, beds: Callable[[Lab], Bed]) -> Serve:
+    """Brings a shipped lab up with one Network Load Balancer, of these annotations."""
+
+    def up(name: str, *ports: ServicePort, policy: str = "Cluster", **annotations: str) -> Bed:
+        lab = load(topologies / f"{name}.yaml")
+        [cluster] = lab.clusters
+        wanted = {"type": "nlb", **annotations}
+        service = Service(
+            "web",
+            {"app": "web"},
+            ports or (ServicePort(80),),
+            type="LoadBalancer",
+            health_check=QUICK,
+            external_traffic_policy=policy,  # type: ignore[arg-type]  # one of the two
+            annotations={PREFIX + key.replace("_", "-"): text for key, text in wanted.items()},
+        )
+        return beds(replace(lab, clusters=(replace(cluster, services=(service,)),)))
+
+    return up
+
+
+def address(bed: Bed, balancer: str) -> str:
+    """Where a zone's load balancer is reached."""
+    [eni] = [eni for eni in bed.allocations.enis if eni.instance == balancer]
+    return str(eni.public_ip or eni.primary)
+
+
+def private(bed: Bed, balancer: str) -> str:
+    [eni] = [eni for eni in bed.allocations.enis if eni.instance == balancer]
+    return str(eni.primary)
+
+
+def curl(bed: Bed, source: str, to: str, timeout_s: float = 5) -> dict[str, str]:
+    """What the pod that answered said; empty when none did."""
+    url = f"http://{to}/"
+    result = bed.run(source, "curl", "-sS", "--max-time", str(timeout_s), url)
+    answer: dict[str, str] = json.loads(result.stdout) if result.returncode == 0 else {}
+    return answer
+
+
+def client(answer: dict[str, str]) -> IPv4Address:
+    """Whom the pod saw."""
+    return IPv4Address(answer["client"].rsplit(":", 1)[0])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        select.select([], [], [], 0.02)
+
+
+def codes(bed: Bed, source: str, to: str) -> set[str]:
+    """The codes of all the ways that a connection may go; empty for one that works."""
+    asked = question("tcp", bed.address(source), bed.address(to), 80)
+    trips = predict(World.planned(bed.state), source, asked, served(bed.lab, bed.allocations))
+    return {(trip.back or trip.there).end.code for trip in trips}
+
+
+@contextmanager
+def without_node_ports(bed: Bed, *nodes: str) -> Iterator[None]:
+    """The lab while nobody listens on these nodes' node ports."""
+    chains = {bed.fact(Chain, ns=node, table="nat", name="KUBE-NODEPORTS") for node in nodes}
+    emptied = {replace(chain, rules=()) for chain in chains}
+    bed.state = bed.state - chains | emptied
+    bed.change(bed.state)
+    try:
+        yield
+    finally:
+        bed.state = bed.state - emptied | chains
+        bed.change(bed.state)
+
+
+@pytest.mark.parametrize("cluster", ["eks", "kops"])
+def test_with_policy_local_the_pod_sees_the_client_itself(serve: Serve, cluster: str) -> None:
+    """From the internet by the name: neither the load balancer nor kube-proxy translates it.
+
+    And answers need the router's memory: without the way back they leave by another one.
+    """
+    bed = serve(cluster, policy="Local")
+    [of] = bed.lab.clusters
+    name = hostname(bed.lab, of, of.services[0])
+    wait_until(lambda: "InService" in bed.target_states(ZONE_A).values())
+    wait_until(lambda: bool(curl(bed, "internet", address(bed, ZONE_A), 1)))
+    bed.follow_balancers()
+
+    assert client(curl(bed, "internet", name)) == bed.address("internet")
+    assert not bed.drift()
+
+    ways = [one for one in bed.state if isinstance(one, Route) and one.table >= 10_000]
+    with bed.without(*ways):
+        assert not curl(bed, "internet", address(bed, ZONE_A), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "seen"),
+    [
+        ({**PODS, "scheme": "internet-facing"}, "load balancer"),
+        ({**PODS, "scheme": "internet-facing", **SHOWN}, "client"),
+    ],
+    ids=["by default", "preserved"],
+)
+def test_pods_as_targets_see_the_load_balancer_unless_told_otherwise(
+    serve: Serve, annotations: dict[str, str], seen: str
+) -> None:
+    """Addresses as targets of TCP: preservation is off by default; no kube-proxy has a part."""
+    bed = serve("eks", **annotations)
+
+    saw = client(curl(bed, "internet", address(bed, ZONE_A)))
+
+    assert (
+        str(saw)
+        == {
+            "client": str(bed.address("internet")),
+            "load balancer": private(bed, ZONE_A),
+        }[seen]
+    )
+
+
+def test_a_node_is_seen_where_kube_proxy_translates(serve: Serve) -> None:
+    """Policy Cluster: the node's own address, as with any load balancer."""
+    bed = serve("eks")
+
+    saw = {client(curl(bed, "internet", address(bed, ZONE_A))) for _ in range(8)}
+
+    assert saw <= {bed.address("node-1"), bed.address("node-3")}
+
+
+def test_one_flow_goes_to_one_target(serve: Serve) -> None:
+    """The hash of the five parts: a port used again leads to the same target, others elsewhere."""
+    bed = serve("eks", **PODS, scheme="internet-facing")
+
+    first = {port: _asked_from(bed, port) for port in range(40000, 40012)}
+    again = {port: _asked_from(bed, port) for port in range(40000, 40012)}
+
+    assert first == again
+    assert len({*first.values()}) > 1
+
+
+def _asked_from(bed: Bed, port: int) -> str:
+    """The pod that answers a client with this port; its connection is reset, and so forgotten."""
+    with inside(bed.store, "internet"):
+        called = socket.socket()
+    with called:
+        called.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+        called.settimeout(5)
+        called.bind(("", port))
+        called.connect((address(bed, ZONE_A), 80))
+        called.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b""
+        while part := called.recv(4096):
+            answer += part
+    return str(json.loads(answer.partition(b"\r\n\r\n")[2])["pod"])
+
+
+def test_a_target_that_is_its_own_client_waits_in_vain(serve: Serve) -> None:
+    """F21: the client's address comes back to its host (kubernetes#66796), and only there.
+
+    With kubenet the pod's node is the client.
+    """
+    bed = serve("kops", internal="true")
+    to = private(bed, ZONE_B)
+    assert bed.pod("web-1").node == "node-2", "premise: zone b's only node"
+
+    assert curl(bed, "web-1", to, 0.5) == {}
+    assert codes(bed, "web-1", to) == {"X_NLB_HAIRPIN"}
+    assert curl(bed, "web-0", to)["pod"].startswith("web-"), "control: a client elsewhere"
+
+
+def test_so_do_two_pods_of_one_node_and_hiding_the_client_heals_it(serve: Serve) -> None:
+    """All pods are on node-1: the answer does not leave the node, and the client refuses it.
+
+    Of targets on eth1 already the request dies: there the filter of sources is strict.
+    """
+    bed = serve("eks", **PODS, **SHOWN)
+    to = private(bed, ZONE_A)
+
+    assert curl(bed, "web-0", to, 0.5) == {}
+    assert codes(bed, "web-0", to) == {"X_NLB_HAIRPIN", "X_RP_FILTER"}
+    assert curl(bed, "client", to)["pod"].startswith("web-"), "control: from another node"
+
+    [cluster] = bed.lab.clusters
+    [web] = cluster.services
+    key, text = f"{PREFIX}target-group-attributes", HIDDEN["target_group_attributes"]
+    hidden = replace(web, annotations={**web.annotations, key: text})
+    bed.up(replace(bed.lab, clusters=(replace(cluster, services=(hidden,)),)))
+
+    assert codes(bed, "web-0", to) == {""}
+    assert curl(bed, "web-0", to)["pod"].startswith("web-")
+
+
+def test_an_unhealthy_target_gets_no_new_flow_and_all_do_where_none_is_healthy(
+    serve: Serve,
+) -> None:
+    """Health checks come from the load balancer's own address; then it fails open."""
+    bed = serve("eks", cross_zone_load_balancing_enabled="true")
+    nodes = ("node-1", "node-2", "node-3")
+
+    def ill() -> set[str]:
+        states = bed.target_states(ZONE_A)
+        return {one.target for one, state in states.items() if state == "OutOfService"}
+
+    wait_until(lambda: not ill())
+    with without_node_ports(bed, "node-2"):
+        wait_until(lambda: ill() == {"node-2"})
+        bed.follow_balancers()
+        saw = {client(curl(bed, "internet", address(bed, ZONE_A))) for _ in range(8)}
+        assert saw <= {bed.address("node-1"), bed.address("node-3")}
+    with without_node_ports(bed, *nodes):
+        wait_until(lambda: ill() == {*nodes})
+        bed.follow_balancers()
+        assert bed.tcp("internet", address(bed, ZONE_A), 80).verdict == "refused", "by a node"
+
+
+def test_udp_is_balanced_and_keeps_the_client(serve: Serve) -> None:
+    """Preservation cannot be turned off for UDP; what nobody listens on is silent."""
+    port = ServicePort(7, name="echo", protocol="UDP")
+    bed = serve("eks", port, **PODS, scheme="internet-facing")
+
+    with inside(bed.store, "internet"):
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with asking:
+        asking.settimeout(5)
+        asking.connect((address(bed, ZONE_A), 7))
+        asking.send(b"hello")
+        answer = asking.recv(2048)
+
+    assert f'"client": "{bed.address("internet")}:'.encode() in answer
+    assert bed.tcp("internet", address(bed, ZONE_A), 7).verdict == "timeout"
