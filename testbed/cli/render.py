@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,20 @@ from testbed.cli.options import option, overrides, parsed
 from testbed.cli.output import note
 from testbed.errors import UsageError
 
-ERAS = ("1.14", "current")  # testbed.kubernetes.kube_proxy.ERAS, which takes pydantic to import
+# testbed.kubernetes.kube_proxy's Era and DetectLocalMode, which take pydantic to import
+ERAS = ("1.14", "current")
+MODES = ("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
+LOOPBACK = IPv4Address("127.0.0.1")
 
 if TYPE_CHECKING:
     from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
     from testbed.eks.render import Wired
     from testbed.kubernetes.kube_proxy import Era
+
+
+def networks(text: str) -> tuple[IPv4Network, ...]:
+    """`10.0.0.0/8,127.0.0.0/8`.  Raises ValueError."""
+    return tuple(IPv4Network(one) for one in text.split(","))
 
 
 @click.group("render")
@@ -132,15 +140,30 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
     callback=parsed(IPv4Network),
     help="The pods' range: kube-proxy's own flag.",
 )
-@click.option("--masquerade-all", is_flag=True, help="kube-proxy's own flag.")
+@click.option("--masquerade-all", is_flag=True, help="kube-proxy's own flag; so are all below.")
+@click.option("--detect-local-mode", type=click.Choice(MODES), default=MODES[0])
+@click.option("--pod-interface", default="", help="--pod-bridge-interface, -name-prefix.")
+@click.option(
+    "--pod-cidr", metavar="CIDR", callback=parsed(IPv4Network), help="The node's, for NodeCIDR."
+)
+@click.option(
+    "--nodeport-addresses",
+    metavar="CIDR,…",
+    callback=parsed(networks),
+    help="Node ports are on these of --node-ip and 127.0.0.1 alone.",
+)
+@click.option("--iptables-localhost-nodeports/--no-iptables-localhost-nodeports", default=True)
+@click.option("--conntrack-tcp-be-liberal", is_flag=True)
 def kube_proxy_(
     *,
     files: tuple[str, ...],
     era: "Era",
     node: str,
     node_ip: IPv4Address | None,
-    cluster_cidr: IPv4Network | None,
-    masquerade_all: bool,
+    pod_cidr: IPv4Network | None,
+    nodeport_addresses: tuple[IPv4Network, ...] | None,
+    iptables_localhost_nodeports: bool,
+    **flags: Any,
 ) -> None:
     """What `iptables-restore` takes to make an empty node as kube-proxy leaves it.
 
@@ -148,16 +171,25 @@ def kube_proxy_(
     comes with kubelet's chains, which the rules jump to.
     """
     from testbed.files import texts
-    from testbed.kubernetes.kube_proxy import KubeProxy
+    from testbed.kubernetes.kube_proxy import KubeProxy, problems
     from testbed.kubernetes.manifests import parse
     from testbed.services.kube_proxy.from_manifests import ports_of, without_address
     from testbed.services.kube_proxy.rules import ProxyNode
     from testbed.services.kube_proxy.text import node_text
 
+    proxy = KubeProxy(
+        era=era,
+        node_port_addresses=nodeport_addresses or (),
+        localhost_node_ports=iptables_localhost_nodeports,
+        **flags,
+    )
+    for problem in problems(proxy):
+        raise UsageError(f"{problem.key}: {problem.message}")
     objects = parse(texts(files))
     gc.freeze()  # they stay: looking through them for garbage would take longer than all below
-    proxy = KubeProxy(era=era, cluster_cidr=cluster_cidr, masquerade_all=masquerade_all)
     ports = ports_of(objects, era)
     if lost := without_address(objects):
         note(f"no endpoints, for their status has no podIP: {' '.join(lost)}")
-    click.echo(node_text(ports, proxy, ProxyNode(name=node, ip=node_ip)), nl=False)
+    addresses = (*([node_ip] if node_ip else []), LOOPBACK)
+    here = ProxyNode(name=node, ip=node_ip, addresses=addresses, pod_cidr=pod_cidr)
+    click.echo(node_text(ports, proxy, here), nl=False)

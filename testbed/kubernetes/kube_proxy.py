@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, refusal
-from testbed.description.problem import found
+from testbed.description.problem import Problem, Problems, found, quoted
 
 Era = Literal["1.14", "current"]
 DetectLocalMode = Literal["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"]
 
-ERAS: tuple[Era, ...] = ("1.14", "current")
+ERAS: tuple[Era, ...] = get_args(Era)
+BY_INTERFACE = ("BridgeInterface", "InterfaceNamePrefix")  # modes that look at pod_interface
+LONGEST_INTERFACE = 15  # characters of a device's name (linux/if.h, IFNAMSIZ)
 EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -63,3 +65,13 @@ class KubeProxy:
             one.overlaps(loopback) for one in self.node_port_addresses
         )
         return self.localhost_node_ports and there
+
+
+def problems(proxy: KubeProxy) -> Problems:
+    """What kube-proxy would refuse of its flags; paths start there.  The cluster filled it in."""
+    mode, interface = proxy.detect_local_mode, proxy.pod_interface
+    if proxy.era == "1.14" and mode != "ClusterCIDR":
+        yield Problem(("detectLocalMode",), "came with Kubernetes 1.18: it is not in era 1.14")
+    if mode in BY_INTERFACE and not 1 <= len(interface) <= LONGEST_INTERFACE:
+        message = f"{mode} needs the name of an interface, 1 to {LONGEST_INTERFACE} characters"
+        yield Problem(("podInterface",), f"{message}, found {quoted(interface)}")

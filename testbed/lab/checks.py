@@ -14,6 +14,7 @@ from testbed.eks.model import EksCluster
 from testbed.kops import checks as kops_checks
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
+from testbed.kubernetes import kube_proxy
 from testbed.lab import LONGEST_NAME, Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
@@ -147,6 +148,8 @@ def _cluster(lab: Lab, cluster: Cluster) -> Problems:
         case KopsCluster():
             yield from kops_checks.problems(cluster, vpcs[cluster.vpc])
     yield from kubernetes_checks.problems(cluster.nodes, cluster.pods)
+    for problem in kube_proxy.problems(cluster.proxy):
+        yield problem.under("kubeProxy")
     yield from _services(cluster, vpcs[cluster.vpc])
 
 

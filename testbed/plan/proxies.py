@@ -79,10 +79,25 @@ def stale_entries(
         if cluster.name in old:
             ports = proxied(old[cluster.name], had), proxied(cluster, have)
             commands = conntrack.stale_entries(*ports, era(cluster))
+            opened = _udp_host_ports(cluster, have) - _udp_host_ports(old[cluster.name], had)
             staying = {*kubelets(old[cluster.name], had)}
-            nodes = (node for node in kubelets(cluster, have) if node in staying)
-            found |= dict.fromkeys(nodes if commands else (), commands)
+            for node in kubelets(cluster, have):
+                new = sorted(number for at, _, number in opened if at == node)
+                own = (*commands, *map(conntrack.opened_host_port, new))
+                if own and node in staying:
+                    found[node] = own
     return found
+
+
+def _udp_host_ports(cluster: Cluster, allocations: Allocations) -> set[tuple[str, str, int]]:
+    """The nodes' UDP ports that lead to pods: node, the pod's container, port."""
+    places = {at.pod: at.node for at in allocations.pods if at.cluster == cluster.name}
+    return {
+        (places[pod.netns], pod.sandbox, port.host_port)
+        for pod in cluster.pods
+        for port in pod.host_ports
+        if pod.netns in places and port.transport == "udp" and port.host_port
+    }
 
 
 def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, ...]:

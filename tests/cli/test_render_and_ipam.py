@@ -128,6 +128,42 @@ def test_masquerade_all_and_the_node_are_flags_too() -> None:
     assert "-m tcp --dport 80 -j KUBE-MARK-MASQ" in here
 
 
+def test_every_flag_of_kube_proxys_that_changes_a_rule_is_one() -> None:
+    """By their own names, but for the two of an interface, which are one here."""
+
+    def rendered(*flags: str) -> str:
+        return run("render", "kube-proxy", "-f", "-", *flags, stdin=WEB)
+
+    to_masquerade = '-d 100.64.31.116/32 {}-p tcp -m comment --comment "default/web cluster IP"'
+    bridge = rendered("--detect-local-mode", "BridgeInterface", "--pod-interface", "cbr0")
+    prefix = rendered("--detect-local-mode", "InterfaceNamePrefix", "--pod-interface", "eni")
+    node = rendered("--detect-local-mode", "NodeCIDR", "--pod-cidr", "100.65.129.0/24")
+    some = ("--node-ip", "10.0.1.11", "--nodeport-addresses", "10.0.0.0/8,127.0.0.0/8")
+    tail = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule'
+
+    assert to_masquerade.format("! -i cbr0 ") in bridge
+    assert to_masquerade.format("! -i eni+ ") in prefix
+    assert f"! -s 100.65.129.0/24 {to_masquerade.format('')}" in node
+    assert f"-A KUBE-SERVICES -d 10.0.1.11/32 {tail}" in rendered(*some)
+    assert f"-A KUBE-SERVICES -d 127.0.0.1/32 {tail}" in rendered(*some)
+    assert "-d 127.0.0.1/32" not in rendered(*some, "--no-iptables-localhost-nodeports")
+    assert f"! -d 127.0.0.0/8 {tail}" in rendered("--no-iptables-localhost-nodeports")
+    assert "INVALID" in rendered()
+    assert "INVALID" not in rendered("--conntrack-tcp-be-liberal")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--detect-local-mode", "BridgeInterface"], "podInterface: BridgeInterface needs"),
+        (["--era", "1.14", "--detect-local-mode", "NodeCIDR"], "detectLocalMode: came with"),
+        (["--nodeport-addresses", "10.0.0.1/8"], "--nodeport-addresses"),
+    ],
+)
+def test_flags_that_kube_proxy_would_refuse_are_refused(flags: list[str], said: str) -> None:
+    assert said in run("render", "kube-proxy", "-f", "-", *flags, code=2, stdin=WEB)
+
+
 def test_pods_whose_status_has_no_address_are_named() -> None:
     """They are nobody's endpoint; the rules refuse, as they do for a Deployment not started."""
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-0}\nspec: {containers: [{name: a}]}\n"

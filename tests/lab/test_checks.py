@@ -8,6 +8,7 @@ import pytest
 from testbed.description.problem import Problem
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Expectation, Lab, Slide
 from testbed.lab.checks import check, problems, warnings
@@ -173,3 +174,14 @@ def test_two_clusters_of_a_vpc_cannot_have_services_of_one_name() -> None:
     )
 
     assert only(Lab("x", (VPC,), (first, second))).key == "clusters.twin.services.web"
+
+
+def test_kube_proxys_flags_are_checked_as_it_does() -> None:
+    """Without an interface its rules would match every packet, or none."""
+    bridge = KubeProxy(detect_local_mode="BridgeInterface")
+
+    problem = only(
+        Lab("eks", vpcs=(VPC,), clusters=(replace(cluster_of(WEB), kube_proxy=bridge),))
+    )
+
+    assert problem.key == "clusters.eks.kubeProxy.podInterface"

@@ -58,6 +58,14 @@ def stale_entries(
     return tuple(dict.fromkeys(commands))
 
 
+def opened_host_port(port: int) -> Command:
+    """What kubenet and portmap run when a UDP hostPort comes, behind its rules.
+
+    Source: kubernetes v1.14, hostport_manager.go; containernetworking/plugins v1.1.1, portmap.
+    """
+    return _to_port(port)
+
+
 def _services(changes: Iterable[_Change]) -> Iterator[Command]:
     """Services that are gone, and those whose address led nowhere until now."""
     changes = tuple(changes)

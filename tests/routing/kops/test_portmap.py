@@ -1,5 +1,6 @@
 """hostPort by portmap, in both labs that chain it: the real plugin's rules, and packets."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -22,6 +23,7 @@ from testbed.lab import Lab
 from testbed.load import load
 from testbed.net.facts import Chain
 from testbed.plan import plan
+from testbed.probes.sockets import socket_in
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
@@ -144,3 +146,22 @@ def test_without_its_chain_the_port_is_closed(bed: Bed, explain: Explain) -> Non
         closed = explain("node-2", str(bed.address("node-1")), 8080)
 
     assert (closed.difference, closed.cause) == (None, ("node-1", "X_CLOSED_PORT"))
+
+
+def test_a_udp_client_reaches_the_pod_that_has_the_port_now(bed: Bed) -> None:
+    """portmap forgets the port's connections when it comes: a client may keep its own port."""
+    before = bed.lab
+    taking = pod("taking", PORTS[1:2])
+    [cluster] = before.clusters
+    others = tuple(one for one in cluster.pods if one.name != "shop")
+    with socket_in(bed.store, "node-2", kind=socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect((str(bed.address("node-1")), 7007))
+        client.send(b"one")
+        assert b'"pod": "shop"' in client.recv(4096)
+
+        bed.up(replace(before, clusters=(replace(cluster, pods=(*others, taking)),)))
+        client.send(b"two")
+
+        assert b'"pod": "taking"' in client.recv(4096)
+    bed.up(before)
