@@ -21,6 +21,7 @@ from testbed.networks import transit_checks
 from testbed.services import checks as services_checks
 from testbed.services.load_balancers import checks as load_balancer_checks
 from testbed.vpc import checks as vpc_checks
+from testbed.vpc import quotas
 from testbed.vpc.eni import nat_netns
 from testbed.vpc.instance import DOCKER
 from testbed.vpc.model import Vpc
@@ -100,6 +101,7 @@ def warnings(lab: Lab) -> Problems:
             if cidr.overlaps(DOCKER):
                 message = f"nodes that run Docker cannot reach {DOCKER}: it is docker0's"
                 yield Problem(("vpcs", vpc.name, "cidrs", i), message)
+    yield from quotas.warnings(lab.vpcs)
     yield from networks_checks.warnings(_vpcs(lab), lab.peerings, lab.on_premises)
     for twice in duplicates(cluster.vpc for cluster in lab.clusters):
         message = "two clusters in one VPC share its addresses; a VPC for each is advised"

@@ -46,7 +46,7 @@ def peering_problems(peerings: tuple[Peering, ...], vpcs: Mapping[str, Vpc]) -> 
         active = [one for one in peerings if vpc.name in one.vpcs and one.status == "active"]
         if len(active) > MOST_PEERINGS:
             message = f"VPC {quoted(vpc.name)} has more than {MOST_PEERINGS} active peerings"
-            code = "VpcPeeringConnectionsPerVpcLimitExceeded"
+            code = "ActiveVpcPeeringConnectionPerVpcLimitExceeded"
             yield Problem(("peerings", active[-1].name), message, code)
 
 

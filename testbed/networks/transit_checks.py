@@ -86,7 +86,8 @@ def _attachment(one: Attachment, vpcs: Mapping[str, Vpc]) -> Problems:
             return
     chosen = [within[name] for name in one.subnets]
     for twice in duplicates(subnet.availability_zone for subnet in chosen):
-        yield Problem(("subnets",), f"one subnet of each zone, not two of {twice}")
+        message = f"one subnet of each zone, not two of {twice}"
+        yield Problem(("subnets",), message, "DuplicateSubnetsInSameZone")
     if len({subnet.route_table for subnet in chosen}) > 1:
         message = (
             "in the testbed these subnets have one route table, for what comes in meets it"

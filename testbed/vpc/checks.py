@@ -5,12 +5,11 @@ from ipaddress import IPv4Network
 
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
 from testbed.net.names import device
-from testbed.vpc import instance_checks, ranges, route_checks
+from testbed.vpc import instance_checks, quotas, ranges, route_checks
 from testbed.vpc.model import INTERNET_GATEWAY, Subnet, Vpc
 from testbed.vpc.naming import bridge, route_tables
 from testbed.vpc.route_checks import NOTHING_AROUND, Around
 
-MOST_ROUTE_TABLES = 200  # Amazon VPC quotas
 # Names that Linux or the lab gives to other devices of the router's namespace.
 DEVICES = {"all", "default", "lo", "igw", "dns", "vgw"}
 
@@ -27,9 +26,7 @@ def problems(vpc: Vpc, enis: Mapping[str, int], around: Around = NOTHING_AROUND)
     yield from _nat_gateways(vpc)
     yield from _instances(vpc)
     yield from _propagation(vpc)
-    if len(vpc.route_tables) > MOST_ROUTE_TABLES:
-        message = f"a VPC has at most {MOST_ROUTE_TABLES} route tables"
-        yield Problem(("routeTables",), message, "RouteTableLimitExceeded")
+    yield from quotas.problems(vpc)
 
 
 def _devices(vpc: Vpc, enis: Mapping[str, int], around: Around) -> Problems:
@@ -83,7 +80,8 @@ def _subnet(vpc: Vpc, subnet: Subnet) -> Problems:
         yield Problem(("cidr",), message, "InvalidSubnet.Range")
     tables = {table.name for table in route_tables(vpc)}
     if subnet.route_table not in tables:
-        yield Problem(("routeTable",), unknown("route table", subnet.route_table, tables))
+        message = unknown("route table", subnet.route_table, tables)
+        yield Problem(("routeTable",), message, "InvalidRouteTableID.NotFound")
 
 
 def _twice(subnet: Subnet, before: tuple[Subnet, ...]) -> Problems:
@@ -102,7 +100,8 @@ def _nat_gateways(vpc: Vpc) -> Problems:
         path = ("natGateways", gateway.name)
         yield from names(path, gateway.name)
         if gateway.subnet not in subnets:
-            yield Problem((*path, "subnet"), unknown("subnet", gateway.subnet, subnets))
+            message = unknown("subnet", gateway.subnet, subnets)
+            yield Problem((*path, "subnet"), message, "InvalidSubnetID.NotFound")
         elif not vpc.internet_gateway:
             message = f"the VPC {quoted(vpc.name)} has no internet gateway attached"
             yield Problem(path, message, "Gateway.NotAttached")

@@ -54,13 +54,14 @@ def problems(key: str, instances: Iterable[Instance], vpc: Vpc, group: str = DEF
 
 def _instance(instance: Instance, subnets: dict[str, Subnet]) -> Problems:
     if instance.subnet not in subnets:
-        yield Problem(("subnet",), unknown("subnet", instance.subnet, subnets))
+        message = unknown("subnet", instance.subnet, subnets)
+        yield Problem(("subnet",), message, "InvalidSubnetID.NotFound")
     elif instance.private_ip:
         yield from _private_ip(instance.private_ip, subnets[instance.subnet])
     try:
         limits(instance.instance_type)
     except DescriptionError as error:
-        yield Problem(("instanceType",), error.message)
+        yield Problem(("instanceType",), error.message, "InvalidParameterValue")
 
 
 def _private_ip(address: IPv4Address, subnet: Subnet) -> Problems:

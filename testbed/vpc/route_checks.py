@@ -83,12 +83,15 @@ def _destination(vpc: Vpc, entry: RouteEntry, around: Around) -> Problems:
 
 def _more_specific_than_local(vpc: Vpc, entry: RouteEntry, around: Around) -> Problems:
     """Allowed to send one whole subnet's traffic through an appliance, and for nothing else."""
-    if entry.destination not in [subnet.cidr for subnet in vpc.subnets]:
+    if entry.target in {*GATEWAYS, *around.targets}:
+        message = (  # AWS's own words; NAT gateways have come to those two since
+            f"The destination CIDR block {entry.destination} is equal to or more specific than one"
+            " of this VPC's CIDR blocks. This route can target only an interface or an instance."
+        )
+        yield Problem((), message, "InvalidParameterValue")
+    elif entry.destination not in [subnet.cidr for subnet in vpc.subnets]:
         message = "a route more specific than local has exactly a subnet's range as destination"
-        yield Problem((), message)
-    elif entry.target in {*GATEWAYS, *around.targets}:
-        message = "a route more specific than local leads to a NAT gateway, a node or an ENI"
-        yield Problem((), message)
+        yield Problem((), message, "InvalidParameterValue")
 
 
 def _target(

@@ -39,7 +39,8 @@ def test_every_test_that_is_named_is_there(page: Path) -> None:
 
 
 def test_every_statement_on_the_vpc_names_its_test() -> None:
-    told = list(rows(VPC_PAGE.read_text(encoding="utf-8")))
+    statements, _, _ = VPC_PAGE.read_text(encoding="utf-8").partition("## What is refused")
+    told = list(rows(statements))
 
     assert len(told) > 40
     assert [cells for cells in told if not named_functions(cells[-1])] == []

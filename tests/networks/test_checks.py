@@ -40,7 +40,7 @@ REFUSED = {
     ),
     "a peering for part of local": (
         ("main: { 10.8.0.0/16: pcx }", "main: { 10.0.1.0/24: pcx }"),
-        "a route more specific than local leads to",
+        "This route can target only an interface",
     ),
     "a gateway that is not there": (
         ("    virtualPrivateGateway: { propagateTo: [main] }\n", ""),

@@ -8,6 +8,7 @@ import pytest
 from testbed.description.problem import Problem
 from testbed.vpc.checks import problems
 from testbed.vpc.model import PROPAGATION, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
+from testbed.vpc.quotas import warnings
 from testbed.vpc.ranges import restricted
 
 OUT = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
@@ -172,8 +173,8 @@ def test_a_subnet_has_a_name_that_can_be_one(name: str) -> None:
     ("destination", "target", "code", "words"),
     [
         ("10.0.0.0/16", "nat", "RouteAlreadyExists", "local already"),
-        ("10.0.1.0/25", "nat", "", "exactly a subnet's range"),
-        ("10.0.1.0/24", "internet-gateway", "", "a NAT gateway, a node or an ENI"),
+        ("10.0.1.0/25", "nat", "InvalidParameterValue", "exactly a subnet's range"),
+        ("10.0.1.0/24", "internet-gateway", "InvalidParameterValue", "only an interface"),
         ("169.254.169.254/32", "nat", "InvalidParameterValue", "169.254.168.0/22"),
         ("0.0.0.0/0", "internet-gatway", "", 'did you mean "internet-gateway"?'),
         ("0.0.0.0/0", "nat-b", "", 'no route target "nat-b"; did you mean "nat"?'),
@@ -234,12 +235,47 @@ def test_a_subnet_cannot_be_named_like_a_port_of_the_router() -> None:
     assert problem.key == "subnets.node-1-e1"
 
 
-def test_a_vpc_has_a_quota_of_route_tables() -> None:
-    tables = tuple(RouteTable(f"t-{i}") for i in range(201))
+def test_a_vpc_has_quotas() -> None:
+    """One less is fine each time; the main route table is one of the 200."""
+    ranges = [f"10.{i}.0.0/16" for i in range(6)]
+    tables = tuple(RouteTable(f"t-{i}") for i in range(200))
+    subnets = tuple(
+        subnet(f"s-{i}", f"10.{i // 250}.{i % 250}.0/24", route_table="public") for i in range(201)
+    )
+    gateways = tuple(NatGateway(f"nat-{i}", "s-0") for i in range(6))
+    public = (RouteTable("public", (OUT,)),)
 
-    [problem] = problems(replace(vpc_of("10.0.0.0/16"), route_tables=tables), {})
+    for whole, less, code in (
+        (vpc_of(*ranges), vpc_of(*ranges[1:]), "CidrLimitExceeded"),
+        (
+            replace(vpc_of("10.0.0.0/16"), route_tables=tables),
+            replace(vpc_of("10.0.0.0/16"), route_tables=tables[1:]),
+            "RouteTableLimitExceeded",
+        ),
+        (
+            replace(with_subnets(*subnets), route_tables=public),
+            replace(with_subnets(*subnets[1:]), route_tables=public),
+            "SubnetLimitExceeded",
+        ),
+        (
+            replace(with_subnets(subnets[0]), route_tables=public, nat_gateways=gateways),
+            replace(with_subnets(subnets[0]), route_tables=public, nat_gateways=gateways[1:]),
+            "NatGatewayLimitExceeded",
+        ),
+    ):
+        assert only(whole).code == code
+        assert list(problems(less, ENIS)) == []
 
-    assert problem.code == "RouteTableLimitExceeded"
+
+def test_quotas_of_an_account_are_warned_of() -> None:
+    """They are raised on request, and the lab knows of none."""
+    vpcs = [replace(vpc_of("10.0.0.0/16"), name=f"v-{i}") for i in range(6)]
+    gateways = tuple(NatGateway(f"nat-{i}", "a") for i in range(6))
+
+    assert ["VpcLimitExceeded" in one.message for one in warnings(vpcs)] == [True]
+    assert list(warnings(vpcs[1:])) == []
+    [problem] = warnings([replace(vpcs[0], nat_gateways=gateways)])
+    assert "AddressLimitExceeded" in problem.message
 
 
 @pytest.mark.parametrize("zone", ["", "a" * 64, "us west 2a"])
