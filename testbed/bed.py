@@ -72,10 +72,12 @@ class Bed:
         self.state: State = plan(lab, self.allocations, self.health)
         serving = listeners(lab, self.allocations)
         self._servers.close({one.netns for one in self._servers.listening - frozenset(serving)})
+        wanted = programs(lab, self.allocations, self.health)
+        self.supervisor.retain(wanted)
         self.change(self.state)
         forget(self.store, stale_entries(*before, lab, self.allocations))
         self._servers.serve(serving)
-        self.supervisor.serve(programs(lab, self.allocations, self.health))
+        self.supervisor.serve(wanted)
         resolv.write(self._resolv, resolvers(lab, self.allocations))
 
     def follow_balancers(self) -> None:
