@@ -78,7 +78,7 @@ def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations) -> Placed
             return Placed(*eks.allocate_pods(cluster, vpc, ec2, before.pods, before.pending))
         case KopsCluster():
             earlier = Placed(before.pods, before.pending, before.ranges)
-            return kops.allocate_pods(cluster, ec2, earlier)
+            return kops.allocate_pods(cluster, vpc, ec2, earlier)
 
 
 def _given(cluster: Cluster, before: Allocations) -> tuple[ServiceAddress, ...]:

@@ -9,26 +9,31 @@ from testbed.kops.host_local import Store
 from testbed.kops.limits import room
 from testbed.kops.model import KopsCluster
 from testbed.kops.ranges import node_ranges
+from testbed.kops.routes import with_pod_routes, without_route
 from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import Pending, Placed, PodAddress
-from testbed.kubernetes.schedule import schedule
+from testbed.kubernetes.schedule import NETWORK_UNAVAILABLE, schedule
 from testbed.vpc.ec2 import Ec2
+from testbed.vpc.model import Vpc
 
 
-def allocate_pods(cluster: KopsCluster, ec2: Ec2, before: Placed) -> Placed:
+def allocate_pods(cluster: KopsCluster, vpc: Vpc, ec2: Ec2, before: Placed) -> Placed:
     """The nodes' ranges, the cluster's pods that run and those that wait.
 
-    The nodes' ENIs exist.  before: what the last run said, of other clusters too; a pod keeps its
-    node and address as long as both are there.
+    The nodes' ENIs exist.  vpc: the cluster's, as described.  before: what the last run said, of
+    other clusters too; a pod keeps its node and address as long as both are there.
     Raises DescriptionError when the pods' range is too small for the nodes.
     """
     ranges = node_ranges(cluster, before.ranges)
     cidrs = {one.node: one.cidr for one in ranges}
     kept = {at.pod: at for at in _kept(cluster, ec2, cidrs, before.pods)}
     bound = dict(still_bound(cluster, before.pending)) | {pod: at.node for pod, at in kept.items()}
-    plan = schedule({node.name: room(node) for node in cluster.nodes}, cluster.pods, bound)
+    cut_off = without_route(cluster, with_pod_routes(cluster, vpc, ranges), ranges)
+    taints = {one.node: NETWORK_UNAVAILABLE for one in cut_off}
+    rooms = {node.name: room(node) for node in cluster.nodes}
+    plan = schedule(rooms, cluster.pods, bound, taints)
     stores = {one.node: store(one, kept.values()) for one in ranges}
     ended: dict[str, PodAddress | Pending] = {**kept}
     for pod in cluster.pods:

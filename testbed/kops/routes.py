@@ -45,20 +45,27 @@ def room(cluster: KopsCluster, vpc: Vpc) -> int:
     return min((vpc.free_routes(table) for table in mine), default=vpc.routes_per_route_table)
 
 
+def without_route(
+    cluster: KopsCluster, vpc: Vpc, ranges: Iterable[NodeRange]
+) -> tuple[NodeRange, ...]:
+    """The nodes whose routes the table did not take.  vpc: with the routes that were made."""
+    made = {entry.destination for table in vpc.route_tables for entry in table.routes}
+    mine = (one for one in ranges if one.cluster == cluster.name and one.cidr not in made)
+    return tuple(sorted(mine, key=lambda one: one.cidr))
+
+
 def refused(cluster: KopsCluster, vpc: Vpc, ranges: Iterable[NodeRange]) -> Iterator[ChainRule]:
     """What tells, where packets for pods end that no route leads to, why there is none.
 
     Nothing where every node has its route.
     vpc: with the routes that were made.
     """
-    made = {entry.destination for table in vpc.route_tables for entry in table.routes}
-    for one in sorted(ranges, key=lambda one: one.cidr):
-        if one.cluster == cluster.name and one.cidr not in made:
-            why = (
-                f"{one.node}'s pods have no route: RouteLimitExceeded, the quota of"
-                f" {vpc.routes_per_route_table} is used up (NetworkUnavailable: NoRouteCreated)"
-            )
-            yield stray(one.cidr, ROUTE_LIMIT, why)
+    for one in without_route(cluster, vpc, ranges):
+        why = (
+            f"{one.node}'s pods have no route: RouteLimitExceeded, the quota of"
+            f" {vpc.routes_per_route_table} is used up (NetworkUnavailable: NoRouteCreated)"
+        )
+        yield stray(one.cidr, ROUTE_LIMIT, why)
 
 
 def _others(cluster: KopsCluster, table: RouteTable) -> RouteTable:

@@ -153,3 +153,16 @@ def test_kubelet_holds_a_host_port_whatever_its_host_ip(lab, node):
         " for pod b_default: listen tcp :8080: bind: address already in use"
     )
     assert allocate(lab((node("n1"),), (pod("b", "172.20.32.4"),)), found).pods
+
+
+def test_a_node_without_a_route_gets_no_new_pods(lab, node):
+    """NetworkUnavailable: NoRouteCreated.  What ran there when it lost its route runs on."""
+    large = lab(tuple(node(f"n{i}") for i in range(3)), Pod.replicas("p", 3))
+    [vpc] = large.vpcs
+    small = replace(large, vpcs=(replace(vpc, routes_per_route_table=4),))
+
+    anew, before = allocate(small), allocate(large)
+
+    assert {at.node for at in anew.pods} == {"n0", "n1"}
+    assert {at.node for at in before.pods} == {"n0", "n1", "n2"}
+    assert allocate(small, before).pods == before.pods

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address
 
 from testbed.description.ports import Port
 from testbed.kubernetes.model import Container, Pod
-from testbed.kubernetes.schedule import schedule
+from testbed.kubernetes.schedule import NETWORK_UNAVAILABLE, schedule
 
 
 def test_a_pod_goes_to_the_node_with_most_room():
@@ -57,6 +57,19 @@ def test_no_room_on_the_named_node_tells_the_others_from_it():
     assert plan.unschedulable == {
         "a": "0/3 nodes are available: 1 Too many pods, "
         "2 node(s) didn't match Pod's node affinity/selector."
+    }
+
+
+def test_a_tainted_node_takes_pods_that_were_there_or_name_it():
+    """nodeName goes past the scheduler, and nobody evicts for NoSchedule."""
+    pods = [Pod("a"), Pod("b"), Pod("c", node="n2"), Pod("d")]
+
+    plan = schedule({"n1": 1, "n2": 9}, pods, {"a": "n2"}, {"n2": NETWORK_UNAVAILABLE})
+
+    assert plan.bound == {"a": "n2", "b": "n1", "c": "n2"}
+    assert plan.unschedulable == {
+        "d": "0/2 nodes are available: 1 Too many pods, 1 node(s) had untolerated taint"
+        " {node.kubernetes.io/network-unavailable: }."
     }
 
 

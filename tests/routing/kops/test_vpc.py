@@ -29,7 +29,9 @@ def with_quota(lab: Lab, quota: int) -> Lab:
 
 @pytest.fixture(scope="module")
 def bed(topologies: Path) -> Iterator[Bed]:
-    with bring_up(with_quota(load(topologies / "kops.yaml"), QUOTA)) as lab:
+    full = load(topologies / "kops.yaml")
+    with bring_up(full) as lab:
+        lab.up(with_quota(full, QUOTA))  # a node that has no route at first gets no pods
         yield lab
 
 
