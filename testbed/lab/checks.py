@@ -18,6 +18,7 @@ from testbed.kubernetes import kube_proxy
 from testbed.lab import LONGEST_NAME, Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
+from testbed.networks.peering import neighbours
 from testbed.services import checks as services_checks
 from testbed.services.load_balancers import checks as load_balancer_checks
 from testbed.vpc import checks as vpc_checks
@@ -34,6 +35,7 @@ from testbed.vpc.naming import (
     transit_gateway,
 )
 from testbed.vpc.security import checks as security_checks
+from testbed.vpc.security.model import ELSEWHERE
 
 
 def check(lab: Lab) -> Lab:
@@ -60,8 +62,8 @@ def problems(lab: Lab) -> Problems:
         enis = {node: most for one in inside for node, most in _enis(one).items()}
         enis |= {instance.name: 1 for instance in vpc.instances}
         around = networks_checks.around(vpc, lab.peerings, lab.transit_gateways)
-        made = [cluster.security_group for cluster in inside]
-        found = vpc_checks.problems(vpc, enis, around), security_checks.problems(vpc, made)
+        groups = security_checks.problems(vpc, _made(lab, vpc), _groups_elsewhere(lab, vpc))
+        found = vpc_checks.problems(vpc, enis, around), groups
         for problem in chain.from_iterable(found):
             yield problem.under("vpcs", vpc.name)
     for cluster in lab.clusters:
@@ -74,6 +76,20 @@ def problems(lab: Lab) -> Problems:
     yield from _internet(lab)
     yield from _expectations(lab)
     yield from _slides(lab)
+
+
+def _made(lab: Lab, vpc: Vpc) -> list[str]:
+    return [cluster.security_group for cluster in lab.clusters if cluster.vpc == vpc.name]
+
+
+def _groups_elsewhere(lab: Lab, vpc: Vpc) -> list[str]:
+    """The groups of peered VPCs that this one's rules may name."""
+    return [
+        f"{other.name}{ELSEWHERE}{name}"
+        for other in neighbours(vpc, lab.peerings, _vpcs(lab), active=False)
+        if other.security_groups
+        for name in security_checks.group_names(other, _made(lab, other))
+    ]
 
 
 def _vpcs(lab: Lab) -> dict[str, Vpc]:

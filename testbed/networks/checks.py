@@ -56,8 +56,22 @@ def _peering(peering: Peering, vpcs: Mapping[str, Vpc]) -> Problems:
         if name not in vpcs:
             yield Problem((key,), unknown("VPC", name, vpcs), "InvalidVpcID.NotFound")
             return
-    if peering.status == "failed":
-        return
+    yield from _resolution(peering, vpcs)
+    if peering.status != "failed":
+        yield from _overlaps(peering, vpcs)
+
+
+def _resolution(peering: Peering, vpcs: Mapping[str, Vpc]) -> Problems:
+    for name in peering.vpcs if peering.resolved else ():
+        if not (vpcs[name].enable_dns_hostnames and vpcs[name].enable_dns_support):
+            message = (
+                "to resolve each other's names both VPCs need enableDnsSupport and"
+                f" enableDnsHostnames; {quoted(name)} lacks one"
+            )
+            yield Problem((), message, "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled")
+
+
+def _overlaps(peering: Peering, vpcs: Mapping[str, Vpc]) -> Problems:
     for one in vpcs[peering.requester].cidrs:
         for other in vpcs[peering.accepter].cidrs:
             if one.overlaps(other):

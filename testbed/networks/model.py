@@ -12,6 +12,17 @@ PeeringStatus = Literal["pending-acceptance", "active", "rejected", "expired", "
 
 
 @dataclass(frozen=True, config=STRICT)
+class PeeringOptions:
+    """What one side of a peering grants the other (ModifyVpcPeeringConnectionOptions).
+
+    allow_dns_resolution_from_remote_vpc: whether the public names of this side's instances stand
+    for their private addresses when the other side asks.
+    """
+
+    allow_dns_resolution_from_remote_vpc: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
 class Peering:
     """A VPC peering connection; its name is a route target in both VPCs.
 
@@ -22,11 +33,28 @@ class Peering:
     requester: str
     accepter: str
     status: PeeringStatus = "active"
+    requester_peering_connection_options: PeeringOptions = PeeringOptions()
+    accepter_peering_connection_options: PeeringOptions = PeeringOptions()
 
     @property
     def vpcs(self) -> tuple[str, str]:
         """Both VPCs, by name."""
         return self.requester, self.accepter
+
+    @property
+    def resolved(self) -> dict[str, str]:
+        """The VPCs whose names stand for private addresses, each with the VPC that asks."""
+        if self.status != "active":
+            return {}
+        sides = (
+            (self.requester_peering_connection_options, self.requester, self.accepter),
+            (self.accepter_peering_connection_options, self.accepter, self.requester),
+        )
+        return {
+            own: other
+            for options, own, other in sides
+            if options.allow_dns_resolution_from_remote_vpc
+        }
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -43,6 +43,23 @@ def hops(vpc: str, peerings: Iterable[Peering]) -> Iterator[tuple[str, Hop]]:
             yield peering.name, (far, device(peering))
 
 
+def neighbours(
+    vpc: Vpc, peerings: Iterable[Peering], vpcs: Mapping[str, Vpc], *, active: bool
+) -> tuple[Vpc, ...]:
+    """The VPCs peered with one in its region: rules of its groups may name theirs.
+
+    active: only those whose peering is; a rule may stay when it is no more (AWS: a stale rule).
+    """
+    others = [
+        vpcs[name]
+        for peering in peerings
+        if vpc.name in peering.vpcs and (peering.status == "active" or not active)
+        for name in peering.vpcs
+        if name != vpc.name and name in vpcs
+    ]
+    return tuple(other for other in others if region(other) == region(vpc))
+
+
 def peering_facts(peerings: Iterable[Peering], vpcs: Mapping[str, Vpc]) -> Iterator[Fact]:
     """The links of the active peerings, and the checks at both ends."""
     active = [peering for peering in peerings if peering.status == "active"]

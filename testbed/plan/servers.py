@@ -56,7 +56,8 @@ def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator
     regions = {vpc.name: region(vpc) for vpc in lab.vpcs if vpc.enable_dns_hostnames}
     for vpc, own in regions.items():
         enis = [eni for eni in allocations.enis if eni.vpc == vpc]
-        yield from dns.public_records(enis, own, inside=vpc == inside)
+        near = any(peering.resolved.get(vpc) == inside for peering in lab.peerings)
+        yield from dns.public_records(enis, own, inside=vpc == inside or near)
     yield from _registries(lab)
     yield from _api_records(lab, allocations, inside)
 

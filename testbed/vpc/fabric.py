@@ -43,12 +43,16 @@ EXPIRING = 0x2  # the bit of the packet mark for what arrived with TTL 1; 0x1 is
 
 
 def fabric_facts(
-    vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop], groups: Memberships
+    vpc: Vpc,
+    enis: Iterable[Eni],
+    around: Mapping[str, Hop],
+    groups: Memberships,
+    peers: Iterable[Eni] = (),
 ) -> Iterator[Fact]:
     """The router's namespace with its subnets, and the VPC's end of every ENI.
 
     around: see routing_facts.  groups: the security groups of instances' ENIs; they count where
-    the VPC describes groups.
+    the VPC describes groups.  peers: see group_facts.
     """
     ns = router(vpc.name)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
@@ -57,7 +61,7 @@ def fabric_facts(
     yield from _sysctls(ns)
     yield from _checks(ns, guarded=bool(vpc.security_groups))
     yield from _silence(vpc, ns)
-    yield from forward_facts(vpc, enis, groups)
+    yield from forward_facts(vpc, enis, groups, peers)
     yield from keep_ttl(ns)
     for subnet in vpc.subnets:
         yield from _subnet(ns, subnet)

@@ -1,6 +1,7 @@
 """What AWS would refuse of the networks around a VPC is refused with its code and the line."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ VPN = "vpn: { gateway: main }"
 DX = "dx: { gateway: main, type: direct-connect }"
 HOST = "desk: 192.168.1.10"
 
-REFUSED = {
+REFUSED: dict[str, tuple[Any, ...]] = {
     "overlapping ranges": (
         ("cidrs: [10.8.0.0/16]", "cidrs: [10.8.0.0/16, 10.0.128.0/17]"),
         "around.yaml:22: peerings.pcx: Failed due to incorrect VPC-ID, Account ID, or overlapping"
@@ -27,6 +28,36 @@ REFUSED = {
     "a second one of a pair": (
         (PEERING, f"{PEERING}\n  again: {{ requester: shared, accepter: main }}"),
         "(VpcPeeringConnectionAlreadyExists)",
+    ),
+    "names of a VPC that has none": (
+        (
+            "  pcx: { requester: main, accepter: shared }",
+            "  pcx:\n    requester: main\n    accepter: shared\n"
+            "    accepterPeeringConnectionOptions: { allowDnsResolutionFromRemoteVpc: true }",
+        ),
+        (
+            "    cidrs: [10.8.0.0/16]\n",
+            "    cidrs: [10.8.0.0/16]\n    enableDnsHostnames: false\n",
+        ),
+        '"shared" lacks one (InvalidVpcPeeringConnectionState.DnsHostnamesDisabled)',
+    ),
+    "a group of no peer": (
+        (
+            "    cidrs: [10.8.0.0/16]\n",
+            "    cidrs: [10.8.0.0/16]\n"
+            "    securityGroups: { tools: { ingress: [{ group: main/web }] } }\n",
+        ),
+        'there is no security group "main/web"',
+    ),
+    "a peer's group in another region": (
+        (
+            "    cidrs: [10.8.0.0/16]\n",
+            "    cidrs: [10.8.0.0/16]\n"
+            "    securityGroups: { tools: { ingress: [{ group: main/default }] } }\n",
+        ),
+        ("    cidrs: [10.0.0.0/16]\n", "    cidrs: [10.0.0.0/16]\n    securityGroups: { web: }\n"),
+        ("10.8.1.0/24, availabilityZone: us-west-2a", "10.8.1.0/24, availabilityZone: eu-west-1a"),
+        "(InvalidGroup.NotFound)",
     ),
     "an unknown status": ((PEERING, PEERING.replace(" }", ", status: gone }")), "status"),
     "a route to another VPC's peering": (
@@ -68,10 +99,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("mistake", REFUSED)
 def test_a_mistake_is_told_with_its_place(around: Callable[..., Lab], mistake: str) -> None:
-    change, words = REFUSED[mistake]
+    *changes, words = REFUSED[mistake]
 
     with pytest.raises(DescriptionError) as refused:
-        around(change)
+        around(*changes)
 
     assert words in str(refused.value)
 

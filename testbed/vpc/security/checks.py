@@ -3,7 +3,7 @@
 Paths start at the VPC.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
@@ -25,9 +25,13 @@ MOST_ACLS = 200  # of a VPC
 MOST_ENTRIES = 20  # of an ACL in one direction
 
 
-def problems(vpc: Vpc, made: Collection[str]) -> Problems:
-    """Everything wrong with them.  made: groups that the VPC has besides the described ones."""
-    known = {*made, DEFAULT, *(group.name for group in vpc.security_groups)}
+def problems(vpc: Vpc, made: Collection[str], elsewhere: Collection[str] = ()) -> Problems:
+    """Everything wrong with them.
+
+    made: groups that the VPC has besides the described ones.  elsewhere: those of peered VPCs
+    that rules may name, as `VPC/GROUP`.
+    """
+    known = {*group_names(vpc, made), *elsewhere}
     yield from _prefix_lists(vpc)
     for twice in duplicates(group.name for group in vpc.security_groups):
         message = f"The security group {quoted(twice)} already exists for VPC {quoted(vpc.name)}"
@@ -40,7 +44,7 @@ def problems(vpc: Vpc, made: Collection[str]) -> Problems:
 
 def interface_problems(groups: Sequence[str], vpc: Vpc, made: Collection[str]) -> Problems:
     """Everything wrong with the groups of a network interface; paths start at their list."""
-    known = {*made, DEFAULT, *_described(vpc)} if vpc.security_groups else set()
+    known = group_names(vpc, made) if vpc.security_groups else set()
     for i, name in enumerate(groups):
         if name not in known:
             yield Problem((i,), unknown("security group", name, known), "InvalidGroup.NotFound")
@@ -52,8 +56,9 @@ def interface_problems(groups: Sequence[str], vpc: Vpc, made: Collection[str]) -
         yield Problem((), message, "SecurityGroupsPerInterfaceLimitExceeded")
 
 
-def _described(vpc: Vpc) -> Iterable[str]:
-    return (group.name for group in vpc.security_groups)
+def group_names(vpc: Vpc, made: Collection[str]) -> set[str]:
+    """The groups of a VPC that describes any."""
+    return {*made, DEFAULT, *(group.name for group in vpc.security_groups)}
 
 
 def _name(group: SecurityGroup, made: Collection[str]) -> Problems:

@@ -18,8 +18,13 @@ FAMILY, TABLE = "ip", "vpc"
 FORWARD = "type filter hook forward priority filter; policy accept;"
 
 
-def forward_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[Fact]:
-    """What decides about packets between ENIs; where nothing is described, everything passes."""
+def forward_facts(
+    vpc: Vpc, enis: Iterable[Eni], groups: Memberships, peers: Iterable[Eni] = ()
+) -> Iterator[Fact]:
+    """What decides about packets between ENIs; where nothing is described, everything passes.
+
+    peers: see group_facts.
+    """
     ns, enis = router(vpc.name), tuple(enis)
     guarded = bool(vpc.security_groups)
     stages: Mapping[str, tuple[ChainRule, ...]] = {
@@ -38,7 +43,7 @@ def forward_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterato
     )
     for stage, rules in stages.items():
         yield NftChain(ns=ns, family=FAMILY, table=TABLE, name=stage, rules=rules)
-    yield from group_facts(vpc, enis, groups)
+    yield from group_facts(vpc, enis, groups, peers)
     yield from acls.acl_facts(vpc, enis)
 
 

@@ -22,7 +22,7 @@ from testbed.vpc.model import Vpc
 from testbed.vpc.naming import router
 from testbed.vpc.ranges import widest
 from testbed.vpc.security import tracking
-from testbed.vpc.security.model import ALL, ALL_PORTS, PORTED
+from testbed.vpc.security.model import ALL, ALL_PORTS, ELSEWHERE, PORTED
 from testbed.vpc.security.permissions import (
     OPPOSITE,
     Allowed,
@@ -30,6 +30,7 @@ from testbed.vpc.security.permissions import (
     allowed,
     anywhere,
     is_open,
+    rules_of,
 )
 from testbed.vpc.security.spelling import boxes, other_protocol
 
@@ -50,8 +51,13 @@ def profile(groups: Iterable[str]) -> str:
     return name if len(name) <= LONGEST_PROFILE else names.digest("groups", name, length=12)
 
 
-def group_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[Fact]:
-    """The security groups of a VPC's ENIs; nothing for a VPC that describes none."""
+def group_facts(
+    vpc: Vpc, enis: Iterable[Eni], groups: Memberships, peers: Iterable[Eni] = ()
+) -> Iterator[Fact]:
+    """The security groups of a VPC's ENIs; nothing for a VPC that describes none.
+
+    peers: the ENIs of other VPCs whose groups may be named as `VPC/GROUP`.
+    """
     if not vpc.security_groups:
         return
     ns, enis = router(vpc.name), tuple(enis)
@@ -59,6 +65,7 @@ def group_facts(vpc: Vpc, enis: Iterable[Eni], groups: Memberships) -> Iterator[
     carried = {profile(of): tuple(sorted(of)) for _, of in members}
     yield from _interfaces(ns, members, carried)
     yield from _members(ns, vpc, members)
+    yield from _members_elsewhere(ns, vpc, [(eni, groups_of(eni, groups)) for eni in peers])
     yield from _always_tracked(ns, enis)
     yield from tracking.facts(ns)
     known = {group.name: group for group in vpc.security_groups}
@@ -128,6 +135,24 @@ def _members(ns: str, vpc: Vpc, members: list[tuple[Eni, tuple[str, ...]]]) -> I
                 why = f"a private address of {eni.instance}, whose {eni.id} has {group.name}"
                 for address in eni.delivered:
                     yield _element(ns, name, str(address), "", why)
+
+
+def _members_elsewhere(
+    ns: str, vpc: Vpc, carried: list[tuple[Eni, tuple[str, ...]]]
+) -> Iterator[Fact]:
+    """The same for the groups of peered VPCs that rules name."""
+    rules = [
+        rule for group in vpc.security_groups for way in OPPOSITE for rule in rules_of(group, way)
+    ]
+    for named in sorted({rule.group for rule in rules if ELSEWHERE in rule.group}):
+        other, _, name = named.partition(ELSEWHERE)
+        into = f"members/{named}"
+        yield NftSet(ns=ns, family=FAMILY, table=TABLE, name=into, key_type="ipv4_addr")
+        for eni, of in carried:
+            if eni.vpc == other and name in of:
+                why = f"a private address of {eni.instance}, whose {eni.id} has {named}"
+                for address in eni.delivered:
+                    yield _element(ns, into, str(address), "", why)
 
 
 def _always_tracked(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:

@@ -22,6 +22,9 @@ LAST_PROTOCOL, LAST_PORT = 255, 65535
 LAST_ENTRY = 32766  # of a network ACL; 32767 is the `*` that denies the rest
 
 
+ELSEWHERE = "/"  # between another VPC's name and a group's, in a rule
+
+
 class Range(NamedTuple):
     """Numbers from first to last."""
 
@@ -106,7 +109,10 @@ class Traffic:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GroupRule(Traffic):
-    """What a group allows.  The peer is one of a range, a security group and a prefix list."""
+    """What a group allows.  The peer is one of a range, a security group and a prefix list.
+
+    group: of the same VPC; `VPC/GROUP` is one of a peered VPC in the same region.
+    """
 
     cidr: Cidr | None = None
     group: str = ""
