@@ -144,6 +144,8 @@ class Server:
                 self._full.add(server.fileno())
 
     def _begin(self, listener: Listener, accepted: socket.socket, client: Address) -> None:
+        if _has_left(accepted):
+            return accepted.close()
         about = _about(listener, accepted.getsockname(), client)
         connection = Connection(listener.netns, accepted, self._conversation(listener, about))
         events = connection.advance()
@@ -197,6 +199,15 @@ class Server:
                 answer = datagram_answer(_about(listener, local, client), data)
                 source = (socket.IPPROTO_IP, IP_PKTINFO, PKTINFO.pack(0, ours, bytes(4)))
                 server.sendmsg([answer], [source], 0, client)
+
+
+def _has_left(accepted: socket.socket) -> bool:
+    """Whether the client is gone, as a probe is that only wanted to know that it could come."""
+    try:
+        accepted.getpeername()
+    except OSError:
+        return True
+    return False
 
 
 def _about(listener: Listener, local: Address, client: Address) -> About:
