@@ -6,6 +6,7 @@ Matches and targets stay bytes that only iptables understands: a copy is what th
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.wire import (
@@ -32,6 +33,8 @@ _FLAGS, _SEQUENCE = struct.Struct("=H"), struct.Struct("=I")
 _COUNTED = re.compile(rb"(counter\0.{4}.{4}).{8}(.{4}).{8}", re.DOTALL)
 _UNCOUNTED = rb"\g<1>" + bytes(8) + rb"\g<2>" + bytes(8)
 
+_REPEATED = 1 << 14  # rules remembered: like nodes have the same ones
+
 Place = tuple[str, str]  # a table and a chain
 
 
@@ -55,7 +58,7 @@ def rule_settings(body: bytes) -> tuple[Place, bytes]:
     place = _name(found[uapi.NFTA_RULE_TABLE]), _name(found[uapi.NFTA_RULE_CHAIN])
     settings = b"".join(found[kind] for kind in kept if kind in found)
     uncounted = _COUNTED.sub(_UNCOUNTED, settings)
-    return place, uncounted + _compat(found[uapi.NFTA_RULE_EXPRESSIONS])
+    return place, uncounted + _compat(uncounted)
 
 
 def table(name: str) -> bytes:
@@ -126,13 +129,14 @@ def _name(piece: bytes) -> str:
     return piece[_HEAD.size :].rstrip(b"\0").decode()
 
 
-def _compat(expressions: bytes) -> bytes:
+@lru_cache(_REPEATED)
+def _compat(settings: bytes) -> bytes:
     """NFTA_RULE_COMPAT, which the kernel wants and does not dump: the protocol of xt's matches.
 
-    It is what the rule itself compares `meta l4proto` with.
+    It is what the rule itself, whose expressions come first, compares `meta l4proto` with.
     """
     extended, protocol, before = False, b"", ""
-    for name, data in _expressions(expressions):
+    for name, data in _expressions(settings[: _HEAD.unpack_from(settings)[0]]):
         extended = extended or name in ("match", "target")
         if name == "cmp" and before == "l4proto" and not protocol:
             protocol = _protocol(data)
