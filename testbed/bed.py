@@ -17,6 +17,7 @@ from testbed.allocations import Allocations, allocate
 from testbed.daemon.views import addresses
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
+from testbed.kernel.differences import drift
 from testbed.kernel.machine.modules import load
 from testbed.kernel.namespaces import LocalStore
 from testbed.kernel.observe import observe
@@ -25,7 +26,7 @@ from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.supervisor import Supervisor
 from testbed.kubernetes.placement import PodAddress
 from testbed.lab import Lab, health, kernel_modules
-from testbed.net.diff import Drift, compare
+from testbed.net.diff import Drift
 from testbed.net.endpoints import Probed
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
 from testbed.plan import endpoints, listeners, plan, programs, resolvers
@@ -135,8 +136,7 @@ class Bed:
 
     def drift(self) -> Drift:
         """What differs between plan and kernel; false when nothing does."""
-        sysctls = [fact for fact in self.state if isinstance(fact, Sysctl)]
-        return compare(self.state, observe(self.store, sysctls=sysctls).state)
+        return drift(self.store, self.state)
 
     def ping(self, source: str, destination: str, *, timeout_s: float = 0.5) -> PingResult:
         """One echo request between names (or to an address)."""

@@ -19,6 +19,7 @@ from testbed.daemon.store import HolderStore
 from testbed.errors import KernelError, TestbedError, UsageError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
+from testbed.kernel.differences import drift
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
@@ -190,7 +191,7 @@ class RunningLab:
 
     def drift(self) -> Drift:
         """What differs between the plan and the kernel."""
-        return compare(self.state, self.observe(self.state).state)
+        return drift(self.store, self.state)
 
     def ended_programs(self) -> tuple[Program, ...]:
         """The lab's programs that do not run any more."""

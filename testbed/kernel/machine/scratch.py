@@ -3,6 +3,7 @@
 Only for a process that may fork: one thread, or a child that does nothing but the work.
 """
 
+import gc
 import os
 import pickle
 import select
@@ -78,6 +79,7 @@ def in_scratch(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
 def _answer(work: Callable[[], object], answer: int) -> None:
     """In the child: work, hand over the result or the error, end without the parent's clean-up."""
     end_with_parent()
+    gc.freeze()  # to look for cycles among the parent's objects would copy all their memory
     try:
         pickled = pickle.dumps((work(), None))
     except BaseException as error:  # noqa: BLE001 - all of them are the parent's to see

@@ -87,11 +87,15 @@ def link_facts(links: Iterable[Link], peers: "Peers") -> Iterator[Fact]:
     """
     names = {link.index: link.name for link in links}
     for one in links:
-        fact = _fact(one, peers)
-        if fact:
-            yield fact
-        if fact and one.master:
-            yield _port(one, names[one.master])
+        yield from facts_of(one, names.get(one.master, ""), peers)
+
+
+def facts_of(one: Link, bridge: str, peers: "Peers") -> Iterator[Fact]:
+    """What one link says.  bridge: the name of the one whose port it is, if it is."""
+    if fact := _fact(one, peers):
+        yield fact
+        if one.master:
+            yield _port(one, bridge)
 
 
 def _fact(one: Link, peers: "Peers") -> Fact | None:

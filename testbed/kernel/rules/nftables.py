@@ -33,7 +33,8 @@ _FLAGS, _SEQUENCE = struct.Struct("=H"), struct.Struct("=I")
 _COUNTED = re.compile(rb"(counter\0.{4}.{4}).{8}(.{4}).{8}", re.DOTALL)
 _UNCOUNTED = rb"\g<1>" + bytes(8) + rb"\g<2>" + bytes(8)
 
-_REPEATED = 1 << 14  # rules remembered: like nodes have the same ones
+_REPEATED = 1 << 14  # rules remembered
+_NUMBERS = (uapi.NFTA_RULE_HANDLE, uapi.NFTA_RULE_POSITION)
 
 Place = tuple[str, str]  # a table and a chain
 
@@ -53,12 +54,27 @@ def chain_settings(body: bytes) -> tuple[Place, bytes]:
 
 def rule_settings(body: bytes) -> tuple[Place, bytes]:
     """Of a dumped rule its place, and what it does; nothing has been counted yet."""
-    found = _pieces(body)
+    return _settings(_COUNTED.sub(_UNCOUNTED, _unnumbered(body)))
+
+
+def _unnumbered(body: bytes) -> bytes:
+    """A dumped rule without its own number and its predecessor's, which come behind its place."""
+    start = _padded(body, 0)
+    start += _padded(body, start)
+    end = start
+    while end < len(body) and _HEAD.unpack_from(body, end)[1] in _NUMBERS:
+        end += _padded(body, end)
+    return body[:start] + body[end:]
+
+
+@lru_cache(_REPEATED)
+def _settings(rule: bytes) -> tuple[Place, bytes]:
+    """Place and settings of a rule without numbers; every node has much the same ones."""
+    found = _pieces(rule)
     kept = (uapi.NFTA_RULE_EXPRESSIONS, uapi.NFTA_RULE_USERDATA)
     place = _name(found[uapi.NFTA_RULE_TABLE]), _name(found[uapi.NFTA_RULE_CHAIN])
     settings = b"".join(found[kind] for kind in kept if kind in found)
-    uncounted = _COUNTED.sub(_UNCOUNTED, settings)
-    return place, uncounted + _compat(uncounted)
+    return place, settings + _compat(found[uapi.NFTA_RULE_EXPRESSIONS])
 
 
 def table(name: str) -> bytes:
@@ -118,25 +134,29 @@ def _pieces(data: bytes) -> dict[int, bytes]:
     found = {}
     offset = 0
     while offset + _HEAD.size <= len(data):
-        length, kind = _HEAD.unpack_from(data, offset)
-        end = offset + ((length + ALIGNMENT - 1) & -ALIGNMENT)
-        found[kind & uapi.NLA_TYPE_MASK] = data[offset:end]
+        end = offset + _padded(data, offset)
+        found[_HEAD.unpack_from(data, offset)[1] & uapi.NLA_TYPE_MASK] = data[offset:end]
         offset = end
     return found
+
+
+def _padded(data: bytes, offset: int) -> int:
+    """How long an attribute is with its head and padding."""
+    length: int = _HEAD.unpack_from(data, offset)[0]
+    return (length + ALIGNMENT - 1) & -ALIGNMENT
 
 
 def _name(piece: bytes) -> str:
     return piece[_HEAD.size :].rstrip(b"\0").decode()
 
 
-@lru_cache(_REPEATED)
-def _compat(settings: bytes) -> bytes:
+def _compat(expressions: bytes) -> bytes:
     """NFTA_RULE_COMPAT, which the kernel wants and does not dump: the protocol of xt's matches.
 
-    It is what the rule itself, whose expressions come first, compares `meta l4proto` with.
+    It is what the rule itself compares `meta l4proto` with.
     """
     extended, protocol, before = False, b"", ""
-    for name, data in _expressions(settings[: _HEAD.unpack_from(settings)[0]]):
+    for name, data in _expressions(expressions):
         extended = extended or name in ("match", "target")
         if name == "cmp" and before == "l4proto" and not protocol:
             protocol = _protocol(data)

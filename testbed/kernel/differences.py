@@ -1,0 +1,104 @@
+"""What differs between a plan and the kernels, found by all processors.  Needs CAP_SYS_ADMIN.
+
+Each processor reads some of the namespaces and compares them there; only what differs is brought
+together, and the links whose peers another one has read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.netlink.decode_links import Link, Peers, facts_of, link_facts
+from testbed.kernel.read import Expected, read_each
+from testbed.kernel.shares import shared_out
+from testbed.net.diff import Drift, difference, implied
+from testbed.net.facts import Chain, Fact, State, Sysctl, Veth
+
+MANY = 64  # namespaces that are worth a process for each processor
+
+Group = Sequence[str]  # namespaces that are best read together
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What one processor has found."""
+
+    missing: State
+    extra: State
+    alone: Sequence[tuple[Link, str]]  # veths without a peer here, each with its bridge's name
+
+
+def drift(store: NamespaceStore, wanted: State) -> Drift:
+    """What differs between these facts and what the kernel has in every namespace.
+
+    `wanted` need not name what the kernel adds by itself.  Raises KernelError.
+    """
+    there = store.names()
+    planned = _by_namespace(wanted)
+
+    def compare(groups: Sequence[Group]) -> _Compared:
+        return _compared(store, [ns for group in groups for ns in group], there, planned)
+
+    groups = together(wanted, there | planned.keys())
+    compared = shared_out(compare, groups) if len(there) >= MANY else [compare(groups)]
+    return _joined(compared)
+
+
+def together(wanted: State, names: Iterable[str]) -> list[Group]:
+    """Namespaces by the one that all their links lead to: pods with their node.  Pure."""
+    peers: dict[str, set[str]] = {}
+    for fact in wanted:
+        if isinstance(fact, Veth):
+            peers.setdefault(fact.ns, set()).add(fact.peer_ns)
+    groups: dict[str, list[str]] = {}
+    for ns in sorted(names):
+        own = list(peers.get(ns, ()))
+        leaf = len(own) == 1 and len(peers.get(own[0], ())) > 1
+        groups.setdefault(own[0] if leaf else ns, []).append(ns)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _by_namespace(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    gathered: dict[str, list[Fact]] = {}
+    for fact in facts:
+        gathered.setdefault(fact.ns, []).append(fact)
+    return gathered
+
+
+def _compared(
+    store: NamespaceStore,
+    names: Sequence[str],
+    there: frozenset[str],
+    planned: Mapping[str, Sequence[Fact]],
+) -> _Compared:
+    """Some namespaces, read and compared."""
+    wanted = frozenset(chain.from_iterable(planned.get(ns, ()) for ns in names))
+    likely = Expected.of(
+        [fact for fact in wanted if isinstance(fact, Sysctl)],
+        [fact for fact in wanted if isinstance(fact, Chain)],
+    )
+    read = read_each(store, [ns for ns in names if ns in there], likely)
+    peers = Peers(one for space in read for one in space.links)
+    found: list[Fact] = []
+    alone: list[tuple[Link, str]] = []
+    for space in read:
+        found += space.facts
+        found += link_facts(space.links, peers)
+        bridges = {one.index: one.name for one in space.links}
+        alone += (
+            (one, bridges.get(one.master, ""))
+            for one in space.links
+            if one.kind == "veth" and not peers.of(one)
+        )
+    expected, seen = wanted | implied(wanted), frozenset(found)
+    return _Compared(expected - seen, seen - expected, alone)
+
+
+def _joined(compared: Sequence[_Compared]) -> Drift:
+    alone = [one for share in compared for one in share.alone]
+    peers = Peers(link for link, _ in alone)
+    found = frozenset(fact for link, bridge in alone for fact in facts_of(link, bridge, peers))
+    missing = frozenset[Fact]().union(*(share.missing for share in compared))
+    extra = found.union(*(share.extra for share in compared))
+    return difference(missing, extra)
