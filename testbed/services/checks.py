@@ -38,7 +38,8 @@ def service_problems(services: tuple[Service, ...], node_ports: range = NODE_POR
     node_ports: kube-apiserver's --service-node-port-range.
     """
     for twice in duplicates(service.qualified for service in services):
-        yield Problem(("services", twice), f"there are two Services {quoted(twice)}")
+        name = twice.rpartition(".")[2]
+        yield Problem(("services", name), f"there are two Services {quoted(twice)}")
     for service in services:
         for check in (_name, _ports, _type, _external_name, _policies):
             for problem in check(service):

@@ -17,6 +17,7 @@ import pytest
 from testbed.daemon.home import Home
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
+from tests import ordinary
 
 TOPOLOGY = """\
 testbed: v1
@@ -146,5 +147,25 @@ def on_a_host(tmp_path: Path) -> OnAHost:
             test(Commands(tmp_path))
 
         in_scratch(work, timeout_s=HOST_S)
+
+    return run
+
+
+@pytest.fixture
+def on_a_users_host(on_a_host: OnAHost) -> OnAHost:
+    """The same as an ordinary user, who has no sudo; the labs are the user's own."""
+    ordinary.skip_unless_possible()
+
+    def run(test: Callable[[Commands], None]) -> None:
+        def work(_: Commands) -> None:
+            home = Path("/run/user")
+            home.mkdir(mode=0o700)
+            os.chown(home, ordinary.USER, ordinary.USER)
+            os.environ |= {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
+            os.environ["TESTBED_ROOTLESS"] = "1"
+            ordinary.become()
+            test(Commands(home))
+
+        on_a_host(work)
 
     return run

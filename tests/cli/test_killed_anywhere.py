@@ -239,17 +239,26 @@ def nothing_more(before: Left) -> None:
     assert now == before
 
 
-def test_killed_at_random_moments(on_a_host: OnAHost, request: pytest.FixtureRequest) -> None:
+OWNERS = {  # whose lab it is: the fixture, and what may be killed
+    "root": ("on_a_host", DEATHS),
+    "user": ("on_a_users_host", [death for death in DEATHS if death != killed_up_with_names]),
+}
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_killed_at_random_moments(request: pytest.FixtureRequest, owner: str) -> None:
     """All deaths in turn; the seed is in the message of a failure."""
+    fixture, deaths = OWNERS[owner]
+    on_a_host: OnAHost = request.getfixturevalue(fixture)
     rounds = request.config.getoption("--rounds")
     seed = request.config.getoption("--seed") or random.randrange(1 << 30)
 
     def test(commands: Commands) -> None:
-        directory().mkdir()
-        NAMES.mkdir()
+        for made in (directory(), *([NAMES] if owner == "root" else [])):
+            made.mkdir(mode=0o700)
         before = left()
         for number in range(rounds):
-            death = DEATHS[number % len(DEATHS)]
+            death = deaths[number % len(deaths)]
             try:
                 given = Round(commands, random.Random(seed + number))
                 death(given)

@@ -6,8 +6,13 @@ from hypothesis import strategies as st
 from testbed.allocations import allocate
 from testbed.daemon.manifests import put
 from testbed.errors import DescriptionError, UsageError
+from testbed.kubernetes import manifests
+from testbed.kubernetes.kube_proxy import ERAS, KubeProxy
 from testbed.load import parse
 from testbed.plan import plan
+from testbed.services.kube_proxy.from_manifests import ports_of
+from testbed.services.kube_proxy.rules import ProxyNode
+from testbed.services.kube_proxy.text import node_text
 from tests.inputs.manifests import APP, MANIFESTS, TOPOLOGY
 from tests.inputs.shares import tried
 from tests.inputs.spellings import block
@@ -20,12 +25,21 @@ def answer(text: str) -> bool:
     """Whether a text is taken.  Nothing may come out of it but that or one message."""
     try:
         lab, _ = put(LAB, {"app.yaml": text})
+        rendered({"app.yaml": text})
     except UsageError as empty:
         return well_refused(empty, said=str(empty) == "there is no object in app.yaml")
     except DescriptionError as error:
         return well_refused(error, said=error.where.file == "app.yaml" and error.where.line > 0)
     plan(lab, allocate(lab))
     return True
+
+
+def rendered(files: dict[str, str]) -> None:
+    """The same to `render kube-proxy`, which knows no lab."""
+    for era in ERAS:
+        node_text(
+            ports_of(manifests.parse(files), era), KubeProxy(era=era), ProxyNode(name="node-1")
+        )
 
 
 def well_refused(error: Exception, *, said: bool) -> bool:

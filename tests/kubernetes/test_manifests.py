@@ -9,6 +9,7 @@ from testbed.errors import DescriptionError
 from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
 from testbed.kubernetes.manifests import Objects, parse
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
+from testbed.services.checks import service_problems
 
 APP = """\
 apiVersion: v1
@@ -179,6 +180,19 @@ status:
 
     assert service.cluster_ip == IPv4Address("172.20.7.7")
     assert service.ports == (ServicePort(80, target_port=8080, node_port=31000),)
+
+
+def test_a_mistake_outside_the_default_namespace_has_its_line_too():
+    """`tools.db` is the Service's name where users type it, and `db` where it is written."""
+    metadata = "metadata: {name: db, namespace: tools}"
+    db = f"apiVersion: v1\nkind: Service\n{metadata}\nspec: {{ports: [{{port: 1}}]}}\n"
+    twice = objects(f"{db}---\n{db}")
+
+    [problem] = service_problems(twice.services)
+
+    assert problem.path == ("services", "db")
+    assert "tools.db" in problem.message
+    assert str(twice.origins["services", "db"]) == "app.yaml:8"
 
 
 def test_every_object_knows_where_it_is_written():
