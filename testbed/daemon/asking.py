@@ -6,6 +6,7 @@ from testbed.explain.journey import Header
 from testbed.explain.reachability import question
 from testbed.kubernetes.model import Service
 from testbed.lab import hostname, load_balancers
+from testbed.net import metadata
 from testbed.net.facts import IpAddress
 from testbed.plan import served
 from testbed.vpc.naming import INTERNET
@@ -29,10 +30,14 @@ def asked(
 ) -> Header:
     """What is sent; unless it is told, an echo request, or to a Service what its first port takes.
 
+    To the instance metadata service it is what opens a connection.
+
     Raises UsageError: one of the two has no address, or none that the other can use.
     """
     own = running.address(source)
     service = _service(running, destination)
+    if destination == str(metadata.ADDRESS) and not protocol:
+        protocol, port = "tcp", port or metadata.PORT
     if service is None:
         protocol = protocol or ("tcp" if port else "icmp")
         port = port or _served_port(running, destination, protocol)

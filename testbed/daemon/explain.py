@@ -102,7 +102,9 @@ def _exit_code(answer: Answer) -> int:
 
 def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:
     """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
-    listeners = listening(running.store, running.store.names())
+    known = served(running.described(), running.allocations)
+    told = (one for one in known if one.metadata)  # what it answers no kernel tells
+    listeners = Sockets([*listening(running.store, running.store.names()), *told])
     world = _edited(running, answer.edits) if answer.edits else _present(running)
     branches = predict(world, start, answer.header, listeners)
     planned = predict(running.world, start, answer.header, listeners)
@@ -155,6 +157,9 @@ def _followed(
     else:
         with Observer(running.store, tracefs=False) as observer:
             found = thorough(observer)
+    if 0 < found.path_mtu < answer.header.size:  # its kernel has learnt that, and cuts its data so
+        learnt = replace(answer.header, size=found.path_mtu)
+        branches = predict(running.world, start, learnt, listeners)
     return replace(
         answer,
         predicted=branches,

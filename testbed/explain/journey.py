@@ -113,3 +113,8 @@ class RoundTrip:
 
     there: Journey
     back: Journey | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it arrived, and its answer came back."""
+        return self.there.end.delivered and self.back is not None and self.back.end.delivered

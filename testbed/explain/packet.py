@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from testbed.explain.journey import Header, Protocol
 from testbed.explain.made import made
 
+TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel sends and answers
 NOT_KNOWN = 0  # a port that a kernel chooses at random
 # What rules are asked about such a port: it is in every range that is meant for them, Linux' own
 # (net.ipv4.ip_local_port_range), a NAT gateway's (from 1024) and IANA's (from 49152)
@@ -116,6 +117,7 @@ class Packet:
         "is_reply",
         "kind",
         "mark",
+        "mss",
         "next_hop",
         "oif",
         "physin",
@@ -139,6 +141,7 @@ class Packet:
         self.destination_port = header.destination_port
         self.ttl = header.ttl
         self.size = header.size
+        self.mss = 0  # of TCP: the largest segment its sender takes, without headers
         self.fragments = False  # where it is too big; else its sender forbids that (DF)
         self.fragment = 0  # flags and offset, of one of several
         self.kind = header.kind or FIRST_KIND[header.protocol]

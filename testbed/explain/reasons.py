@@ -78,6 +78,12 @@ _ALL = (
         "send it with a larger TTL, or look for a loop",
     ),
     Reason(
+        "X_IMDS_HOP_LIMIT",
+        "the token comes with a TTL that ends in {ns}, which would have to forward it to"
+        " {destination}",
+        "set `httpPutResponseHopLimit` of the node's `metadataOptions` to 2",
+    ),
+    Reason(
         "X_LOOP",
         "it goes round and round: {visits} visits, the last in {ns}",
         "look for two routes that point at each other",

@@ -1,8 +1,15 @@
 """What an instance metadata service says to whom, as a value."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from testbed.net.facts import IpAddress
+
+ADDRESS = IPv4Address("169.254.169.254")
+PORT = 80
+TOKEN_PATH = "/latest/api/token"
+TOKEN_TTL = "x-aws-ec2-metadata-token-ttl-seconds"
+TOKEN_REQUEST = f"PUT {TOKEN_PATH} HTTP/1.1\r\nHost: {ADDRESS}\r\n{TOKEN_TTL}: 60\r\n\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,6 @@ from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import MetadataOptions, Subnet, Vpc
 from testbed.vpc.naming import region
 
-ADDRESS = IPv4Address("169.254.169.254")
-PORT = 80
-
 Paths = Iterator[tuple[str, str]]
 
 

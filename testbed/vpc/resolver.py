@@ -7,10 +7,10 @@ metadata listen.
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
+from testbed.net import metadata
 from testbed.net.endpoints import Listener
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, Route, Rule
 from testbed.net.metadata import InstanceMetadata
-from testbed.vpc import metadata
 from testbed.vpc.fabric import GATEWAY_MAC, JUMBO
 from testbed.vpc.gateways import end_system, link
 from testbed.vpc.model import Vpc

@@ -82,3 +82,15 @@ def test_an_instance_sends_no_more_than_its_own_mtu(bed: Bed, explain: Explain) 
 def test_a_datagram_is_judged_like_a_ping(explain: Explain) -> None:
     assert works(explain("app", "other-region", 7, "udp", size=8500))
     assert dies(explain("app", "other-region", 7, "udp", size=8501), "vpc-main", "X_MTU_EXCEEDED")
+
+
+@pytest.mark.parametrize(
+    ("to", "largest"), [("beside", 9001), ("by-vpn", 1446), ("by-dx", 1500), ("same-region", 9001)]
+)
+def test_tcp_sends_segments_that_its_peer_takes(explain: Explain, to: str, largest: int) -> None:
+    """Its own MTU, the peer's, and what a customer gateway says in between."""
+    seen = explain("app", to, size=20_000)
+
+    assert works(seen)
+    assert seen.observed.there.visits[0].arrived.size == largest
+    assert seen.predicted.there.visits[0].arrived.size == largest

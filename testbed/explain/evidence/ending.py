@@ -13,6 +13,7 @@ from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
 from testbed.explain.packet import Packet
 from testbed.explain.reasons import dropped, unexpected
+from testbed.explain.speech import expired
 from testbed.explain.walk.incoming import incoming, refuse
 from testbed.explain.walk.trip import Ended, Trip
 from testbed.explain.walk.world import World
@@ -120,12 +121,11 @@ def _by_route(case: Case) -> End | None:
 def _by_ttl(case: Case) -> End | None:
     """It came to be forwarded with nothing left."""
     stay = case.stay
-    came = stay.at("ip", "prerouting", LAST)
-    if not came or came.header.ttl > 1 or stay.reached("forward", FIRST) or stay.went:
+    if not stay.is_expired:
         return None
     if any(one.ns == stay.ns for one in case.earlier):
         return _end(case, "X_LOOP", visits=len(case.earlier) + 1)
-    return _end(case, "X_TTL_EXCEEDED")
+    return _end(case, expired(stay.routed.source))
 
 
 def _by_size(case: Case) -> End | None:

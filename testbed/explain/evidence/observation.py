@@ -1,7 +1,9 @@
 """What a real packet showed: its round trip, who says so, and where the witnesses disagree."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from testbed.explain.evidence import kernel_events
 from testbed.explain.evidence.correlate import Knowledge, visit
@@ -21,12 +23,14 @@ class Observation:
     """The answer.  witnesses: who was heard.  contradictions: a sentence each.
 
     remarks: what a witness says besides, a sentence each; the answer does not rest on it.
+    path_mtu: of data on a connection, what the sender's kernel knows of its way, in bytes.
     """
 
     round_trip: RoundTrip
     witnesses: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    path_mtu: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +70,15 @@ def observation(
 
 
 def answering(spines: Spines) -> Way:
-    """How something came back: as an answer, else as an error."""
-    return "back" if spines["back"].stays else "error"
+    """How something came back, as an answer or as an error: what was first; TCP tries again."""
+    return "error" if _begun(spines["error"]) < _begun(spines["back"]) else "back"
+
+
+def _begun(spine: Spine) -> float:
+    """When a way was first seen, in nanoseconds; one that was made and not seen comes then."""
+    stays = spine.stays
+    seen = (one.time_ns for stay in stays for one in stay.sightings)
+    return next(seen, sys.maxsize) if stays else inf
 
 
 def _journey(

@@ -77,6 +77,13 @@ class Stay:
         return last.header if last else self.arrived
 
     @property
+    def is_expired(self) -> bool:
+        """Whether it came to be forwarded with nothing left."""
+        came = self.at("ip", "prerouting", LAST)
+        spent = came is not None and came.header.ttl <= 1
+        return spent and not (self.went or self.reached("forward", FIRST) or self.reached("input"))
+
+    @property
     def dropped(self) -> Traversal | None:
         """The chain that dropped it."""
         return next((one for one in self.traversals if one.dropped), None)

@@ -138,6 +138,13 @@ class SetField:
 
 
 @dataclass(frozen=True, slots=True)
+class LowerMss:
+    """TCP's segments become no larger than this: xt_TCPMSS.c never raises it."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeTtl:
     """The TTL grows or shrinks."""
 
@@ -182,6 +189,7 @@ Action = (
     | SetMark
     | SetField
     | ChangeTtl
+    | LowerMss
     | Translate
     | Lookup
     | NotUnderstood

@@ -9,6 +9,7 @@ from testbed.explain.netfilter.conditions import (
     ChangeTtl,
     Continue,
     Jump,
+    LowerMss,
     NotUnderstood,
     Range,
     Reject,
@@ -104,6 +105,11 @@ def _set_ttl(options: list[str]) -> Action | None:
     return ChangeTtl(value if options[0] == "--ttl-inc" else -value)
 
 
+def _lower_mss(options: list[str]) -> Action | None:
+    """`--clamp-mss-to-pmtu` goes by what kernels have learnt of a path: nobody knows."""
+    return LowerMss(int(options[1])) if options[0] == "--set-mss" else None
+
+
 def _reject(options: list[str]) -> Action:
     kind = (_option(options, "--reject-with") or "icmp-port-unreachable").removeprefix("icmp-")
     names = {"tcp-reset": "RST", "proto-unreachable": "prot-unreachable"}
@@ -123,5 +129,5 @@ _TARGETS: Mapping[str, Callable[[list[str]], Action | None]] = {
     "TTL": _set_ttl,
     "LOG": lambda _: Continue(),
     "NFLOG": lambda _: Continue(),
-    "TCPMSS": lambda _: Continue(),  # changes an option of TCP, which no rule looks at
+    "TCPMSS": _lower_mss,
 }

@@ -13,6 +13,7 @@ from testbed.explain.netfilter.conditions import (
     ALL_BITS,
     Action,
     ChangeTtl,
+    LowerMss,
     SetField,
     SetMark,
     Translate,
@@ -69,6 +70,8 @@ def _effect(action: Action, rule: CompiledRule) -> Effect:
             return _marking(action)
         case ChangeTtl(by):
             return _changing_ttl(by)
+        case LowerMss(most):
+            return _lowering_mss(most)
         case SetField():
             return _setting(action, rule)
         case Translate():
@@ -85,6 +88,14 @@ def _changing_ttl(by: int) -> Effect:
     def change(passage: Passage) -> str:
         packet = passage.packet
         packet.ttl = min(255, max(0, packet.ttl + by))
+        return ""
+
+    return change
+
+
+def _lowering_mss(most: int) -> Effect:
+    def change(passage: Passage) -> str:
+        passage.packet.mss = min(passage.packet.mss, most)
         return ""
 
     return change

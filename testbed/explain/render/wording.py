@@ -74,9 +74,9 @@ def packet(header: Header) -> str:
 
 
 def sent(answer: Answer) -> str:
-    """`tcp SYN`, `icmp echo-request of 9001 bytes`."""
-    size = answer.header.size
-    return packet(asked(answer)) + (f" of {size} bytes" if size else "")
+    """`tcp SYN`, `icmp echo-request of 9001 bytes`; TCP cuts its own to what its peer takes."""
+    sent, size = asked(answer), answer.header.size
+    return packet(sent) + (f" of {sent.size or size} bytes" if size else "")
 
 
 def translations(visit: Visit) -> Iterator[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ Every outcome of a random choice is followed (kube-proxy's `statistic`, nft's `n
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from math import prod
 
@@ -15,6 +15,8 @@ from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
 from testbed.explain.packet import Flow, Packet, address, address_text
 from testbed.explain.reasons import dropped, unexpected
+from testbed.explain.speech import speaks
+from testbed.explain.walk.answers import answered, said
 from testbed.explain.walk.receiving import arrive
 from testbed.explain.walk.sending import output
 from testbed.explain.walk.sockets import Sockets
@@ -25,8 +27,6 @@ from testbed.net.endpoints import Listener
 
 MOST_BRANCHES = 4096
 EVERYBODY = IPv4Address("255.255.255.255")
-TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel answers
-ANSWERS = {"echo-request": "echo-reply", "SYN": "SYN,ACK", "": ""}  # by the kind of a packet
 
 
 def predict(
@@ -131,18 +131,30 @@ def _round_trips(question: _Question) -> Iterator[RoundTrip]:
 
 
 def _round_trip(question: _Question, draws: Draws) -> RoundTrip:
-    space, tracking = question.world.space(question.start), Tracking()
-    trip = question.trip(space, Packet(question.header), tracking, draws)
+    """Of the packet that is asked about; of one that comes later, if the first let it."""
+    asked, tracking = question.header, Tracking()
+    first = Packet(replace(asked, size=0) if asked.protocol == "tcp" else asked)
+    trip, answer = _exchange(question, first, tracking, draws)
+    if answer is None or not (speaks(asked) and trip.is_answered):
+        return trip
+    return _exchange(question, said(asked, answer), tracking, draws)[0]
+
+
+def _exchange(
+    question: _Question, packet: Packet, tracking: Tracking, draws: Draws
+) -> tuple[RoundTrip, Packet | None]:
+    """A packet's way there, and its answer's way back; the answer, if there is one."""
+    trip = question.trip(question.world.space(question.start), packet, tracking, draws)
     end, told = _there(trip, question.served)
     there = _journey(trip, end, draws.probability(0, len(draws)))
-    answer = _answer(trip, end, told)
+    answer = answered(trip, end, told, question.served)
     if answer is None:
-        return RoundTrip(there=there)
+        return RoundTrip(there=there), None
     first = len(draws)
     back = question.trip(trip.space, answer, tracking, draws)
     end = _back(back, question.start, trip)
     journey = _journey(back, end, draws.probability(first, len(draws)))
-    return made(RoundTrip, there=there, back=journey)
+    return made(RoundTrip, there=there, back=journey), answer
 
 
 def _journey(trip: Trip, end: End, probability: float) -> Journey:
@@ -206,51 +218,3 @@ def _travel(trip: Trip, *, is_answer: bool = False) -> None:
     place = output(trip, is_answer=is_answer)
     while (onwards := arrive(trip, *place)) is not None:
         place = onwards
-
-
-def _answer(trip: Trip, end: End, told: str) -> Packet | None:
-    """What comes back; None for nothing."""
-    packet = trip.packet
-    if end.delivered:
-        kind = ANSWERS.get(packet.kind)
-        return None if kind is None else _turned(packet, kind)
-    if told == "RST":
-        return _turned(packet, told)
-    return _error(trip, told) if told else None
-
-
-def _turned(packet: Packet, kind: str) -> Packet:
-    ports = packet.destination_port, packet.source_port
-    if packet.protocol == "icmp":
-        ports = packet.source_port, packet.destination_port  # identifier, sequence
-    last = packet.header
-    answer = made(
-        Header,
-        protocol=last.protocol,
-        source=last.destination,
-        destination=last.source,
-        source_port=ports[0],
-        destination_port=ports[1],
-        ttl=TTL,
-        kind=kind,
-        size=last.size if packet.protocol == "icmp" else 0,
-    )
-    turned = Packet(answer)
-    turned.fragments = True  # net/ipv4/icmp.c: IP_PMTUDISC_DONT
-    return turned
-
-
-def _error(trip: Trip, kind: str) -> Packet:
-    """An ICMP error; the namespace sends it with the address that was called, if it has that."""
-    packet, space = trip.packet, trip.space
-    own = space.routing.address_type(packet.destination) == "local"
-    header = Header(
-        protocol="icmp",
-        source=address(packet.destination if own else 0),
-        destination=address(packet.source),
-        ttl=TTL,
-        kind=kind,
-    )
-    error = Packet(header)
-    error.quoted = packet.flow
-    return error

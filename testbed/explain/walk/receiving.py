@@ -1,7 +1,9 @@
 """How a namespace takes a packet: off its device, through its hooks, to itself or onwards."""
 
+from testbed.explain.packet import address
 from testbed.explain.routing.local_table import LOOPBACK
 from testbed.explain.routing.policy import Decision
+from testbed.explain.speech import expired
 from testbed.explain.walk.bridging import bridge_in
 from testbed.explain.walk.incoming import incoming
 from testbed.explain.walk.links import Arrival
@@ -52,7 +54,7 @@ def _forward(trip: Trip, decision: Decision) -> Arrival:
     if packet.ttl <= 1:
         if trip.is_loop:
             trip.drop("X_LOOP", "time-exceeded", visits=trip.visited)
-        trip.drop("X_TTL_EXCEEDED", "time-exceeded")
+        trip.drop(expired(address(packet.source)), "time-exceeded")
     fit(trip, decision.dev, "frag-needed", decision.route)
     packet.ttl -= 1
     packet.oif = decision.dev

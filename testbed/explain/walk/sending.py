@@ -11,7 +11,7 @@ from testbed.explain.walk.bridging import bridge_out, cross
 from testbed.explain.walk.incoming import refuse
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.neighbours import address_frame
-from testbed.explain.walk.sizes import fit
+from testbed.explain.walk.sizes import IP_AND_TCP, fit
 from testbed.explain.walk.trip import Trip
 
 DUMMY = int(IPv4Address("192.0.0.8"))  # RFC 7600: of ICMP errors, where there is no other one
@@ -34,9 +34,18 @@ def output(trip: Trip, *, is_answer: bool = False) -> Arrival:
             decision = _decide(trip)
     elif space.routing.address_type(packet.source) != "local" and not is_answer:
         trip.drop("X_NO_SOURCE")
+    if packet.protocol == "tcp":
+        _segment(trip)
     fit(trip, packet.oif, "")
     decision = _pass_output(trip, decision)
     return transmit(trip, decision)
+
+
+def _segment(trip: Trip) -> None:
+    """TCP says which segments it takes, and cuts its own to what leaves: net/ipv4/tcp_output.c."""
+    packet, mtu = trip.packet, trip.space.mtu(trip.packet.oif)
+    packet.mss = mtu - IP_AND_TCP
+    packet.size = min(packet.size, mtu)
 
 
 def _decide(trip: Trip) -> Decision:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from testbed.explain.packet import Packet
+from testbed.explain.packet import TTL, Packet, address
 from testbed.net.endpoints import Listener
+from testbed.net.metadata import InstanceMetadata
 
 
 class Sockets:
@@ -11,9 +12,19 @@ class Sockets:
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._addresses: dict[tuple[str, str, int], set[int]] = {}
+        self._told: dict[str, tuple[InstanceMetadata, ...]] = {}  # by the server's namespace
         for one in listeners:
+            if one.metadata:
+                self._told[one.netns] = one.metadata
             key = one.netns, one.transport, one.port
             self._addresses.setdefault(key, set()).add(int(one.address))
+
+    def token_ttl(self, ns: str, packet: Packet) -> int:
+        """The TTL of what brings a token: the hop limit of the instance that asks for it."""
+        for one in self._told.get(ns, ()):
+            if one.enabled and address(packet.source) in one.addresses:
+                return one.hop_limit
+        return TTL
 
     def take(self, ns: str, packet: Packet) -> bool:
         """Whether somebody takes a packet that was delivered there; kernels answer pings."""

@@ -4,8 +4,8 @@ import time
 
 from testbed.explain.evidence.spine import Stay, flows, silent_answer, spine
 from testbed.explain.evidence.witnesses import Evidence, Way
+from testbed.probes.observe.followed import Followed
 from testbed.probes.observe.kernels import Kernels
-from testbed.probes.observe.probe import Probe
 from testbed.probes.observe.watch import Watch
 
 QUIET_S = 0.02  # in which the way of a packet through some kernels goes on, or has ended
@@ -16,7 +16,7 @@ FAILED = ("FAILED", "INCOMPLETE")
 class Pursuit:
     """A probe being followed: sent, and then told of by watching (state: what is so far known)."""
 
-    def __init__(self, probe: Probe, watch: Watch, start: str, kernels: Kernels) -> None:
+    def __init__(self, probe: Followed, watch: Watch, start: str, kernels: Kernels) -> None:
         self._probe = probe
         self._watch = watch
         self._start = start
@@ -65,6 +65,8 @@ class Pursuit:
         last = _last_stay(evidence)
         if last is None:
             return False
+        if last.is_expired:
+            return True
         if last.reached("input"):
             return self._is_unanswerable(last)
         return any(

@@ -16,12 +16,15 @@ from testbed.explain.evidence.sizes import devices
 from testbed.explain.evidence.spine import Spine, Stay, silent_answer, spine
 from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.explain.journey import Header
+from testbed.explain.speech import speaks
 from testbed.kernel.namespaces import Descriptors, LocalStore, NamespaceStore
 from testbed.net.facts import State
+from testbed.probes.observe.followed import Followed
 from testbed.probes.observe.following import Pursuit
 from testbed.probes.observe.kernels import Kernels
 from testbed.probes.observe.probe import Probe
 from testbed.probes.observe.stamps import Stamps
+from testbed.probes.observe.talk import Talk, is_open
 from testbed.probes.observe.texts import RuleTexts, Texts, Version
 from testbed.probes.observe.tracefs import Tracefs
 from testbed.probes.observe.watch import Generations, Watch
@@ -80,7 +83,7 @@ class Observer:
         *,
         timeout_s: float = 1.0,
     ) -> Observation:
-        """What became of a packet and its answer.
+        """What became of a packet and its answer: of the first data where speech.speaks().
 
         plan: why things are as they are.  watched: the namespaces to look into besides `start`;
         what happens elsewhere is not seen.  header: its source may be 0.0.0.0, for the kernel to
@@ -91,15 +94,32 @@ class Observer:
         names = frozenset({start, *watched})
         with Descriptors(self._store) as spaces, LocalStore() as near:
             near.keep({name: spaces.of(name) for name in names})
+            first = replace(header, size=0) if header.protocol == "tcp" else header
             with inside(near, start):
-                probe = Probe(header)
-            with probe, Watch(near, names, probe) as watch:
-                pursuit = Pursuit(probe, watch, start, Kernels(near))
-                evidence = self._followed(pursuit, timeout_s)
-                generations = watch.release()
-                return self._understood(near, plan, evidence, generations)
+                probe = Probe(first)
+            with probe:
+                found = self._one(near, plan, names, start, probe, timeout_s)
+                if not (speaks(header) and found.round_trip.is_answered and is_open(probe)):
+                    return found
+                talk = Talk(probe, header)
+                found = self._one(near, plan, names, start, talk, timeout_s)
+                return replace(found, path_mtu=talk.path_mtu)
 
-    def _followed(self, pursuit: Pursuit, timeout_s: float) -> Evidence:
+    def _one(
+        self,
+        store: NamespaceStore,
+        plan: State,
+        names: frozenset[str],
+        start: str,
+        sent: Followed,
+        timeout_s: float,
+    ) -> Observation:
+        with Watch(store, names, sent) as watch:
+            evidence = self._evidence(Pursuit(sent, watch, start, Kernels(store)), timeout_s)
+            generations = watch.release()
+            return self._understood(store, plan, evidence, generations)
+
+    def _evidence(self, pursuit: Pursuit, timeout_s: float) -> Evidence:
         self._stamps.wait()
         if self._tracefs is None:
             return pursuit.run(timeout_s)

@@ -10,8 +10,8 @@ TCP, UDP, ICMP = 6, 17, 1
 PROTOCOLS: dict[int, Protocol] = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
 NUMBERS: dict[Protocol, int] = {name: number for number, name in PROTOCOLS.items()}
 
-SYN, RST, ACK = 0x02, 0x04, 0x10
-FLAGS = ((SYN, "SYN"), (RST, "RST"), (0x01, "FIN"), (0x08, "PSH"), (ACK, "ACK"))
+SYN, RST, PSH, ACK = 0x02, 0x04, 0x08, 0x10
+FLAGS = ((SYN, "SYN"), (RST, "RST"), (0x01, "FIN"), (PSH, "PSH"), (ACK, "ACK"))
 
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 UNREACHABLE, TIME_EXCEEDED, BAD_PARAMETER = 3, 11, 12

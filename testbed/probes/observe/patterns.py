@@ -15,6 +15,8 @@ TCP_SEQUENCE, TCP_ACKNOWLEDGED = 4, 8  # offsets in a TCP header
 PAYLOAD = 8  # offset behind a UDP or ICMP echo header
 ERROR_OFFSET = ICMP_BYTES + IP_BYTES  # where an ICMP error quotes a transport header
 
+LARGEST = 0xFFFFFFFF
+
 _U32 = struct.Struct("!I")
 
 
@@ -47,6 +49,12 @@ def of_tcp(sequence: int) -> Patterns:
     return Patterns((sent, Bytes(TCP_ACKNOWLEDGED, acknowledging(sequence))), (sent,))
 
 
+def of_data(sequence: int, length: int) -> Patterns:
+    """A segment by its sequence number, the answer by what it acknowledges."""
+    sent = Bytes(TCP_SEQUENCE, sequence)
+    return Patterns((sent, Bytes(TCP_ACKNOWLEDGED, (sequence + length) & LARGEST)), (sent,))
+
+
 def of_payload(token: bytes) -> Patterns:
     """A datagram or echo by the first four bytes it carries."""
     sent = Bytes(PAYLOAD, _U32.unpack_from(token)[0])
@@ -55,7 +63,7 @@ def of_payload(token: bytes) -> Patterns:
 
 def acknowledging(sequence: int) -> int:
     """What an answer to a SYN acknowledges."""
-    return (sequence + 1) & 0xFFFFFFFF
+    return (sequence + 1) & LARGEST
 
 
 def addresses(flow: Flow) -> tuple[int, int]:

@@ -72,10 +72,15 @@ class Probe:
         self._socket.close()
 
     @property
+    def connection(self) -> socket.socket:
+        """The socket; of TCP it is connected once an answer has come."""
+        return self._socket
+
+    @property
     def patterns(self) -> Patterns:
         """What tells the probe and its answers from all other traffic."""
         if self.sent.protocol == "tcp":
-            return patterns.of_tcp(self._sequence)
+            return patterns.of_tcp(self.sequence)
         return patterns.of_payload(self._bytes)
 
     def send(self) -> str:
@@ -108,9 +113,9 @@ class Probe:
 
     def _tcp_way(self, packet: Packet) -> Way | None:
         flags = packet.transport[TCP_FLAGS]
-        if packet.transport[SEQUENCE] == _U32.pack(self._sequence) and flags & SYN:
+        if packet.transport[SEQUENCE] == _U32.pack(self.sequence) and flags & SYN:
             return "there"
-        acknowledged = _U32.pack(patterns.acknowledging(self._sequence))
+        acknowledged = _U32.pack(patterns.acknowledging(self.sequence))
         answers = packet.transport[ACKNOWLEDGED] == acknowledged and flags & (SYN | RST)
         return "back" if answers else None
 
@@ -130,11 +135,12 @@ class Probe:
         if quoted is None or quoted.header.protocol != self.sent.protocol:
             return False
         if self.sent.protocol == "tcp":
-            return quoted.transport[SEQUENCE] == _U32.pack(self._sequence)
+            return quoted.transport[SEQUENCE] == _U32.pack(self.sequence)
         return quoted.transport[PAYLOAD:].startswith(self._bytes)
 
     @property
-    def _sequence(self) -> int:
+    def sequence(self) -> int:
+        """Of TCP: the number that the connection begins with."""
         number: int = _U32.unpack_from(self._bytes)[0]
         return number
 

@@ -11,8 +11,8 @@ from typing import NamedTuple, Self
 
 from testbed.explain.evidence.witnesses import OWN_TABLE, Flow, Sighting, Traversal
 from testbed.kernel.namespaces import NamespaceStore
+from testbed.probes.observe.followed import Followed
 from testbed.probes.observe.patterns import Patterns
-from testbed.probes.observe.probe import Probe
 from testbed.probes.observe.taps import Tap
 from testbed.probes.observe.trace import Tracer
 from testbed.probes.observe.traversals import traversals
@@ -37,7 +37,7 @@ class Generations(NamedTuple):
 class Watch:
     """The watched namespaces while it is entered (state: their sockets, what was seen so far)."""
 
-    def __init__(self, store: NamespaceStore, names: Iterable[str], probe: Probe) -> None:
+    def __init__(self, store: NamespaceStore, names: Iterable[str], probe: Followed) -> None:
         self._store = store
         self._names = sorted(names)
         self._probe = probe

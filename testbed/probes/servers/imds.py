@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from testbed.net.endpoints import Page
-from testbed.net.metadata import InstanceMetadata
+from testbed.net.metadata import TOKEN_PATH, TOKEN_TTL, InstanceMetadata
 from testbed.probes.servers.http_server import Http, Request, Response
 
 ROOT = "/latest/meta-data"
-TOKEN_PATH = "/latest/api/token"
 TOKEN = "x-aws-ec2-metadata-token"
-TOKEN_TTL = "x-aws-ec2-metadata-token-ttl-seconds"
 LONGEST_TTL_S = 21600
 KEY_BYTES = 32
 TEXT = (("Content-Type", "text/plain"),)

@@ -17,14 +17,14 @@ NODE = "node-1"
 
 def dies(seen: Explained, *cause: str) -> bool:
     """Whether that is the cause, predicted as observed."""
-    assert seen.difference is None
+    assert seen.difference is None, seen.difference
     assert not seen.delivered
     assert seen.end.advice
     return seen.cause == cause
 
 
 def works(seen: Explained) -> bool:
-    assert seen.difference is None
+    assert seen.difference is None, seen.difference
     return seen.delivered
 
 

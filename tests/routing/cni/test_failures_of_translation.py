@@ -43,23 +43,6 @@ def test_external_snat_in_a_public_subnet_reaches_nobody(
     assert works(explain(NODE, OUTSIDE)), "control: the node has a public address"
 
 
-def test_without_restored_marks_a_translated_connection_ends_after_its_first_packet(
-    bed: Bed,
-) -> None:
-    """#2025: nat PREROUTING marks the first packet alone, the others are mangle's to mark.
-
-    `explain` follows the first packet, which arrives: only a whole request shows the rest.
-    """
-    bed.up(cni_lab(AWS_VPC_CNI_NODE_PORT_SUPPORT="false"))
-    chain = bed.fact(Chain, ns=NODE, table="mangle", name="PREROUTING")
-
-    with instead(bed, chain, without_rules(bed, "mangle", "PREROUTING", "-i eni+")):
-        assert bed.tcp("pod-2", OUTSIDE, 80).delivered
-        assert bed.http("pod-2", OUTSIDE).verdict == "timeout"
-        assert bed.http("pod-1", OUTSIDE).delivered, "control: a pod of eth0"
-    assert bed.http("pod-2", OUTSIDE).delivered
-
-
 @pytest.mark.parametrize(
     ("profile", "cidrs", "goes"),
     [("slides", "", True), ("current", "", False), ("current", "203.0.113.0/24", True)],

@@ -59,14 +59,14 @@ def becomes(bed: Bed, **values: Any) -> Iterator[None]:
 
 def dies(seen: Explained, *cause: str) -> bool:
     """Whether that is the cause, predicted as observed."""
-    assert seen.difference is None
+    assert seen.difference is None, seen.difference
     assert not seen.delivered
     assert seen.end.advice
     return seen.cause == cause
 
 
 def works(seen: Explained) -> bool:
-    assert seen.difference is None
+    assert seen.difference is None, seen.difference
     return seen.delivered
 
 

@@ -1,0 +1,78 @@
+"""What comes back to a packet, and what its sender says next."""
+
+from testbed.explain.journey import End, Header
+from testbed.explain.made import made
+from testbed.explain.packet import TTL, Packet, address
+from testbed.explain.speech import DATA, asks_metadata
+from testbed.explain.walk.sizes import IP_AND_TCP
+from testbed.explain.walk.sockets import Sockets
+from testbed.explain.walk.trip import Trip
+
+# By the kind of a packet
+ANSWERS = {"echo-request": "echo-reply", "SYN": "SYN,ACK", DATA: "ACK", "": ""}
+
+
+def answered(trip: Trip, end: End, told: str, served: Sockets | None) -> Packet | None:
+    """What comes back; None for nothing.  told: what the sender is told if not answered."""
+    packet = trip.packet
+    if end.delivered:
+        kind = ANSWERS.get(packet.kind)
+        if kind == "ACK" and served is not None and asks_metadata(packet.header):
+            return _turned(packet, DATA, served.token_ttl(trip.space.ns, packet))
+        return None if kind is None else _turned(packet, kind)
+    if told == "RST":
+        return _turned(packet, told)
+    return _error(trip, told) if told else None
+
+
+def said(asked: Header, answer: Packet) -> Packet:
+    """What a client says when an answer has come home, no larger than that allows."""
+    header = made(
+        Header,
+        protocol="tcp",
+        source=address(answer.destination),
+        destination=address(answer.source),
+        source_port=answer.destination_port,
+        destination_port=answer.source_port,
+        ttl=asked.ttl,
+        kind=DATA,
+        size=min(asked.size, answer.mss + IP_AND_TCP),
+    )
+    return Packet(header)
+
+
+def _turned(packet: Packet, kind: str, ttl: int = TTL) -> Packet:
+    ports = packet.destination_port, packet.source_port
+    if packet.protocol == "icmp":
+        ports = packet.source_port, packet.destination_port  # identifier, sequence
+    last = packet.header
+    answer = made(
+        Header,
+        protocol=last.protocol,
+        source=last.destination,
+        destination=last.source,
+        source_port=ports[0],
+        destination_port=ports[1],
+        ttl=ttl,
+        kind=kind,
+        size=last.size if packet.protocol == "icmp" else 0,
+    )
+    turned = Packet(answer)
+    turned.fragments = True  # net/ipv4/icmp.c: IP_PMTUDISC_DONT
+    return turned
+
+
+def _error(trip: Trip, kind: str) -> Packet:
+    """An ICMP error; the namespace sends it with the address that was called, if it has that."""
+    packet, space = trip.packet, trip.space
+    own = space.routing.address_type(packet.destination) == "local"
+    header = Header(
+        protocol="icmp",
+        source=address(packet.destination if own else 0),
+        destination=address(packet.source),
+        ttl=TTL,
+        kind=kind,
+    )
+    error = Packet(header)
+    error.quoted = packet.flow
+    return error
