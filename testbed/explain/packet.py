@@ -11,6 +11,8 @@ from testbed.explain.journey import Header, Protocol
 from testbed.explain.made import made
 
 TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel sends and answers
+LARGEST = 65536  # bytes: the loopback's MTU; no packet has more
+IP_AND_TCP = 40  # bytes of both headers, without which TCP counts its segments
 NOT_KNOWN = 0  # a port that a kernel chooses at random
 # What rules are asked about such a port: it is in every range that is meant for them, Linux' own
 # (net.ipv4.ip_local_port_range), a NAT gateway's (from 1024) and IANA's (from 49152)

@@ -51,6 +51,7 @@ class RouteAnswer:
     protocol: str = "boot"
     metric: int = 0
     onlink: bool = False
+    mtu: int = 0  # bytes, where the route has its own
     error: str = ""
 
 
@@ -111,6 +112,7 @@ def _refused(ns: str, question: str, answer: Refusal, came_in: bool) -> RouteAns
 def _answered(body: bytes) -> RouteAnswer:
     family, length, _, _, table, protocol, scope, kind, flags = _ROUTE.unpack_from(body)
     found = attributes(body, _ROUTE.size)
+    metrics = attributes(found.get(uapi.RTA_METRICS, b""))
     via, src = found.get(uapi.RTA_GATEWAY), found.get(uapi.RTA_PREFSRC)
     return RouteAnswer(
         kind=_KINDS[kind],
@@ -123,4 +125,5 @@ def _answered(body: bytes) -> RouteAnswer:
         protocol=_PROTOCOLS.get(protocol) or str(protocol),
         metric=u32(found[uapi.RTA_PRIORITY]) if uapi.RTA_PRIORITY in found else 0,
         onlink=bool(flags & uapi.RTNH_F_ONLINK),
+        mtu=u32(metrics[uapi.RTAX_MTU]) if uapi.RTAX_MTU in metrics else 0,
     )

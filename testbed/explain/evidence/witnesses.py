@@ -110,7 +110,7 @@ class KernelRoute:
     `martian`, and `dropped` where the kernel does not tell a blackhole from a refused source.
     route: for unicast and local.  rules: all of the namespace.
     neighbour: the next hop's entry, `lladdr 02:… REACHABLE`; `none` where there is none.
-    works: the route's device has a carrier: its other end is up.  mtu: of that device, in bytes.
+    works: the route's device has a carrier: its other end is up.  mtu: the route's, in bytes.
     space: all facts of the namespace; read only where the kernel does not say what it found.
     """
 

@@ -139,9 +139,12 @@ class SetField:
 
 @dataclass(frozen=True, slots=True)
 class LowerMss:
-    """TCP's segments become no larger than this: xt_TCPMSS.c never raises it."""
+    """TCP's segments become no larger than this, or than the routes of both ways carry (0).
 
-    most: int
+    xt_TCPMSS.c, nft_exthdr.c and nft_rt.c; none of them ever raises it.
+    """
+
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from testbed.explain.netfilter.conditions import (
     Element,
     Field,
     Lookup,
+    LowerMss,
     Matches,
     NotUnderstood,
     ParsedRule,
@@ -32,7 +33,6 @@ from testbed.explain.netfilter.nft_words import (
 )
 
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
-# changes an option of TCP, which no rule looks at
 _SEGMENT_SIZE = ("tcp", "option", "maxseg", "size", "set", "rt", "mtu")
 _LARGEST = {"ttl": 255, "sport": 65535, "dport": 65535}
 
@@ -55,6 +55,10 @@ def parse(text: str) -> ParsedRule:
 
 def _statement(words: Words, conditions: list[Condition], actions: list[Action]) -> None:
     """The next condition or action, to where it belongs.  Raises NotKnown, ValueError."""
+    if words.takes(*_SEGMENT_SIZE):  # of another protocol it is no match: nft_exthdr.c
+        conditions.append(Matches((Field("protocol"),), (("tcp",),)))
+        actions.append(LowerMss())
+        return
     done = action(words)
     if done is not None:
         actions.append(done)
@@ -92,7 +96,7 @@ def _is_idle(words: Words) -> bool:
         while words.take() != "}":
             pass
     else:
-        return words.takes("meta", "nftrace", "set", "1") or words.takes(*_SEGMENT_SIZE)
+        return words.takes("meta", "nftrace", "set", "1")
     return True
 
 

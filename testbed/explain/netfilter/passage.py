@@ -21,7 +21,7 @@ from testbed.explain.netfilter.conditions import (
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.nat import set_up
 from testbed.explain.netfilter.nft_words import part
-from testbed.explain.packet import Packet
+from testbed.explain.packet import IP_AND_TCP, LARGEST, Packet
 from testbed.explain.routing.local_table import OwnAddresses
 
 Draw = Callable[[Sequence[float]], int]  # the place of the outcome that chance picks
@@ -45,6 +45,7 @@ class Passage:
     """A packet in one namespace, and all that rules may need or leave behind (state).
 
     next_hop: whose MAC the frame will get; what MASQUERADE chooses the address by.
+    mtu_to: the largest packet that the route to an address takes.
     """
 
     ns: str
@@ -54,6 +55,7 @@ class Passage:
     draw: Draw
     own: OwnAddresses
     next_hop: int = 0
+    mtu_to: Callable[[int], int] = lambda _: LARGEST
 
 
 Effect = Callable[[Passage], str]  # the verdict's words where they tell more than the rule's
@@ -95,7 +97,10 @@ def _changing_ttl(by: int) -> Effect:
 
 def _lowering_mss(most: int) -> Effect:
     def change(passage: Passage) -> str:
-        passage.packet.mss = min(passage.packet.mss, most)
+        packet = passage.packet
+        ways = packet.destination, packet.source
+        carried = most or min(map(passage.mtu_to, ways)) - IP_AND_TCP
+        packet.mss = min(packet.mss, carried)
         return ""
 
     return change

@@ -2,9 +2,8 @@
 
 from testbed.explain.journey import End, Header
 from testbed.explain.made import made
-from testbed.explain.packet import TTL, Packet, address
+from testbed.explain.packet import IP_AND_TCP, TTL, Packet, address
 from testbed.explain.speech import DATA, asks_metadata
-from testbed.explain.walk.sizes import IP_AND_TCP
 from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.trip import Trip
 

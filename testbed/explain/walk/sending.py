@@ -5,13 +5,14 @@ Sources: Linux net/ipv4/route.c (ip_route_output_key), netfilter.c (ip_route_me_
 
 from ipaddress import IPv4Address
 
+from testbed.explain.packet import IP_AND_TCP
 from testbed.explain.routing.local_table import LOOPBACK
 from testbed.explain.routing.policy import Decision
 from testbed.explain.walk.bridging import bridge_out, cross
 from testbed.explain.walk.incoming import refuse
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.neighbours import address_frame
-from testbed.explain.walk.sizes import IP_AND_TCP, fit
+from testbed.explain.walk.sizes import fit
 from testbed.explain.walk.trip import Trip
 
 DUMMY = int(IPv4Address("192.0.0.8"))  # RFC 7600: of ICMP errors, where there is no other one

@@ -9,7 +9,6 @@ from testbed.explain.walk.space import Space
 from testbed.explain.walk.trip import Trip
 from testbed.net.facts import Route
 
-IP_AND_TCP = 40  # bytes of both headers, without which TCP counts its segments
 SPARE = 4  # bytes a link takes above its MTU: VLAN_HLEN
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from testbed.explain.netfilter.ruleset import Netfilter
+from testbed.explain.packet import LARGEST
 from testbed.explain.routing.local_table import OwnAddresses, loopback_address
 from testbed.explain.routing.policy import Routing
 from testbed.explain.routing.reverse_path import ReversePath
@@ -23,8 +24,6 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
-
-LARGEST = 65536  # bytes: the loopback's MTU; no packet has more
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
@@ -112,6 +111,11 @@ class Space:
     def mtu(self, dev: str) -> int:
         """The largest packet a device takes, in bytes; any is small enough for one unknown."""
         return self.mtus.get(dev, LARGEST)
+
+    def mtu_to(self, destination: int) -> int:
+        """The largest packet that the route to an address takes: its own MTU, or its device's."""
+        decision = self.routing.decide(0, destination, "")
+        return (decision.route.mtu if decision.route else 0) or self.mtu(decision.dev)
 
     def is_empty(self, dev: str) -> bool:
         """Whether it is a bridge that nothing is attached to, such as docker0 at first."""

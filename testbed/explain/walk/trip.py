@@ -55,6 +55,7 @@ class Trip:
         self.space = space
         packet.iif, packet.oif = dev, ""
         passage.ns, passage.steps, passage.own = space.ns, [], space.own
+        passage.mtu_to = space.mtu_to
         self._hooks = space.netfilter.hooks
         if not self.places:
             self.sent = packet.flow

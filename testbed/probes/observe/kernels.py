@@ -63,7 +63,7 @@ class Kernels:
                 rules=_rules(kernel, asked.ns),
                 neighbour=_next_hop(kernel, asked, answer),
                 works=works or answer.kind != "unicast",
-                mtu=mtu,
+                mtu=answer.mtu or mtu,
             )
 
     def mtus(self, devices: Iterable[Device]) -> dict[Device, int]:
@@ -100,6 +100,7 @@ def _route(ns: str, answer: RouteAnswer) -> Route:
         protocol=answer.protocol,
         metric=answer.metric,
         onlink=answer.onlink,
+        mtu=answer.mtu,
     )
 
 

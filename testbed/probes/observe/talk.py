@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from testbed.explain.evidence.witnesses import Flow, Way
 from testbed.explain.journey import Header
+from testbed.explain.packet import IP_AND_TCP
 from testbed.explain.speech import DATA, asks_metadata
-from testbed.explain.walk.sizes import IP_AND_TCP
 from testbed.net import metadata
 from testbed.probes.observe import packets, patterns
 from testbed.probes.observe.packets import ACK, PSH, Packet
