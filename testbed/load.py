@@ -16,6 +16,7 @@ from testbed.description.problem import found, quoted, spelt
 from testbed.errors import DescriptionError, Where
 from testbed.files import content, text
 from testbed.kubernetes import manifests
+from testbed.kubernetes.manifests import Objects
 from testbed.lab import Cluster, Lab
 from testbed.lab.checks import check, problems
 from testbed.lab.objects import objects as there
@@ -65,24 +66,24 @@ def with_manifests(lab: Lab, file: str) -> Lab:
 
 def _checked(lab: Lab, file: str, line: LineOf) -> Lab:
     """The lab with what its manifests hold.  Problems are told where each thing was written."""
-    lab, origins = _resolved(lab, file, line)
+    lab, written = _resolved(lab, file, line)
     for problem in problems(lab):
-        where = origins.get(problem.path[:4], Where(file, line(problem.path)))
-        raise problem.error(where.file, where.line)
+        of, rest = problem.path[:2], replace(problem, path=problem.path[2:])
+        refusal = written[of].refusal(rest) if of in written else None
+        raise refusal or problem.error(file, line(problem.path))
     return lab
 
 
-def _resolved(lab: Lab, file: str, line: LineOf) -> tuple[Lab, dict[KeyPath, Where]]:
-    """The lab without manifests but with their objects, and where those were written."""
-    origins: dict[KeyPath, Where] = {}
+def _resolved(lab: Lab, file: str, line: LineOf) -> tuple[Lab, dict[KeyPath, Objects]]:
+    """The lab without manifests but with their objects, which are told by their clusters too."""
+    written: dict[KeyPath, Objects] = {}
     clusters: list[Cluster] = []
     for cluster in lab.clusters:
         objects = manifests.parse(_manifests(cluster, file, line))
-        at = ("clusters", cluster.name)
-        origins |= {(*at, *thing): where for thing, where in objects.origins.items()}
+        written["clusters", cluster.name] = objects
         complete = with_objects(cluster, there(cluster).and_those_of(objects))
         clusters.append(replace(complete, manifests=()))
-    return replace(lab, clusters=tuple(clusters)), origins
+    return replace(lab, clusters=tuple(clusters)), written
 
 
 def _manifests(cluster: Cluster, file: str, line: LineOf) -> dict[str, str]:

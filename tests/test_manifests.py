@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.errors import DescriptionError, Where
+from testbed.errors import DescriptionError
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.eni_config import EniConfig
 from testbed.kubernetes.manifests import Objects
@@ -121,26 +121,24 @@ WRONG = {  # what is replaced, by what; what is said
     "unknown node": (
         "nodeName: node-1",
         "nodeName: node-2",
-        'DIR/app.yaml:4: clusters.eks.pods.client.node: there is no node "node-2"; did you mean'
-        ' "node-1"?',
+        'DIR/app.yaml:6: spec.nodeName: there is no node "node-2"; did you mean "node-1"?',
     ),
     "name of a topology's pod": (
         "name: client",
         "name: web",
-        'DIR/app.yaml:4: clusters.eks.pods.web: the name "web" is taken by clusters.eks.pods.web',
+        'DIR/app.yaml:4: metadata.name: the name "web" is taken by clusters.eks.pods.web',
     ),
     "node port": (
         "  ports: [{port: 80}]",
         "  type: NodePort\n  ports: [{port: 80, nodePort: 80}]",
-        "DIR/app.yaml:12: clusters.eks.services.web.ports[0].nodePort: provided port is not in"
-        " the valid range. The range of valid ports is 30000-32767",
+        "DIR/app.yaml:16: spec.ports[0].nodePort: provided port is not in the valid range. The"
+        " range of valid ports is 30000-32767",
     ),
     "an ENIConfig of no subnet": (
         "apiVersion: v1\nkind: Service",
         "apiVersion: crd.k8s.amazonaws.com/v1alpha1\nkind: ENIConfig\n"
         "metadata: {name: pods}\nspec: {subnet: pod}\n---\napiVersion: v1\nkind: Service",
-        'DIR/app.yaml:12: clusters.eks.eniConfigs.pods.subnet: there is no subnet "pod";'
-        " known: a, b",
+        'DIR/app.yaml:13: spec.subnet: there is no subnet "pod"; known: a, b',
     ),
     "unknown kind": (
         "kind: Service",
@@ -164,7 +162,6 @@ def test_a_mistake_in_a_manifest_is_told_at_its_line(
 def test_a_cluster_of_kops_has_no_eni_configs():
     written = Objects(
         eni_configs=(EniConfig("pods", "a"),),
-        origins={("eniConfigs", "pods"): Where("app.yaml", 3)},
     )
 
     with pytest.raises(DescriptionError, match="ENIConfig is of EKS clusters"):

@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 
+from testbed.allocations import Allocations
 from testbed.daemon import views
 from testbed.daemon.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.description.problem import unknown
-from testbed.errors import UsageError, Where
+from testbed.errors import UsageError
 from testbed.kubernetes.manifests import Objects, parse
-from testbed.kubernetes.manifests.apply import Change, apply, delete
+from testbed.kubernetes.manifests.apply import Change, apply, delete, last
 from testbed.lab import Cluster, Lab
 from testbed.lab.checks import problems
 from testbed.lab.objects import objects, with_objects
+from testbed.services.checks import given_already
 
 NOTHING = Objects()
+NOTHING_GIVEN = Allocations()
 
 
 def applied(
@@ -24,20 +27,27 @@ def applied(
     Raises as `put`.
     """
     lab = running.described()
-    changed, changes = put(lab, files, cluster)
+    changed, changes = put(lab, files, cluster, running.allocations)
     return _done(running, _chosen(lab, cluster).name, changed, changes, dry_run=dry_run)
 
 
-def put(lab: Lab, files: dict[str, str], cluster: str = "") -> tuple[Lab, tuple[Change, ...]]:
+def put(
+    lab: Lab, files: dict[str, str], cluster: str = "", given: Allocations = NOTHING_GIVEN
+) -> tuple[Lab, tuple[Change, ...]]:
     """A lab with the objects of these texts in a cluster, or in the only one.
 
+    given: what the lab's Services have already.
     Raises DescriptionError with file and line; UsageError: no such cluster, no object.
     """
     written, chosen = _parsed(files), _chosen(lab, cluster)
     after, changes = apply(objects(chosen), written)
-    changed = _with(lab, chosen, replace(after, origins=written.origins))
-    check(changed, chosen.name, written)
-    return changed, changes
+    changed = replace(after, origins=written.origins)
+    # what was there comes first, so that a clash is told of what is written
+    check(_with(lab, chosen, last(changed, written.written)), chosen.name, written)
+    addresses = [one for one in given.services if one.cluster == chosen.name]
+    for problem in given_already(changed.services, addresses):
+        raise written.refusal(problem) or problem.error()
+    return _with(lab, chosen, changed), changes
 
 
 def deleted(
@@ -106,9 +116,7 @@ def _with(lab: Lab, cluster: Cluster, changed: Objects) -> Lab:
 def check(lab: Lab, cluster: str = "", objects: Objects = NOTHING) -> None:
     """Raise the first problem of a lab, where it is written if that is in a cluster's objects."""
     for problem in problems(lab):
-        match problem.path:
-            case ("clusters", str(of), str(kind), str(name), *_) if of == cluster:
-                where = objects.origins.get((kind, name), Where())
-            case _:
-                where = Where()
-        raise problem.error(where.file, where.line)
+        refusal = None
+        if problem.path[:2] == ("clusters", cluster):
+            refusal = objects.refusal(replace(problem, path=problem.path[2:]))
+        raise refusal or problem.error()

@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 
+from testbed.description.problem import Problem
 from testbed.eks.model import EksCluster
-from testbed.errors import DescriptionError, Where
 from testbed.kubernetes.manifests import Objects
 from testbed.lab import Cluster
-
-NOWHERE = Where()
 
 
 def objects(cluster: Cluster) -> Objects:
@@ -30,7 +28,7 @@ def with_objects(cluster: Cluster, changed: Objects) -> Cluster:
     if isinstance(same, EksCluster):
         return replace(same, eni_configs=changed.eni_configs)
     for config in changed.eni_configs:
-        where = changed.origins.get(("eniConfigs", config.name), NOWHERE)
         message = f"kind ENIConfig is of EKS clusters; {cluster.name} is of kind {cluster.kind}"
-        raise DescriptionError(message, where)
+        problem = Problem(("eniConfigs", config.name), message)
+        raise changed.refusal(problem) or problem.error()
     return same

@@ -10,6 +10,7 @@ from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted
 from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.model import Pod, Service
+from testbed.kubernetes.placement import ServiceAddress
 from testbed.services.allocate import API, NODE_PORT_TYPES, NODE_PORTS, assignable
 from testbed.services.endpoints import target_number
 
@@ -170,6 +171,32 @@ def _cluster_ips(services: tuple[Service, ...], cidr: IPv4Network) -> Problems:
             valid = f"The range of valid IPs is {cidr}"
             yield Problem(path, f"provided IP is not in the valid range. {valid}")
         taken.setdefault(number, quoted(service.qualified))
+
+
+def given_already(services: tuple[Service, ...], given: Iterable[ServiceAddress]) -> Problems:
+    """Addresses and ports that Services ask for and others of them have been given before.
+
+    Who is new asks in vain, also where the other one never asked: kube-apiserver's allocators.
+    """
+    there = {service.qualified: service for service in services}
+    owners: dict[object, str] = {}
+    for one in given:
+        if one.service in there:
+            owners |= {one.cluster_ip: one.service} if one.cluster_ip else {}
+            if there[one.service].type in NODE_PORT_TYPES:
+                numbers = (*one.node_ports, one.health_check_node_port)
+                owners |= dict.fromkeys(numbers, one.service)
+    for service in services:
+        wishes: list[tuple[Path, object, str]] = [
+            (key, number, "port") for key, number, _ in _wishes(service)
+        ]
+        if isinstance(service.cluster_ip, IPv4Address):
+            wishes.append((("clusterIp",), service.cluster_ip, "IP"))
+        for key, wish, what in wishes:
+            owner = owners.get(wish, service.qualified)
+            if owner != service.qualified:
+                message = f"provided {what} is already allocated: Service {quoted(owner)} has it"
+                yield Problem(("services", service.name, *key), message)
 
 
 def _node_ports(services: tuple[Service, ...], valid: range) -> Problems:

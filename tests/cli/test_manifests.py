@@ -100,12 +100,17 @@ WRONG = {  # what is replaced, by what; what is said
     "an address outside the range": (
         "type: NodePort",
         "clusterIP: 10.9.9.9",
-        "<stdin>:13: clusters.eks.services.shop.clusterIp: provided IP is not in the valid range",
+        "<stdin>:14: spec.clusterIP: provided IP is not in the valid range",
     ),
     "a node port out of range": (
         "{port: 80,",
         "{port: 80, nodePort: 80,",
         "provided port is not in the valid range. The range of valid ports is 30000-32767",
+    ),
+    "a ClusterIP that was given to another": (
+        "type: NodePort",
+        "clusterIP: 172.20.0.2",
+        '<stdin>:14: spec.clusterIP: provided IP is already allocated: Service "web" has it',
     ),
     "a pod on no node": (
         "spec: {containers",

@@ -198,8 +198,8 @@ def test_a_mistake_outside_the_default_namespace_has_its_line_too():
 def test_every_object_knows_where_it_is_written():
     found = objects(APP)
 
-    assert str(found.origins["services", "shop"]) == "app.yaml:4"
-    assert str(found.origins["pods", found.pods[1].name]) == "app.yaml:18"
+    assert str(found.origins["services", "shop"].where) == "app.yaml:4"
+    assert str(found.origins["pods", found.pods[1].name].where) == "app.yaml:18"
 
 
 WRONG = {  # what is replaced, by what; what is said

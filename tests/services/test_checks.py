@@ -1,5 +1,6 @@
 """What Kubernetes refuses of Services, at the key that says it."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from testbed.description.ports import Port
 from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
-from testbed.services.checks import problems, slice_problems, warnings
+from testbed.kubernetes.placement import ServiceAddress
+from testbed.services.checks import given_already, problems, slice_problems, warnings
 
 RANGE = IPv4Network("10.96.0.0/16")
 
@@ -163,3 +165,30 @@ def test_a_target_port_that_no_pod_names_is_warned_of():
     assert problem.path == ("services", "web", "ports", 0, "targetPort")
     assert not [*warnings([web], [named])]
     assert not [*warnings([web], [Pod("other")])]
+
+
+GIVEN = ServiceAddress("old", "eks", IPv4Address("172.20.0.9"), (30005,), (80,), 30006)
+
+
+@pytest.mark.parametrize(
+    ("wish", "key"),
+    [
+        ({"cluster_ip": GIVEN.cluster_ip}, "services.new.clusterIp"),
+        ({"ports": (ServicePort(80, node_port=30005),)}, "services.new.ports[0].nodePort"),
+        ({"ports": (ServicePort(80, node_port=30006),)}, "services.new.ports[0].nodePort"),
+    ],
+)
+def test_what_another_service_was_given_is_taken(wish: dict[str, Any], key: str):
+    """It never asked for it, and it keeps it; without it, it is free."""
+    old = Service("old", {"app": "web"}, (ServicePort(80),), type="LoadBalancer")
+    new = replace(Service("new", {"app": "web"}, (ServicePort(80),), type="NodePort"), **wish)
+
+    assert [one.key for one in given_already((old, new), [GIVEN])] == [key]
+    assert [*given_already((new,), [GIVEN])] == []
+
+
+def test_a_service_may_ask_for_what_it_has():
+    same = (ServicePort(80, node_port=30005),)
+    old = Service("old", {"app": "web"}, same, type="NodePort", cluster_ip=GIVEN.cluster_ip)
+
+    assert [*given_already((old,), [GIVEN])] == []

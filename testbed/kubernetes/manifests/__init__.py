@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from testbed.errors import Where
+from testbed.description.problem import Problem
+from testbed.errors import DescriptionError
 from testbed.kubernetes import model
 from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.eni_config import EniConfig
@@ -35,9 +36,9 @@ class ObjectName(NamedTuple):
 class Objects:
     """What manifests add to a cluster, and where each was written.
 
-    written: the objects by name, in their order.  origins: the lines, by `pods`, `services`,
-    `endpointSlices` or `eniConfigs` and the name.  statuses: where pods once were, by the names
-    users type.
+    written: the objects by name, in their order.  origins: what each was written as, by `pods`,
+    `services`, `endpointSlices` or `eniConfigs` and the name.  statuses: where pods once were, by
+    the names users type.
     """
 
     pods: tuple[model.Pod, ...] = ()
@@ -45,8 +46,18 @@ class Objects:
     endpoint_slices: tuple[EndpointSlice, ...] = ()
     eni_configs: tuple[EniConfig, ...] = ()
     written: tuple[ObjectName, ...] = ()
-    origins: Mapping[tuple[str, str], Where] = field(default_factory=dict)
+    origins: Mapping[tuple[str, str], documents.Manifest] = field(default_factory=dict)
     statuses: Mapping[str, PodStatus] = field(default_factory=dict)
+
+    def refusal(self, problem: Problem) -> DescriptionError | None:
+        """A problem as one of what is written here; None where it is not of that.
+
+        problem: its path starts at the cluster.
+        """
+        match problem.path:
+            case (str(kind), str(name), *rest) if (kind, name) in self.origins:
+                return self.origins[kind, name].refusal(replace(problem, path=tuple(rest)))
+        return None
 
     def and_those_of(self, more: "Objects") -> "Objects":
         """These, and behind them what some manifests hold."""
@@ -69,22 +80,22 @@ def parse(files: Mapping[str, str]) -> Objects:
     services: list[model.Service] = []
     slices: list[EndpointSlice] = []
     configs: list[EniConfig] = []
-    origins: dict[tuple[str, str], Where] = {}
+    origins: dict[tuple[str, str], documents.Manifest] = {}
     statuses: dict[str, PodStatus] = {}
     for manifest in read:
         for workload in workloads(manifest):
             pods += workload.pods
-            origins |= {("pods", pod.name): manifest.where for pod in workload.pods}
+            origins |= {("pods", pod.name): manifest for pod in workload.pods}
             statuses |= {pod.netns: workload.status for pod in workload.pods}
         if isinstance(manifest.value, service_objects.Service):
             services.append(service(manifest.value))
-            origins["services", manifest.value.metadata.name] = manifest.where
+            origins["services", manifest.value.metadata.name] = manifest
         if isinstance(manifest.value, EniConfigObject):
             configs.append(eni_config(manifest.value))
-            origins["eniConfigs", manifest.value.metadata.name] = manifest.where
+            origins["eniConfigs", manifest.value.metadata.name] = manifest
         for one in endpoint_slices(manifest):
             slices.append(one)
-            origins["endpointSlices", one.name] = manifest.where
+            origins["endpointSlices", one.name] = manifest
     return Objects(
         pods=tuple(pods),
         services=tuple(services),

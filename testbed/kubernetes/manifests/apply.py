@@ -73,6 +73,14 @@ def delete(
     return there, tuple(changes)
 
 
+def last(there: Objects, names: Iterable[ObjectName]) -> Objects:
+    """The same with these objects behind all others."""
+    for name in names:
+        own = parts(there, name)
+        there = put(put(there, name, ()), name, own)
+    return there
+
+
 def parts(there: Objects, name: ObjectName) -> list[Any]:
     """The pods, Service or slices that an object is."""
     kind = _KINDS[name.kind]

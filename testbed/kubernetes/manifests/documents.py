@@ -1,7 +1,7 @@
 """The objects that texts hold, each checked as its kind and with the place where it is written."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +11,7 @@ from testbed.description.document import Document, read_all
 from testbed.description.problem import Path, Problem, found, nearest, quoted
 from testbed.errors import DescriptionError, Where
 from testbed.kubernetes.manifests.eni_config_objects import EniConfigObject
+from testbed.kubernetes.manifests.keys import written
 from testbed.kubernetes.manifests.service_objects import Endpoints, EndpointSlice, Service
 from testbed.kubernetes.manifests.workload_objects import Deployment, Pod
 
@@ -39,6 +40,14 @@ class Manifest:
     def error(self, message: str, *path: str | int) -> DescriptionError:
         """A mistake at a path inside the object."""
         return _error(self.document, Problem((*self.path, *path), message))
+
+    def refusal(self, problem: Problem) -> DescriptionError:
+        """A problem of what the object became, told by the keys it was written with.
+
+        problem: its path starts at the pod, Service …
+        """
+        path = written(self.value.kind, self.data, problem.path)
+        return _error(self.document, replace(problem, path=(*self.path, *path)))
 
     @property
     def where(self) -> Where:

@@ -26,8 +26,7 @@ def ports_of(objects: Objects, era: Era) -> tuple[ProxiedPort, ...]:
     Raises DescriptionError with file and line: what Kubernetes would refuse of the Services.
     """
     for problem in checks.service_problems(objects.services, ANY_PORT):
-        where = objects.origins[str(problem.path[0]), str(problem.path[1])]
-        raise problem.error(where.file, where.line)
+        raise objects.refusal(problem) or problem.error()
     services = tuple(_with_written_endpoints(objects))
     given = allocate_services("", services, SERVICE_CIDR, ())
     behind = Behind(objects.pods, _placed(objects), objects.endpoint_slices)
