@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from testbed.cli.options import ask, lab_option, option, output_option
+from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
 from testbed.cli.output import emit, mark, table
 from testbed.daemon.protocol import Json
 
@@ -14,13 +14,16 @@ EXIT_FAILED, EXIT_INCONCLUSIVE = 1, 3
 @click.command("ping")
 @lab_option
 @output_option
-@option("-c", "--count", default=1, type=click.IntRange(1, 1000), help="How many requests.")
 @option(
-    "--timeout",
-    default=1.0,
-    type=click.FloatRange(0.01, 600),
-    help="Seconds to wait for each reply.",
+    "-c",
+    "--count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    metavar="NUMBER",
+    help="How many requests.",
 )
+@timeout_option("each reply")
 @click.argument("source")
 @click.argument("destination")
 def ping_(
@@ -47,13 +50,15 @@ def ping_(
 @click.command("matrix")
 @lab_option
 @output_option
-@option("-p", "--protocol", type=click.Choice(["icmp", "tcp", "http"]), default="icmp")
 @option(
-    "--timeout",
-    default=1.0,
-    type=click.FloatRange(0.01, 600),
-    help="Seconds to wait for the last reply.",
+    "-p",
+    "--protocol",
+    type=click.Choice(["icmp", "tcp", "http"]),
+    default="icmp",
+    help="What is sent.",
+    show_default=True,
 )
+@timeout_option("the last reply")
 @option("--explain", "explained", is_flag=True, help="Say why each pair that fails does.")
 def matrix_(
     lab_name: str | None, output: str, protocol: str, timeout: float, explained: bool

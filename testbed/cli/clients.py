@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from testbed.cli.options import ask, lab_option, option, output_option
+from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
 from testbed.cli.output import emit, mark, table
 from testbed.daemon.protocol import Json
 
@@ -19,12 +19,7 @@ EXIT_FAILED = 1
     is_flag=True,
     help="Ask once for each of the CNI's SNAT settings; the lab is as before afterwards.",
 )
-@option(
-    "--timeout",
-    default=1.0,
-    type=click.FloatRange(0.01, 600),
-    help="Seconds to wait for the last answer.",
-)
+@timeout_option("the last answer")
 def clients_(lab_name: str | None, output: str, every_setting: bool, timeout: float) -> None:
     """Which address a pod's connection has where it arrives: the pod's, the node's, a gateway's.
 

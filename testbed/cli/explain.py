@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from testbed.cli.options import ask, lab_option, option
+from testbed.cli.options import ask, lab_option, option, timeout_option
 from testbed.cli.output import emit
 from testbed.errors import UsageError
 
@@ -45,12 +45,7 @@ FORMATS = ("text", "table", "json", "yaml", "html", "svg")
     help="Predict with this changed, 'delete rule node-1 1536'; repeatable.",
 )
 @option("--tracefs/--no-tracefs", default=True, help="Let the kernel's own tracing be a witness.")
-@option(
-    "--timeout",
-    default=0.5,
-    type=click.FloatRange(0.01, 600),
-    help="Seconds to wait for a packet that does not come.",
-)
+@timeout_option("a packet that does not come", default_s=0.5)
 @option("-v", "--verbose", is_flag=True, help="Tell the rules too that only make the VPC.")
 @click.argument("source")
 @click.argument("destination")

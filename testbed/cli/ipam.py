@@ -23,7 +23,7 @@ def ipam_() -> None:
     """Ask ipamD, without any lab."""
 
 
-@ipam_.command("decide")
+@ipam_.command("decide", short_help="What its next pass asks of EC2.")
 @click.option(
     "-f",
     "--file",
@@ -45,7 +45,7 @@ def decide_(file: Path) -> None:
     click.echo(json.dumps(answer(parse(text, name)), indent=2))
 
 
-@ipam_.command("timeline")
+@ipam_.command("timeline", short_help="How a node's pool grows and shrinks with its pods.")
 @option("-t", "--instance-type", default="m5.large", help="EC2 instance type of the node.")
 @option("--profile", type=click.Choice(["slides", "current"]), default="current", help="Whose.")
 @option(

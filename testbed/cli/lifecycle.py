@@ -31,7 +31,12 @@ def loaded(file: Path, name: str | None) -> Lab:
 @option("--name", metavar="LAB", help="Another name for the lab, to run a file twice.")
 @option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
 @option("--reachability", is_flag=True, help="With --dry-run: which pairs of pods it changes.")
-@option("--against", type=FILE, help="With --reachability: compare with this file, not the lab.")
+@option(
+    "--against",
+    type=FILE,
+    metavar="FILE",
+    help="With --reachability: compare with this file, not the lab.",
+)
 @publish_option
 @rootless_option
 @output_option

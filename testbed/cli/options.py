@@ -11,6 +11,7 @@ from testbed.daemon.home import Home
 from testbed.daemon.protocol import Json, call
 from testbed.errors import UsageError
 
+TIMEOUTS_S = (0.01, 600)
 Function = Callable[..., Any]
 
 
@@ -49,6 +50,18 @@ def output_option(function: Function) -> Function:
     """`-o/--output`: how a result is printed."""
     choice = click.Choice(["table", "json", "yaml"])
     return option("-o", "--output", type=choice, default="table", help="How to print.")(function)
+
+
+def timeout_option(awaited: str, default_s: float = 1.0) -> Callable[[Function], Function]:
+    """`--timeout`: how long something is waited for."""
+    return option(
+        "--timeout",
+        default=default_s,
+        show_default=True,
+        type=click.FloatRange(*TIMEOUTS_S),
+        metavar="SECONDS",
+        help=f"How long to wait for {awaited}.",
+    )
 
 
 def publish_option(function: Function) -> Function:

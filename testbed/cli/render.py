@@ -35,7 +35,7 @@ def render_() -> None:
     """Print what a component would write, without any lab."""
 
 
-@render_.command("vpc-cni")
+@render_.command("vpc-cni", short_help="What aws-node writes on a node, and for a pod.")
 @click.option(
     "-f", "--file", type=click.Path(path_type=Path), help="The topology; else an example."
 )
@@ -122,7 +122,7 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
     )
 
 
-@render_.command("kube-proxy")
+@render_.command("kube-proxy", short_help="The rules for the Services of manifests.")
 @click.option(
     "-f", "--file", "files", multiple=True, required=True, help="Manifests; `-` is standard input."
 )
