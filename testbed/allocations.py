@@ -15,6 +15,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
+from testbed.networks import transit_gateway
 from testbed.services.allocate import allocate_services
 from testbed.vpc.addresses import reserved
 from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
@@ -150,6 +151,22 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
         # a Network Load Balancer sends targets packets with its clients' addresses
         checked = not balancer.is_network
         yield _Primary(interface, "", source_dest_check=checked, public=public)
+    yield from _attachments(lab)
+
+
+def _attachments(lab: Lab) -> Iterator[_Primary]:
+    """An ENI in each subnet of each transit gateway's attachments, which is AWS's own."""
+    for gateway in lab.transit_gateways:
+        for one in gateway.attachments:
+            for subnet in one.subnets:
+                specified = InterfaceSpecification(
+                    vpc=one.vpc,
+                    subnet=subnet,
+                    instance=transit_gateway.interface(gateway.name, one, subnet),
+                    device_index=0,
+                    interface_type="transit_gateway",
+                )
+                yield _Primary(specified, "", source_dest_check=False, public=False)
 
 
 def _bare(vpc: Vpc) -> Iterator[_Primary]:

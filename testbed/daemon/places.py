@@ -64,7 +64,7 @@ def _instances(lab: Lab, allocations: Allocations) -> Iterator[Place]:
     pods = {pod.pod for pod in allocations.pods}
     instances: dict[str, list[Eni]] = {}
     for eni in sorted(allocations.enis, key=lambda eni: eni.device_index):
-        if eni.instance not in pods:
+        if eni.is_link and eni.instance not in pods:
             instances.setdefault(eni.instance, []).append(eni)
     for name, enis in instances.items():
         first = enis[0]

@@ -216,7 +216,11 @@ KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
 
 def addresses(lab: Lab, allocations: Allocations) -> dict[str, str]:
     """The address each name stands for: pods, instances, gateways, hosts, the internet's first."""
-    named = {eni.instance: str(eni.primary) for eni in allocations.enis if eni.device_index == 0}
+    named = {
+        eni.instance: str(eni.primary)
+        for eni in allocations.enis
+        if eni.device_index == 0 and eni.is_link
+    }
     named |= {place.pod: str(place.ip) for place in allocations.pods}
     for site in lab.on_premises:
         named[site.name] = str(router_address(site))

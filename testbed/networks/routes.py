@@ -8,6 +8,7 @@ from testbed.networks import peering, private_gateway
 from testbed.networks import transit_gateway as transit
 from testbed.networks.model import Peering, Site, TransitGateway
 from testbed.networks.site import End
+from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import (
     PROPAGATION,
     VIRTUAL_PRIVATE_GATEWAY,
@@ -18,6 +19,27 @@ from testbed.vpc.model import (
 from testbed.vpc.naming import private_gateway as private_gateway_name
 from testbed.vpc.naming import route_tables, transit_gateway
 from testbed.vpc.routing import Hop
+from testbed.vpc.surroundings import Attached, Surroundings
+
+
+def surroundings(
+    vpc: Vpc,
+    peerings: Iterable[Peering],
+    gateways: Iterable[TransitGateway],
+    vpcs: Mapping[str, Vpc],
+    enis: Iterable[Eni],
+) -> Surroundings:
+    """All that the fabric of a VPC has to know of what is around it.  enis: of all VPCs."""
+    peerings, gateways = tuple(peerings), tuple(gateways)
+    near = {one.name for one in peering.neighbours(vpc, peerings, vpcs, active=True)}
+    return Surroundings(
+        hops=hops(vpc, peerings, gateways),
+        peers=tuple(eni for eni in enis if eni.vpc in near),
+        attached=tuple(
+            Attached(transit.device(name), one.subnets)
+            for name, one in transit.attachments(vpc.name, gateways)
+        ),
+    )
 
 
 def hops(

@@ -60,6 +60,11 @@ def inner_device(attachment: Attachment) -> str:
     return names.device(attachment.name)
 
 
+def interface(gateway: str, attachment: Attachment, subnet: str) -> str:
+    """What stands for an instance at the network interface of an attachment in a subnet."""
+    return f"{transit_gateway(gateway)}.{attachment.name}.{subnet}"
+
+
 def attachments(vpc: str, gateways: Iterable[TransitGateway]) -> Iterator[tuple[str, Attachment]]:
     """A VPC's attachments, each with its gateway's name."""
     for gateway in gateways:

@@ -18,9 +18,9 @@ from testbed.lab import Cluster, Lab, api_servers
 from testbed.net.facts import ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
 from testbed.net.show import show
-from testbed.networks.peering import neighbours, peering_facts
+from testbed.networks.peering import peering_facts
 from testbed.networks.private_gateway import private_gateway_facts
-from testbed.networks.routes import ends, hops, with_propagated_routes
+from testbed.networks.routes import ends, surroundings, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
 from testbed.plan.balancers import load_balancer_facts
@@ -71,12 +71,10 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
 
 
 def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
-    enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
+    enis = [eni for eni in allocations.enis if eni.vpc == vpc.name and eni.is_link]
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
-    around = hops(vpc, lab.peerings, lab.transit_gateways)
-    near = {one.name for one in neighbours(vpc, lab.peerings, _by_name(lab), active=True)}
-    peers = [eni for eni in allocations.enis if eni.vpc in near]
-    yield from fabric_facts(vpc, enis, around, memberships(lab), peers)
+    around = surroundings(vpc, lab.peerings, lab.transit_gateways, _by_name(lab), allocations.enis)
+    yield from fabric_facts(vpc, enis, around, memberships(lab))
     yield from resolver_facts(vpc)
     if vpc.internet_gateway:
         yield from internet_gateway_facts(vpc, enis)

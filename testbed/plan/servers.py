@@ -1,6 +1,7 @@
 """A lab's real servers, its DNS and its load balancers, and whom each place asks for names."""
 
 from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
@@ -107,7 +108,7 @@ def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:
     """The resolv.conf of every namespace that has a DNS server to ask."""
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     texts = {INTERNET: dns.outside_resolv()}
-    for eni in allocations.enis:
+    for eni in filter(attrgetter("is_link"), allocations.enis):
         vpc = vpcs[eni.vpc]
         texts[eni.instance] = dns.node_resolv(resolver_address(vpc), region(vpc))
     for cluster in lab.clusters:

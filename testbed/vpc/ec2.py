@@ -12,7 +12,9 @@ from testbed.vpc.addresses import AddressPool
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.prefixes import addresses_of
 
-InterfaceType = Literal["interface", "nat_gateway", "load_balancer", "network_load_balancer"]
+InterfaceType = Literal[
+    "interface", "nat_gateway", "load_balancer", "network_load_balancer", "transit_gateway"
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Eni:
     public_ip: IPv4Address | None = None
     interface_type: InterfaceType = "interface"
     prefixes: tuple[IPv4Network, ...] = ()
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is the link of a namespace; a transit gateway's takes an address, no more."""
+        return self.interface_type != "transit_gateway"
 
     @property
     def primary(self) -> IPv4Address:

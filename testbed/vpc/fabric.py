@@ -6,7 +6,7 @@ forward chain (the place of security groups) and one table with a route per assi
 Everything that fails is dropped in silence, as AWS does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Interface
 
 from testbed.net.facts import (
@@ -29,10 +29,11 @@ from testbed.vpc.ec2 import Eni
 from testbed.vpc.load_balancers import back_facts
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import bridge, gateway_address, router
-from testbed.vpc.routing import LIFTED, Hop, address_route, routing_facts
+from testbed.vpc.routing import LIFTED, address_route, routing_facts
 from testbed.vpc.security.forward import forward_facts
 from testbed.vpc.security.groups import Memberships
 from testbed.vpc.security.tracking import FORWARDED
+from testbed.vpc.surroundings import Surroundings
 
 GATEWAY_MAC = "0a:ff:ff:ff:ff:01"  # the router's, in every subnet
 JUMBO = 9001  # bytes: EC2 User Guide, "Network MTU for your EC2 instance"
@@ -43,16 +44,11 @@ EXPIRING = 0x2  # the bit of the packet mark for what arrived with TTL 1; 0x1 is
 
 
 def fabric_facts(
-    vpc: Vpc,
-    enis: Iterable[Eni],
-    around: Mapping[str, Hop],
-    groups: Memberships,
-    peers: Iterable[Eni] = (),
+    vpc: Vpc, enis: Iterable[Eni], around: Surroundings, groups: Memberships
 ) -> Iterator[Fact]:
     """The router's namespace with its subnets, and the VPC's end of every ENI.
 
-    around: see routing_facts.  groups: the security groups of instances' ENIs; they count where
-    the VPC describes groups.  peers: see group_facts.
+    groups: the security groups of instances' ENIs; they count where the VPC describes groups.
     """
     ns = router(vpc.name)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
@@ -61,13 +57,13 @@ def fabric_facts(
     yield from _sysctls(ns)
     yield from _checks(ns, guarded=bool(vpc.security_groups))
     yield from _silence(vpc, ns)
-    yield from forward_facts(vpc, enis, groups, peers)
+    yield from forward_facts(vpc, enis, groups, around)
     yield from keep_ttl(ns)
     for subnet in vpc.subnets:
         yield from _subnet(ns, subnet)
     for eni in enis:
         yield from eni_facts(ns, subnets[eni.subnet], eni)
-    yield from routing_facts(vpc, enis, around)
+    yield from routing_facts(vpc, enis, around.hops)
     yield from back_facts(vpc, enis)
 
 

@@ -6,6 +6,10 @@
 
 A packet that was lifted for an ENI of its own subnet meets none, but a Classic Load Balancer's
 does (VPC User Guide, "Control subnet traffic with network access control lists").
+
+Between a transit gateway and an instance the subnet of the attachment is asked too: inbound about
+what goes to the gateway, outbound about what comes from it.  What comes from it for an instance in
+that same subnet meets no list (Transit Gateway Guide, "Network ACLs for transit gateways").
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +30,7 @@ from testbed.vpc.security.model import (
 )
 from testbed.vpc.security.permissions import Direction
 from testbed.vpc.security.spelling import other_protocol
+from testbed.vpc.surroundings import Attached
 
 FAMILY, TABLE = "ip", "vpc"
 BALANCERS = "classic-load-balancers"
@@ -33,32 +38,45 @@ SIDES: Mapping[Direction, tuple[str, str]] = {
     "out": ("iifname", "ip daddr"),
     "in": ("oifname", "ip saddr"),
 }
+# What comes from a transit gateway, asked before the subnets' own; what goes to it, after
+FROM_TRANSIT, TO_TRANSIT = "acls-from-transit", "acls-to-transit"
+TRANSIT: Mapping[str, str] = {
+    FROM_TRANSIT: "what comes from a transit gateway leaves the attachment's subnet",
+    TO_TRANSIT: "what goes to a transit gateway enters the attachment's subnet",
+}
 LAST = "*"  # the rule that denies what no entry matches
 
 
-def stage(vpc: Vpc) -> tuple[ChainRule, ...]:
+def stage(vpc: Vpc, attached: Iterable[Attached] = ()) -> tuple[ChainRule, ...]:
     """The rules of the forward chain's stage; none where every subnet has an open ACL."""
     if not vpc.network_acls:
         return ()
     inside = f"meta mark & 0x{LIFTED:08x} == 0x{LIFTED:08x}"
     others = f"ip saddr != @{BALANCERS} ip daddr != @{BALANCERS}"
+    by_subnet = [
+        ChainRule(f"{device} vmap @acls-{direction}", f"the ACL of the subnet, {direction}bound")
+        for direction, (device, _) in SIDES.items()
+    ]
+    before, after = (
+        [ChainRule(f"iifname . oifname vmap @{name}", why)] if tuple(attached) else []
+        for name, why in TRANSIT.items()
+    )
     return (
         ChainRule(f"{inside} {others} return", "traffic inside a subnet meets no network ACL"),
-        *[
-            ChainRule(
-                f"{device} vmap @acls-{direction}", f"the ACL of the subnet, {direction}bound"
-            )
-            for direction, (device, _) in SIDES.items()
-        ],
+        *before,
+        *by_subnet,
+        *after,
     )
 
 
-def acl_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
+def acl_facts(vpc: Vpc, enis: Iterable[Eni], attached: Iterable[Attached] = ()) -> Iterator[Fact]:
     """The network ACLs that a VPC describes, and which subnets have them."""
     if not vpc.network_acls:
         return
     ns, known = router(vpc.name), {acl.name for acl in vpc.network_acls}
     yield from _balancers(ns, enis)
+    if attached := tuple(attached):
+        yield from _transit(ns, vpc, attached)
     for acl in vpc.network_acls:
         for direction in SIDES:
             yield _chain(ns, acl, direction)
@@ -82,6 +100,46 @@ def acl_facts(vpc: Vpc, enis: Iterable[Eni]) -> Iterator[Fact]:
                     value=f"jump acl/{subnet.network_acl}/{direction}",
                     why=f"subnet {subnet.name} has the network ACL {subnet.network_acl}",
                 )
+
+
+def _transit(ns: str, vpc: Vpc, attached: tuple[Attached, ...]) -> Iterator[Fact]:
+    """The ACL of the attachment's subnet: the one of the instance's zone, else the first."""
+    for name, why in TRANSIT.items():
+        yield NftSet(
+            ns=ns,
+            family=FAMILY,
+            table=TABLE,
+            name=name,
+            key_type="ifname . ifname",
+            value_type="verdict",
+            why=why,
+        )
+    known = {acl.name for acl in vpc.network_acls}
+    for one in attached:
+        own = [subnet for subnet in vpc.subnets if subnet.name in one.subnets]
+        zones = {subnet.availability_zone: subnet for subnet in reversed(own)}
+        for subnet in vpc.subnets:
+            at = zones.get(subnet.availability_zone, own[0])
+            jump = f"jump acl/{at.network_acl}" if at.network_acl in known else ""
+            to, back = (f'"{one.device}"', f'"{bridge(subnet)}"'), f"of {at.name}"
+            if at == subnet:
+                yield _verdict(ns, FROM_TRANSIT, to, "return", "into the attachment's own subnet")
+            elif jump:
+                yield _verdict(ns, FROM_TRANSIT, to, f"{jump}/out", f"the ACL {back}, outbound")
+            if jump:
+                yield _verdict(ns, TO_TRANSIT, to[::-1], f"{jump}/in", f"the ACL {back}, inbound")
+
+
+def _verdict(ns: str, into: str, between: tuple[str, ...], verdict: str, why: str) -> NftElement:
+    return NftElement(
+        ns=ns,
+        family=FAMILY,
+        table=TABLE,
+        set=into,
+        element=" . ".join(between),
+        value=verdict,
+        why=why,
+    )
 
 
 def _balancers(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:

@@ -13,23 +13,21 @@ from testbed.vpc.model import Vpc
 from testbed.vpc.naming import RESOLVER_DEVICE, router
 from testbed.vpc.security import acls, tracking
 from testbed.vpc.security.groups import Memberships, group_facts
+from testbed.vpc.surroundings import Surroundings
 
 FAMILY, TABLE = "ip", "vpc"
 FORWARD = "type filter hook forward priority filter; policy accept;"
 
 
 def forward_facts(
-    vpc: Vpc, enis: Iterable[Eni], groups: Memberships, peers: Iterable[Eni] = ()
+    vpc: Vpc, enis: Iterable[Eni], groups: Memberships, around: Surroundings
 ) -> Iterator[Fact]:
-    """What decides about packets between ENIs; where nothing is described, everything passes.
-
-    peers: see group_facts.
-    """
+    """What decides about packets between ENIs; where nothing is described, everything passes."""
     ns, enis = router(vpc.name), tuple(enis)
     guarded = bool(vpc.security_groups)
     stages: Mapping[str, tuple[ChainRule, ...]] = {
         "security-groups-out": tracking.stage("out") if guarded else (),
-        "network-acls": acls.stage(vpc),
+        "network-acls": acls.stage(vpc, around.attached),
         "security-groups-in": tracking.stage("in") if guarded else (),
     }
     exempt = tuple(_exempt()) if any(stages.values()) else ()
@@ -43,8 +41,8 @@ def forward_facts(
     )
     for stage, rules in stages.items():
         yield NftChain(ns=ns, family=FAMILY, table=TABLE, name=stage, rules=rules)
-    yield from group_facts(vpc, enis, groups, peers)
-    yield from acls.acl_facts(vpc, enis)
+    yield from group_facts(vpc, enis, groups, around.peers)
+    yield from acls.acl_facts(vpc, enis, around.attached)
 
 
 def _exempt() -> Iterator[ChainRule]:
