@@ -8,6 +8,7 @@ from testbed.eks.fargate import checks as fargate_checks
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError
+from testbed.kubernetes import bandwidth
 from testbed.kubernetes.model import Node, Pod
 from testbed.vpc import instance_checks
 from testbed.vpc.instance_types import limits
@@ -27,6 +28,9 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
         if pod.eni is not None:
             yield from _eni(cluster, pod, pod.eni)
         yield from _host_ports(cluster, pod)
+        for name in pod.annotations if cluster.env.bandwidth_plugin else ():
+            message = "the plugin bandwidth (ENABLE_BANDWIDTH_PLUGIN) is not imitated"
+            yield Problem(("pods", pod.name, "annotations", name), message)
     yield from _eni_configs(cluster, vpc)
     yield from fargate_checks.problems(cluster, vpc)
     yield from of_environment(cluster)
@@ -62,6 +66,7 @@ def _eni_configs(cluster: EksCluster, vpc: Vpc) -> Problems:
 def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
     """Nodes whose ipamD will not do what the topology may have in mind."""
     env = cluster.env
+    yield from bandwidth.without_effect(cluster.pods)
     yield from networking.warnings(cluster, vpc)
     for node in cluster.nodes:
         if env.prefix_delegation and not limits(node.instance_type).takes_prefixes:

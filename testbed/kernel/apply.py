@@ -1,9 +1,10 @@
 """Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN."""
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from testbed.errors import KernelError
+from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import sysctl
 from testbed.kernel.carrier import await_carrier, carrying
 from testbed.kernel.inherited import inherited
@@ -24,6 +25,7 @@ from testbed.kernel.observe import Observation
 from testbed.kernel.rules import alike, netfilter
 from testbed.net.changes import NETFILTER, Changes, changes, links
 from testbed.net.facts import Chain, Fact, State, Sysctl
+from testbed.net.shaping import Shaper
 from testbed.net.show import show
 
 NOTHING_FOUND = Observation()
@@ -145,4 +147,6 @@ def _send(ns: str, requests: Sequence[Request]) -> None:
         for refusal in socket.send([request.data for request in requests]):
             request = requests[refusal.sequence]
             if refusal.errno not in request.forgiven:
-                raise KernelError(f"{ns}: {show(request.fact)}: {refusal}")
+                lacking = isinstance(request.fact, Shaper) and refusal.errno == errno.ENOENT
+                kind = MissingFeature if lacking else KernelError  # this kernel has no htb, or u32
+                raise kind(f"{ns}: {show(request.fact)}: {refusal}")

@@ -12,7 +12,7 @@ from socket import AF_BRIDGE, AF_INET, AF_UNSPEC
 
 from testbed.kernel import sysctl
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, returning
-from testbed.kernel.netlink import decode, devconf, uapi
+from testbed.kernel.netlink import decode, devconf, shaping, uapi
 from testbed.kernel.netlink.decode_links import Link, link
 from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.socket import NetlinkSocket
@@ -70,8 +70,10 @@ def _read(ns: str, expected: Expected, layouts: Layouts) -> Namespace:
     with NetlinkSocket() as socket:
         links = links_of(ns, socket, layouts)
         messages = list(_rest(socket, any(one.kind == "bridge" for one in links)))
+        shaped = [(one.index, one.name) for one in links if one.queueing == shaping.HTB]
+        facts: list[Fact] = list(shaping.shapers(ns, shaped, socket.dump))
     names = {one.index: one.name for one in links}
-    facts = list(decode.complete(decode.facts(ns, messages, names)))
+    facts += decode.complete(decode.facts(ns, messages, names))
     facts += _settings(ns, links, expected.sysctls.get(ns, ()))
     facts += _netfilter(ns, expected.original)
     return Namespace(links, facts)

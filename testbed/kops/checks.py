@@ -9,6 +9,7 @@ from testbed.kops import routes
 from testbed.kops.model import KopsCluster, KopsNode
 from testbed.kops.ranges import MASK_SIZE, blocks
 from testbed.kops.routes import cluster_tables
+from testbed.kubernetes import bandwidth
 from testbed.vpc import instance_checks
 from testbed.vpc.model import Vpc
 
@@ -32,7 +33,9 @@ def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
 
 
 def warnings(cluster: KopsCluster, vpc: Vpc) -> Problems:
-    """More nodes than routes: the route controller is refused, and nobody else notices."""
+    """More nodes than routes: the route controller is refused; limits that nobody enforces."""
+    if cluster.cni == "ptp":
+        yield from bandwidth.without_effect(cluster.pods)
     room, count = routes.room(cluster, vpc), len(cluster.nodes)
     if room < count:
         message = (

@@ -7,9 +7,10 @@ from testbed.kops import ptp
 from testbed.kops.host_ports import HostPort, held_ports, host_port_facts
 from testbed.kops.model import KopsCluster
 from testbed.kops.names import veth_name
-from testbed.kops.node import CBR0, bridge_facts, node_facts
+from testbed.kops.node import CBR0, MTU, NO_PORTS_MTU, bridge_facts, node_facts
 from testbed.kops.pod import pod_facts
 from testbed.kops.routes import refused
+from testbed.kops.shaping import shaper
 from testbed.kops.stores import NETWORKS
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
@@ -38,6 +39,21 @@ def cluster_facts(
     running = [at for at in placed.pods if at.cluster == cluster.name and not at.host_network]
     wiring = _routed if cluster.cni == "ptp" else _bridged
     yield from wiring(cluster, running, ranges)
+
+
+def with_gateway(
+    cluster: KopsCluster, running: Iterable[PodAddress], ranges: Iterable[NodeRange]
+) -> frozenset[str]:
+    """The nodes that have their range's first address.
+
+    With kubenet those that ever had a pod, for cbr0 stays; with ptp those that have one.
+    """
+    found = {at.node for at in running if at.cluster == cluster.name and not at.host_network}
+    if cluster.cni == "kubenet":
+        first = {node.name: (None, node.last_reserved_ip) for node in cluster.nodes}
+        mine = (own for own in ranges if own.node in first)
+        found |= {own.node for own in mine if own.last_reserved_ip not in first[own.node]}
+    return frozenset(found)
 
 
 def host_port_listeners(cluster: KopsCluster, running: Iterable[PodAddress]) -> Iterator[Listener]:
@@ -75,9 +91,11 @@ def _bridged(
     cluster: KopsCluster, running: list[PodAddress], ranges: dict[str, NodeRange]
 ) -> Iterator[Fact]:
     pods, mode = {pod.netns: pod for pod in cluster.pods}, cluster.hairpin_mode
-    for name in {at.node for at in running}:
-        yield from bridge_facts(ranges[name], promisc=mode == "promiscuous-bridge")
-        here = (at for at in running if at.node == name)
+    for name in sorted(with_gateway(cluster, running, ranges.values())):
+        here = [at for at in running if at.node == name]
+        mtu = MTU if here else NO_PORTS_MTU
+        yield from bridge_facts(ranges[name], mtu, promisc=mode == "promiscuous-bridge")
+        yield shaper(name, CBR0, ((pods[at.pod], at) for at in here))
         yield from host_port_facts(name, CBR0, _host_ports(here, pods))
     for at in running:
         yield from pod_facts(pods[at.pod], at, ranges[at.node], mode)

@@ -18,6 +18,7 @@ from testbed.vpc.model import Subnet
 
 CBR0 = "cbr0"
 MTU = 9001  # bytes: kubelet --network-plugin-mtu, as kops sets it on AWS
+NO_PORTS_MTU = 1500  # of cbr0 when its last pod is gone: the kernel's own (net/bridge/br_if.c)
 NO_FILTER = "0"  # rp_filter
 DISTRIBUTION = "Debian's default"
 OWNER = "kubenet"
@@ -44,10 +45,10 @@ def node_facts(cluster: KopsCluster, node: KopsNode, subnet: Subnet, eni: Eni) -
         yield from _kubenet(cluster, node.name)
 
 
-def bridge_facts(pods: NodeRange, *, promisc: bool) -> Iterator[Fact]:
-    """cbr0, which the first pod of a node brings into being.
+def bridge_facts(pods: NodeRange, mtu: int, *, promisc: bool) -> Iterator[Fact]:
+    """cbr0, which the first pod of a node brings into being, and which stays.
 
-    promisc: for kubelet's --hairpin-mode=promiscuous-bridge.
+    mtu: in bytes.  promisc: for kubelet's --hairpin-mode=promiscuous-bridge.
 
     100.96.1.0/24 dev cbr0 proto kernel scope link src 100.96.1.1     (implied by the address)
     """
@@ -55,7 +56,7 @@ def bridge_facts(pods: NodeRange, *, promisc: bool) -> Iterator[Fact]:
     # the kernel would take the MAC of a port; the plugin pins the first one
     mac = names.mac(ns, CBR0)
     why = "kubenet's bridge of all pods"
-    yield Bridge(ns=ns, name=CBR0, mac=mac, mtu=MTU, promisc=promisc, why=why)
+    yield Bridge(ns=ns, name=CBR0, mac=mac, mtu=mtu, promisc=promisc, why=why)
     if promisc:
         yield from dedup_facts(ns, mac, pods.cidr)
     yield Address(

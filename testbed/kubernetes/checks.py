@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from testbed.description import duplicates
 from testbed.description.ports import Port
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
+from testbed.kubernetes import bandwidth
 from testbed.kubernetes.model import Node, Pod
 
 # Namespaces of the VPCs and of the outside, this lab's and those a later change may bring.
@@ -61,6 +62,7 @@ def _pod(pod: Pod, hosts: set[str]) -> Problems:
         yield Problem(("containers", twice), f"the pod has two containers {quoted(twice)}")
     for container in pod.containers:
         yield from names(("containers", container.name), container.name)
+    yield from (one.under("annotations") for one in bandwidth.problems(pod.annotations))
     yield from _host_ports(pod)
     yield from _clashes(_sockets(pod), "the containers of a pod share its network namespace")
 

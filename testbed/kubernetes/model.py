@@ -32,6 +32,7 @@ class Pod:
     `ready`: its readiness probe's answer.  `terminating`: it was deleted and still serves.
     `owner`: the Deployment it is of.  `subdomain`: the Service that gives it a name of its own in
     the cluster's DNS; `hostname`: that name; none takes the pod's, as a StatefulSet does.
+    `annotations`: kubernetes.io/ingress-bandwidth and egress-bandwidth.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Pod:
     owner: str = ""
     hostname: str | None = None
     subdomain: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def selectable(self) -> Mapping[str, str]:

@@ -24,6 +24,7 @@ from testbed.net.facts import (
     Veth,
 )
 from testbed.net.order import removing_order, writing_order
+from testbed.net.shaping import Shaper
 
 LinkName = tuple[str, str]  # a namespace and a device in it
 
@@ -124,8 +125,9 @@ def _removed(drift: Drift, links: _Links) -> Iterator[Fact]:
             yield fact
     for fact, _ in drift.changed:
         # the kernel's own routes may have equal keys (two devices in one subnet), and so are
-        # appended; any other is replaced in one step
-        if isinstance(fact, Route) and not links.goes_along(fact) and fact.protocol == "kernel":
+        # appended; any other is replaced in one step.  A shaper has no changes at all.
+        again = isinstance(fact, Shaper) or (isinstance(fact, Route) and fact.protocol == "kernel")
+        if again and not links.goes_along(fact):
             yield fact
 
 
@@ -197,7 +199,7 @@ def _on(devices: frozenset[LinkName], state: State) -> State:
 def _device(fact: Fact) -> str:
     """The device a fact stands and falls with; empty for the links themselves."""
     match fact:
-        case Address() | BridgePort() | Fdb() | Neighbour() | Route() | Sysctl():
+        case Address() | BridgePort() | Fdb() | Neighbour() | Route() | Shaper() | Sysctl():
             return fact.dev
     return ""
 

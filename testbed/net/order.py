@@ -24,6 +24,7 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
+from testbed.net.shaping import Shaper
 
 Place = tuple[Any, ...]
 
@@ -78,6 +79,7 @@ _PLACES: Mapping[type[Fact], Callable[[Any], Place]] = {
     Bridge: lambda fact: (1, fact.name),
     Veth: lambda fact: (1, fact.name),
     BridgePort: lambda fact: (2, fact.dev),
+    Shaper: lambda fact: (2, fact.dev),
     Sysctl: lambda fact: (3, fact.name),
     Address: _address,
     Route: _route,

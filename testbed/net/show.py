@@ -26,6 +26,7 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
+from testbed.net.shaping import Shaper
 
 ALL_BITS = 0xFFFFFFFF
 TABLE_NAMES = {MAIN: "main", LOCAL: "local", DEFAULT_TABLE: "default"}  # /etc/iproute2/rt_tables
@@ -77,6 +78,16 @@ def _(fact: Address) -> str:
 @show.register
 def _(fact: Neighbour) -> str:
     return f"{fact.ip} dev {fact.dev} lladdr {fact.mac} {fact.state}"
+
+
+@show.register
+def _(fact: Shaper) -> str:
+    """`qdisc htb 1: dev cbr0 root default 0x30`, and a line for each class with its filter."""
+    lines = [f"qdisc htb 1: dev {fact.dev} root default {fact.default:#x}"]
+    for limit in fact.limits:
+        match = f" match ip {limit.side} {limit.address}/32" if limit.side else ""
+        lines.append(f"class htb 1:{limit.minor:x} rate {limit.kbit}kbit{match}")
+    return "\n".join(lines)
 
 
 @show.register

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from testbed.allocations import Allocations
+from testbed.kops.cluster import with_gateway
 from testbed.kops.host_local import gateway
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.kube_proxy import Era
@@ -103,17 +104,20 @@ def _udp_host_ports(cluster: Cluster, allocations: Allocations) -> set[tuple[str
 def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, ...]:
     """The cluster's nodes with the addresses their own kernels have."""
     ranges = {own.node: own.cidr for own in allocations.ranges if own.cluster == cluster.name}
-    bridged = {place.node for place in allocations.pods if not place.host_network}
+    bridged = (
+        with_gateway(cluster, allocations.pods, allocations.ranges)
+        if isinstance(cluster, KopsCluster)
+        else ()
+    )
     found = []
     for name in kubelets(cluster, allocations):
         enis = [eni for eni in allocations.enis if eni.instance == name]
         own = [eni.primary for eni in sorted(enis, key=lambda eni: eni.device_index)]
-        bridge = isinstance(cluster, KopsCluster) and name in bridged
         found.append(
             ProxyNode(
                 name=name,
                 ip=own[0],
-                addresses=(*own, LOOPBACK, *([gateway(ranges[name])] if bridge else ())),
+                addresses=(*own, LOOPBACK, *([gateway(ranges[name])] if name in bridged else ())),
                 pod_cidr=ranges.get(name),
             )
         )

@@ -266,6 +266,23 @@ OPTIONAL = (
         ("br_netfilter",),
         autoload=False,
     ),
+    Feature(
+        "htb",
+        "kubenet: the traffic shaper of cbr0",
+        commands(
+            "tc qdisc add dev lo root handle 1: htb default 30",
+            "tc class add dev lo parent 1: classid 1:1 htb rate 1mbit",
+            "tc filter add dev lo protocol ip parent 1:0 prio 1 u32 match ip dst 192.0.2.1"
+            " flowid 1:1",
+        ),
+        ("sch_htb", "cls_u32"),
+    ),
+    Feature(
+        "multiport",
+        "hostPorts by the plugin portmap",
+        iptables("nat", "-A OUTPUT -p tcp -m multiport --dports 80,81"),
+        (*NAT, "xt_multiport"),
+    ),
     Feature("tracefs", "the kernel's own reason for a dropped packet", _tracefs),
 )
 

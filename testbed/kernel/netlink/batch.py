@@ -17,6 +17,7 @@ from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
 from testbed.net.changes import Changes, LinkName
 from testbed.net.diff import connected_route
 from testbed.net.facts import Address, Bridge, Fact, Route, Sysctl, Veth
+from testbed.net.shaping import Shaper
 from testbed.net.show import show
 
 _Encoded = TypeVar("_Encoded")
@@ -106,7 +107,7 @@ def writing(
                 continue
             case _:
                 messages = _known(encode.written, fact, indexes)
-        forgiven = EXISTS if isinstance(fact, Route) else NOTHING
+        forgiven = EXISTS if isinstance(fact, Route | Shaper) else NOTHING
         requests.extend(Request(fact, data, forgiven) for data in messages)
         if isinstance(fact, Address) and not fact.connected:
             data = encode.removed(connected_route(fact), indexes)

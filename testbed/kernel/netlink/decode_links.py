@@ -52,6 +52,7 @@ class Link:
     port: Mapping[int, bytes] = field(default_factory=dict)  # IFLA_BRPORT_*
     ipv4_settings: bytes = b""
     ipv6_settings: bytes = b""
+    queueing: str = ""  # the discipline at its root
 
 
 def link(ns: str, message: Message, layouts: Layouts) -> Link:
@@ -76,6 +77,7 @@ def link(ns: str, message: Message, layouts: Layouts) -> Link:
         port=attributes(info.get(uapi.IFLA_INFO_SLAVE_DATA, b"")),
         ipv4_settings=attributes(families.get(AF_INET, b"")).get(uapi.IFLA_INET_CONF, b""),
         ipv6_settings=attributes(families.get(AF_INET6, b"")).get(uapi.IFLA_INET6_CONF, b""),
+        queueing=text(found.get(uapi.IFLA_QDISC, b"")),
     )
 
 

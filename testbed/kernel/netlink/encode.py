@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import singledispatch
 from socket import AF_BRIDGE, AF_INET, AF_INET6
 
-from testbed.kernel.netlink import devconf, encode_links, uapi
+from testbed.kernel.netlink import devconf, encode_links, shaping, uapi
 from testbed.kernel.netlink.encode_links import mac_bytes
 from testbed.kernel.netlink.wire import (
     attribute,
@@ -33,6 +33,7 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
+from testbed.net.shaping import Shaper
 
 Indexes = Mapping[str, int]  # the devices of one namespace and their numbers
 
@@ -108,6 +109,11 @@ def _(fact: Rule, indexes: Indexes) -> list[bytes]:
     return [message(uapi.RTM_NEWRULE, uapi.NLM_F_CREATE, _rule(fact))]
 
 
+@written.register
+def _(fact: Shaper, indexes: Indexes) -> list[bytes]:
+    return shaping.written(fact, indexes[fact.dev])
+
+
 @singledispatch
 def removed(fact: Fact, indexes: Indexes) -> bytes:
     """The message that ends a fact.  Raises KeyError for a device without a number."""
@@ -148,6 +154,11 @@ def _(fact: Route, indexes: Indexes) -> bytes:
 @removed.register
 def _(fact: Rule, indexes: Indexes) -> bytes:
     return message(uapi.RTM_DELRULE, 0, _rule(fact))
+
+
+@removed.register
+def _(fact: Shaper, indexes: Indexes) -> bytes:
+    return shaping.removed(indexes[fact.dev])
 
 
 @removed.register

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Whole, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import quoted
+from testbed.kubernetes import bandwidth
 from testbed.kubernetes.load_balancer import PREFIX, is_ours, mistakes
 
 # of a status, which an API server writes: what is not known there asks for nothing
@@ -31,16 +32,14 @@ Transport = Literal["TCP", "UDP"]
 NETWORKING = (
     "service.beta.kubernetes.io/",
     "service.kubernetes.io/",
-    "kubernetes.io/ingress-bandwidth",
-    "kubernetes.io/egress-bandwidth",
     "k8s.v1.cni.cncf.io/",
 )
 
 
 def _annotations(given: Any) -> dict[str, str]:
-    """Those of load balancers, which are followed; others that change what packets do are refused.
+    """Those of load balancers and of bandwidth, which are followed.
 
-    What else there is are notes of tools.
+    Others that change what packets do are refused; what else there is are notes of tools.
     """
     if not isinstance(given, Mapping | None):
         raise refusal("expected names and texts")
@@ -51,7 +50,10 @@ def _annotations(given: Any) -> dict[str, str]:
         if name.startswith(NETWORKING) and not name.startswith(PREFIX):
             message = f"the annotation {quoted(name)} is not enforced by the testbed"
             raise refusal(message, name)
-    return {name: text for name, text in written.items() if is_ours(name)}
+    of_pod = bandwidth.of_pod(written)
+    for problem in bandwidth.problems(of_pod):
+        raise refusal(problem.message, *problem.path)
+    return {name: text for name, text in written.items() if is_ours(name)} | of_pod
 
 
 Annotations = Annotated[Mapping[str, str], BeforeValidator(_annotations)]

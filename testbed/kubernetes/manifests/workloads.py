@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from testbed.description import MOST_REPLICAS
 from testbed.description.ports import Port, Protocol
 from testbed.description.problem import Path, found, quoted
-from testbed.kubernetes import model
+from testbed.kubernetes import bandwidth, model
 from testbed.kubernetes.manifests.documents import Manifest
 from testbed.kubernetes.manifests.fields import Metadata
 from testbed.kubernetes.manifests.workload_objects import (
@@ -66,7 +66,11 @@ def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
         message = f"expected at most {MOST_REPLICAS}, found {found(spec.replicas)}"
         raise manifest.error(message, "spec", "replicas")
     hashed = template_hash(manifest.data["spec"]["template"])
-    made_of = replace(metadata, labels={**labels, "pod-template-hash": hashed})
+    made_of = replace(
+        metadata,
+        labels={**labels, "pod-template-hash": hashed},
+        annotations=spec.template.metadata.annotations,
+    )
     sample = _pod(manifest, spec.template.spec, made_of, (*TEMPLATE, "spec"))
     replica_set = f"{metadata.name}-{hashed}"
     names = [pod_name(replica_set, metadata.namespace, i) for i in range(spec.replicas)]
@@ -79,6 +83,7 @@ def _pod(manifest: Manifest, spec: PodSpec, metadata: Metadata, path: Path) -> m
         name=metadata.name,
         namespace=metadata.namespace,
         labels=metadata.labels,
+        annotations=bandwidth.of_pod(metadata.annotations),
         node=_node(manifest, spec, path),
         host_network=spec.host_network,
         containers=tuple(_container(container) for container in spec.containers),
