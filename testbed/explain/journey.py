@@ -87,8 +87,8 @@ class Visit:
 class End:
     """How a journey ended.
 
-    code: empty when delivered; else AWS Reachability Analyzer's explanation code where one fits,
-    else one of ours, `X_…`.  advice: what to change, in one sentence.
+    code: empty when delivered, and only once; else AWS Reachability Analyzer's explanation code
+    where one fits, else one of ours, `X_…`.  advice: what to change, in one sentence.
     """
 
     delivered: bool

@@ -4,7 +4,7 @@ AWS's own codes where one fits (VPC Reachability Analyzer, "Explanation codes"),
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from testbed.explain.journey import End
@@ -130,6 +130,13 @@ _ALL = (
         "{ns} takes it for a second copy: a promiscuous bridge routed it with the source {source},"
         " and kubenet drops that: {rule}",
         "run kubelet with --hairpin-mode=hairpin-veth (`hairpinMode` of the cluster)",
+    ),
+    Reason(
+        "X_DUPLICATE",
+        "{ns} gets it twice: the promiscuous bridge of {by} hands it on, and {by} routes its own"
+        " copy of it to the same place",
+        "bring kubenet's ebtables rules of {by} back, chain KUBE-DEDUP, or run kubelet with"
+        " --hairpin-mode=hairpin-veth (`hairpinMode` of the cluster)",
     ),
     Reason(
         "X_NO_PORT",
@@ -356,6 +363,20 @@ REASONS: Mapping[str, Reason] = MappingProxyType({reason.code: reason for reason
 def unexpected(ns: str, source: object, called: str) -> str:
     """What is wrong with an answer that comes from somebody else than who was called."""
     return f"{ns} waits for no packet from {source}: it called {called}"
+
+
+def twice(end: End, by: str) -> End:
+    """The end of a packet that was delivered together with a copy of it.
+
+    by: the namespace whose bridge made that.
+    """
+    reason, words = REASONS["X_DUPLICATE"], {"ns": end.ns, "by": by}
+    return replace(
+        end,
+        text=f"{end.text}; {reason.sentence.format_map(words)}",
+        code=reason.code,
+        advice=reason.advice.format_map(words),
+    )
 
 
 def dropped(code: str, ns: str, **words: object) -> End:

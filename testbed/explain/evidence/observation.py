@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from testbed.explain.evidence import kernel_events
@@ -12,6 +12,7 @@ from testbed.explain.evidence.flooding import one_copy
 from testbed.explain.evidence.spine import Spine, Stay
 from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.explain.journey import Journey, RoundTrip
+from testbed.explain.reasons import twice
 
 TAPS, TRACE, TRACEFS = "packet taps", "nft trace", "tracefs"
 
@@ -52,8 +53,11 @@ def observation(
     there, answer_way = spines["there"].stays, answering(spines)
     answer = spines[answer_way].stays
     closed = not around.is_served or _is_refusal(there, answer)
+    gone = _journey("there", there, evidence, known, around, is_closed=closed)
+    if gone.end.delivered and (by := spines["there"].copied_by):
+        gone = replace(gone, end=twice(gone.end, by))
     trip = RoundTrip(
-        there=_journey("there", there, evidence, known, around, is_closed=closed),
+        there=gone,
         back=_journey(answer_way, answer, evidence, known, around, there) if answer else None,
     )
     told = _told_by_kernel(there, evidence)

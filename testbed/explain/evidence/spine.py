@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
+from testbed.explain.evidence.copies import single
 from testbed.explain.evidence.witnesses import (
     FIRST,
     LAST,
@@ -126,25 +127,31 @@ class Stay:
 
 @dataclass(frozen=True)
 class Spine:
-    """The stays in their order.  untold: where trace told of more stays than taps saw."""
+    """The stays in their order.  untold: where trace told of more stays than taps saw.
+
+    copied_by: the namespace whose bridge made a second packet of it, which got on.
+    """
 
     stays: tuple[Stay, ...] = ()
     untold: tuple[str, ...] = ()
+    copied_by: str = ""
 
 
 def spine(evidence: Evidence, way: Way) -> Spine:
     """The packet's stays; none when nobody saw it.
 
-    A repetition of the packet (TCP sends a SYN again after a second) is left out.
+    A repetition of the packet (TCP sends a SYN again after a second) is left out, and so are the
+    copies that a promiscuous bridge makes, with their answers.
     """
-    seen = [one for one in evidence.sightings if one.way == way]
-    told = _told(one for one in evidence.traversals if one.way == way)
-    groups = list(_grouped(_on_the_way(sorted(seen, key=lambda one: one.time_ns), told)))
+    own = single(evidence, way)
+    told = _told(own.traversals)
+    groups = list(_grouped(_on_the_way([*own.sightings], told)))
     once = _once(groups)
     stays = [*_maker(evidence, way, once, told), *map(_stay, once)]
     placed = tuple(_with_traversals(stays, told))
-    repeated = len(once) < len(groups)
-    return Spine(placed, () if repeated else tuple(ns for ns, parts in told.items() if parts))
+    repeated = len(once) < len(groups) or own.is_repeated
+    untold = () if repeated else tuple(ns for ns, parts in told.items() if parts)
+    return Spine(placed, untold, copied_by=own.by)
 
 
 def reroutes(one: Traversal, after: Traversal) -> bool:

@@ -207,7 +207,7 @@ def explanation(answer: Answer) -> list[str]:
     trip = answer.shown
     ends = [trip.there.end, *([trip.back.end] if trip.back else [])]
     for end in ends:
-        if not end.delivered:
+        if end.code:
             return [said for said in (end.code, end.text, end.advice) if said]
     words = ("", "reply: ")
     return [f"{word}{end.text}" for word, end in zip(words, ends, strict=False) if end.text]

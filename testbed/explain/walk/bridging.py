@@ -3,6 +3,8 @@
 Sources: Linux net/bridge/br_input.c, br_forward.c, br_netfilter_hooks.c.
 """
 
+from copy import copy
+
 from testbed.explain.walk.incoming import incoming
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.neighbours import address_frame
@@ -76,8 +78,10 @@ def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival | None:
     if out.dev == port.dev and not port.hairpin:
         if not bridge.promisc or packet.pkttype != "host":
             trip.drop("X_HAIRPIN", dev=port.dev)
-        _copy_up(trip, bridge, port)
+        pass_up(trip, bridge, port)
         return None
+    if bridge.promisc and packet.pkttype == "host":
+        trip.copied.append((copy(packet), trip.space, port))
     packet.oif = out.dev
     trip.hook("bridge forward")
     calls_iptables = trip.space.calls_iptables
@@ -90,13 +94,14 @@ def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival | None:
     return cross(trip, out.dev)
 
 
-def _copy_up(trip: Trip, bridge: Bridge, port: BridgePort) -> None:
+def pass_up(trip: Trip, bridge: Bridge, port: BridgePort) -> None:
     """What a promiscuous bridge takes itself of a frame that was not for it.
 
     It belongs to no connection any more (br_pass_frame_up: since Linux 6.9 and its stable
-    siblings), so nobody gives it another source.
+    siblings), so nobody gives it another source, and rules take it for invalid.
     """
     trip.packet.forget(keep_mark=True)
+    trip.packet.state = "invalid"
     _up(trip, bridge, port)
 
 

@@ -4,6 +4,7 @@ Every outcome of a random choice is followed (kube-proxy's `statistic`, nft's `n
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from math import prod
@@ -14,10 +15,10 @@ from testbed.explain.made import made
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
 from testbed.explain.packet import Flow, Packet, address, address_text
-from testbed.explain.reasons import dropped, unexpected
+from testbed.explain.reasons import dropped, twice, unexpected
 from testbed.explain.speech import speaks
 from testbed.explain.walk.answers import answered, said
-from testbed.explain.walk.receiving import arrive
+from testbed.explain.walk.receiving import arrive, arrive_copied
 from testbed.explain.walk.sending import output
 from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.space import Space
@@ -171,10 +172,26 @@ def _there(trip: Trip, served: Sockets | None) -> tuple[End, str]:
             port = packet.destination_port
             trip.drop("X_CLOSED_PORT", told, protocol=packet.protocol, port=port)
         end, told = _delivered(ns, f"{ns} sees {_caller(packet)}"), ""
+        if by := _copied_by(trip):
+            end = twice(end, by)
     except Ended as ended:
         end, told = ended.end, ended.told
     trip.leave("")
     return end, told
+
+
+def _copied_by(trip: Trip) -> str:
+    """The namespace whose promiscuous bridge made a copy that got to where the packet is."""
+    for packet, space, port in trip.copied:
+        passage = Passage(space.ns, packet, [], Tracking(), trip.passage.draw, space.own)
+        copy = Trip(trip.links, packet, passage, space, noted=False)
+        with suppress(Ended):
+            onwards = arrive_copied(copy, space, port)
+            while onwards is not None:
+                onwards = arrive(copy, *onwards)
+            if copy.space is trip.space:
+                return space.ns
+    return ""
 
 
 def _delivered(ns: str, text: str) -> End:

@@ -4,13 +4,14 @@ from testbed.explain.packet import address
 from testbed.explain.routing.local_table import LOOPBACK
 from testbed.explain.routing.policy import Decision
 from testbed.explain.speech import expired
-from testbed.explain.walk.bridging import bridge_in
+from testbed.explain.walk.bridging import bridge_in, pass_up
 from testbed.explain.walk.incoming import incoming
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.sending import transmit
 from testbed.explain.walk.sizes import fit
 from testbed.explain.walk.space import Space
 from testbed.explain.walk.trip import Trip
+from testbed.net.facts import BridgePort
 
 
 def arrive(trip: Trip, space: Space, dev: str) -> Arrival | None:
@@ -29,6 +30,13 @@ def arrive(trip: Trip, space: Space, dev: str) -> Arrival | None:
     if dev != LOOPBACK and packet.dmac != space.macs.get(dev):
         trip.drop("X_WRONG_MAC", mac=packet.dmac, dev=dev, sender=trip.previous)
     return _receive(trip, dev, prerouted=False)
+
+
+def arrive_copied(trip: Trip, space: Space, port: BridgePort) -> Arrival | None:
+    """Where a copy that a promiscuous bridge takes of a frame arrives next; as `arrive`."""
+    trip.enter(space, port.dev)
+    pass_up(trip, space.bridges[port.bridge], port)
+    return _receive(trip, port.bridge, space.calls_iptables)
 
 
 def _receive(trip: Trip, dev: str, prerouted: bool) -> Arrival | None:

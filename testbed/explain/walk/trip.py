@@ -14,6 +14,7 @@ from testbed.explain.routing.policy import Decision
 from testbed.explain.walk.ends import filtered_end
 from testbed.explain.walk.links import Links
 from testbed.explain.walk.space import Space
+from testbed.net.facts import BridgePort
 
 MOST_VISITS = 600  # more are a loop that costs no TTL: 255 hops have two visits each
 
@@ -35,6 +36,7 @@ class Trip:
     """One packet from namespace to namespace (state: all that changes on its way).
 
     noted: each visit is described, in `visits`.  sent: the flow that it began as.
+    copied: what promiscuous bridges took of it, each copy with its namespace and port.
     """
 
     links: Links
@@ -44,6 +46,7 @@ class Trip:
     noted: bool = True
     visits: list[Visit] = field(default_factory=list)
     sent: Flow = field(init=False)
+    copied: list[tuple[Packet, Space, BridgePort]] = field(default_factory=list)
     places: list[str] = field(default_factory=list)  # the namespaces that it left
     _opened: tuple[str, Header, int] = field(init=False)
     _hooks: Mapping[str, Sequence[Run]] = field(init=False)

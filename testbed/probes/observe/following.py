@@ -2,6 +2,7 @@
 
 import time
 
+from testbed.explain.evidence.copies import single
 from testbed.explain.evidence.spine import Stay, flows, silent_answer, spine
 from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.probes.observe.followed import Followed
@@ -103,4 +104,5 @@ def _answered(evidence: Evidence) -> bool:
 
 
 def _dropped(evidence: Evidence) -> bool:
-    return any(one.dropped for one in evidence.traversals)
+    """Whether it ended, and not only a copy of it."""
+    return any(one.dropped for way in WAYS for one in single(evidence, way).traversals)

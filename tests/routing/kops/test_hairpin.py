@@ -80,7 +80,7 @@ def test_the_copy_that_shall_come_back_is_taken_for_a_second_one(explain: Explai
     assert explain("web-1", OWN).delivered, "control: another node"
 
 
-def test_without_the_rules_pods_get_packets_twice(bed: Bed) -> None:
+def test_without_the_rules_pods_get_packets_twice(bed: Bed, explain: Explain) -> None:
     """k/k#25793, and with an ebtables that kubenet does not know the version of: what goes to a
     Service comes bridged and, as a copy, routed."""
     rules = bed.fact(NftChain, ns="node-1", name=DEDUP)
@@ -90,8 +90,34 @@ def test_without_the_rules_pods_get_packets_twice(bed: Bed) -> None:
     bed.change(bed.state - {rules} | {passing})
     try:
         assert answers(bed) == 2
+        for port, protocol in ((80, "tcp"), (7, "udp")):
+            seen = explain("web-0", OWN, port, protocol)
+            assert seen.difference is None
+            assert seen.delivered
+            assert seen.observed.there.end.code == "X_DUPLICATE"
+            assert explain("web-1", OWN, port, protocol).end.code == "", "control: another node"
     finally:
         bed.change(bed.state)
+    for port, protocol in ((80, "tcp"), (7, "udp")):
+        assert explain("web-0", OWN, port, protocol).observed.there.end.code == ""
+
+
+def test_today_a_copy_is_invalid_for_kube_proxy(bed: Bed, explain: Explain) -> None:
+    """Its KUBE-FORWARD drops what is of no connection: no packet comes twice, none comes back."""
+    before = bed.lab
+    [cluster] = before.clusters
+    proxy = replace(cluster.kube_proxy, era="current")
+    bed.up(replace(before, clusters=(replace(cluster, kube_proxy=proxy),)))
+    rules = bed.fact(NftChain, ns="node-1", name=DEDUP)
+    try:
+        bed.change(bed.state - {rules} | {replace(rules, rules=())})
+        assert answers(bed) == 1
+        assert explain("web-0", OWN).observed.there.end.code == ""
+        seen = explain("client", OWN)
+        assert seen.difference is None
+        assert seen.cause == ("node-1", "X_FIREWALL")
+    finally:
+        bed.up(before)
 
 
 def test_none_is_neither_and_a_pod_does_not_reach_itself(
