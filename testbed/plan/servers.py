@@ -1,16 +1,16 @@
 """A lab's real servers, its DNS and its load balancers, and whom each place asks for names."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
-from testbed.lab import Lab, api_servers, hostname, load_balancers
+from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.net.programs import Program
 from testbed.plan.balancers import balancer_groups, service_address
 from testbed.plan.proxies import behind
 from testbed.services import dns
-from testbed.services.cluster_dns import service_records
+from testbed.services.cluster_dns import pod_names, schema_version, service_records
 from testbed.services.load_balancers.checker import checker_program
 from testbed.services.load_balancers.classic import balancer_program
 from testbed.services.load_balancers.health import ALL_WELL, Health
@@ -38,18 +38,29 @@ def _resolver(
     lab: Lab, vpc: Vpc, allocations: Allocations, public: Iterable[dns.Record]
 ) -> Program:
     """What a VPC's DNS server knows: its clusters' Services, its instances, the public names."""
-    records: list[dns.Record | dns.Srv | dns.Alias] = [
+    records: list[dns.Known] = [
         *_public_records(lab, allocations, vpc.name),
         *public,
     ]
-    for cluster in lab.clusters:
-        if cluster.vpc == vpc.name:
-            given = [one for one in allocations.services if one.cluster == cluster.name]
-            there = behind(cluster, allocations)
-            records += service_records(cluster.services, given, there)
-    private = (dns.private_domain(region(vpc)), vpc.cidrs)
+    own = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
+    for cluster in own:
+        given = [one for one in allocations.services if one.cluster == cluster.name]
+        records += service_records(cluster.services, given, behind(cluster, allocations))
+    records += [schema_version()] if own else []
+    private = dns.Synthetic(dns.private_domain(region(vpc)), vpc.cidrs, "ip-")
     addresses = resolver_address(vpc), DNS_ADDRESS
-    return dns.dns_server(resolver(vpc.name), addresses, records, private)
+    return dns.dns_server(resolver(vpc.name), addresses, records, (*_pod_names(vpc, own), private))
+
+
+def _pod_names(vpc: Vpc, clusters: Sequence[Cluster]) -> Iterator[dns.Synthetic]:
+    """Names for all addresses of pods in each of the clusters' namespaces, whose domain is one."""
+    ranges, namespaces = [*vpc.cidrs], set()
+    for cluster in clusters:
+        ranges += [cluster.cluster_cidr] if cluster.cluster_cidr else []
+        namespaces |= {pod.namespace for pod in cluster.pods}
+        namespaces |= {service.namespace for service in cluster.services}
+    if clusters:
+        yield from pod_names(namespaces, ranges)
 
 
 def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:

@@ -6,14 +6,24 @@ endpoint without a hostname, the weights and the SRV records of the bare name, i
 """
 
 from collections.abc import Iterable, Iterator
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
-from testbed.services.dns import CLUSTER_DOMAIN, SERVICE_TTL_S, Alias, Record, Srv
+from testbed.services.dns import (
+    CLUSTER_DOMAIN,
+    SERVICE_TTL_S,
+    Alias,
+    Record,
+    Srv,
+    Synthetic,
+    Txt,
+)
 from testbed.services.endpoints import Backend, Behind
 
 WHOLE_WEIGHT = 100  # what the records of one SRV name share
+SCHEMA_VERSION = "1.1.0"
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")  # of every cluster
 
 
 def service_records(
@@ -29,6 +39,22 @@ def service_records(
             yield from _of_address(service, address)
         else:
             yield from _of_endpoints(service, behind)
+
+
+def schema_version() -> Txt:
+    """Which version of the specification it is: section 2.2."""
+    return Txt(f"dns-version.{CLUSTER_DOMAIN}", SCHEMA_VERSION)
+
+
+def pod_names(namespaces: Iterable[str], ranges: Iterable[IPv4Network]) -> Iterator[Synthetic]:
+    """`10-0-1-7.default.pod.cluster.local`, whether there is such a pod or not: section 2.6.
+
+    CoreDNS' Corefile has `pods insecure`.  Here only addresses that pods may have stand for
+    themselves.
+    """
+    there = tuple(dict.fromkeys(ranges))
+    for namespace in sorted({*NAMESPACES, *namespaces}):
+        yield Synthetic(f"{namespace}.pod.{CLUSTER_DOMAIN}", there)
 
 
 def service_name(service: Service) -> str:

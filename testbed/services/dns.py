@@ -45,6 +45,26 @@ class Alias:
     target: str
 
 
+@dataclass(frozen=True, order=True)
+class Txt:
+    """A TXT record."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A domain with a name for every address of some ranges: `ip-10-0-1-11.DOMAIN`."""
+
+    domain: str
+    ranges: tuple[IPv4Network, ...]
+    prefix: str = ""
+
+
+Known = Record | Srv | Alias | Txt
+
+
 def public_records(enis: Iterable[Eni], region: str, *, inside: bool) -> Iterator[Record]:
     """`ec2-192-0-2-4.us-west-2.compute.amazonaws.com` for each instance with a public address.
 
@@ -70,14 +90,13 @@ def private_domain(region: str) -> str:
 def dns_server(
     netns: str,
     addresses: Iterable[IPv4Address],
-    records: Iterable[Record | Srv | Alias],
-    private: tuple[str, tuple[IPv4Network, ...]] = ("", ()),
+    records: Iterable[Known],
+    synthetic: Iterable[Synthetic] = (),
 ) -> Program:
     """A real dnsmasq that knows these names and no other; it asks nobody else.
 
-    private: a domain with a name for every address of some ranges, and those ranges.
+    synthetic: who has an address that no record has is answered with the last one's name.
     """
-    domain, ranges = private
     known = frozenset(records)
     lines = [
         "keep-in-foreground",
@@ -91,10 +110,15 @@ def dns_server(
         *[f"listen-address={address}" for address in addresses],
         "address=/#/",  # any other name is NXDOMAIN; without a server to ask it would be REFUSED
         f"local-ttl={SERVICE_TTL_S}",  # of SRV and instances' private names: they cannot tell one
-        *[f"synth-domain={domain},{cidr},ip-" for cidr in ranges],
+        *[
+            f"synth-domain={one.domain},{cidr}{f',{one.prefix}' if one.prefix else ''}"
+            for one in synthetic
+            for cidr in one.ranges
+        ],
         *_host_records(one for one in known if isinstance(one, Record)),
         *_srv_hosts(one for one in known if isinstance(one, Srv)),
         *_cnames(one for one in known if isinstance(one, Alias)),
+        *_texts(one for one in known if isinstance(one, Txt)),
     ]
     return Program(
         netns=netns,
@@ -128,6 +152,11 @@ def _cnames(records: Iterable[Alias]) -> Iterator[str]:
             end = targets[end]
         if end not in seen:
             yield f"cname={name},{target},{SERVICE_TTL_S}"
+
+
+def _texts(records: Iterable[Txt]) -> Iterator[str]:
+    for one in sorted(records):
+        yield f"txt-record={one.name},{one.text}"
 
 
 def node_resolv(server: IPv4Address, region: str) -> str:

@@ -5,7 +5,7 @@ import struct
 from typing import NamedTuple
 
 NOERROR, NXDOMAIN = 0, 3
-A, CNAME, PTR, AAAA, SRV = 1, 5, 12, 28, 33
+A, CNAME, PTR, TXT, AAAA, SRV = 1, 5, 12, 16, 28, 33
 HEADER = struct.Struct(">6H")
 RECORD = struct.Struct(">2HIH")  # type, class, TTL, length: what follows a record's name
 POINTER = 0xC0
@@ -45,6 +45,8 @@ def _data(message: bytes, kind: int, place: int, length: int) -> str:
     match kind:
         case 1:
             return socket.inet_ntoa(message[place : place + length])
+        case 16:
+            return message[place + 1 : place + length].decode()
         case 33:
             priority, weight, port = struct.unpack_from(">3H", message, place)
             return f"{priority} {weight} {port} {_name(message, place + 6)[0]}"

@@ -18,7 +18,7 @@ from testbed.load import load
 pytestmark = pytest.mark.kernel
 
 QUICK = HealthCheck(interval_s=0.1, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
-ZONE_B = "elb-web-us-west-2b"
+ZONE_A, ZONE_B = "elb-web-us-west-2a", "elb-web-us-west-2b"
 
 
 @pytest.fixture
@@ -98,6 +98,28 @@ def test_the_proxy_protocol_tells_the_pod_who_called(served: Callable[..., Bed])
 
     told = f'"proxied": "{bed.address("internet")}:'
     assert told in curl(bed, "internet", name(bed))
+
+
+def test_a_zone_without_a_healthy_node_leaves_the_name_in_a_kops_cluster_too(
+    served: Callable[..., Bed],
+) -> None:
+    """node-2 alone is in zone b, and has no pod: policy Local."""
+    bed = served("kops", policy="Local")
+    [cluster] = bed.lab.clusters
+    pods = tuple(
+        replace(pod, node="node-1") if pod.name.startswith("web-") else pod for pod in cluster.pods
+    )
+    both = {str(address(bed, zone)) for zone in (ZONE_A, ZONE_B)}
+
+    def told() -> set[str]:
+        bed.follow_balancers()
+        found = bed.run("internet", "getent", "ahostsv4", name(bed)).stdout
+        return {line.split()[0] for line in found.splitlines()}
+
+    wait_until(lambda: told() == both)
+    bed.up(replace(bed.lab, clusters=(replace(cluster, pods=pods),)))
+    wait_until(lambda: told() == both - {str(address(bed, ZONE_B))})
+    assert '"node": "node-1"' in curl(bed, "internet", name(bed))
 
 
 def test_with_policy_local_only_nodes_with_an_endpoint_are_in_service(

@@ -99,6 +99,16 @@ def test_every_private_address_of_the_vpc_has_a_name() -> None:
     assert "synth-domain=us-west-2.compute.internal,10.1.0.0/16,ip-" in lines
 
 
+def test_every_address_of_pods_has_a_name_in_every_namespace() -> None:
+    """CoreDNS' `pods insecure`; the private name, which comes last, is who has the address."""
+    lines = [line for line in configured(LAB, "dns-main") if line.startswith("synth-domain")]
+
+    for namespace in ("default", "kube-system", "eks-system"):
+        assert f"synth-domain={namespace}.pod.cluster.local,10.0.0.0/16" in lines
+    assert lines[-1] == "synth-domain=us-west-2.compute.internal,10.1.0.0/16,ip-"
+    assert not any("pod.cluster.local" in line for line in configured(LAB, "internet"))
+
+
 def test_the_oldest_region_has_names_without_a_region() -> None:
     assert "synth-domain=ec2.internal,10.0.0.0/16,ip-" in configured(TWO_VPCS, "dns-other")
     assert any(

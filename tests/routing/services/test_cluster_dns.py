@@ -16,7 +16,7 @@ from testbed.kubernetes.model import Container, Pod, Service, ServicePort
 from testbed.load import load
 from testbed.probes.sockets import socket_in
 from testbed.vpc.resolver import DNS_ADDRESS
-from tests.routing.dns_messages import CNAME, NXDOMAIN, PTR, SRV, A, Answer, answers, question
+from tests.routing.dns_messages import CNAME, NXDOMAIN, PTR, SRV, TXT, A, Answer, answers, question
 
 pytestmark = pytest.mark.kernel
 
@@ -119,6 +119,32 @@ def test_who_has_an_address_is_answered_with_an_endpoints_name(bed: Bed) -> None
     assert name.endswith(f".{DOMAIN}")
     assert data(bed, name) == ips(bed, "db-1")
     assert len(name.split(".")) == len(f"db-1.{DB}".split("."))
+
+
+def test_who_has_a_cluster_ip_is_answered_with_its_service(bed: Bed) -> None:
+    """Section 2.3.3."""
+    [address] = data(bed, f"web.default.{DOMAIN}")
+
+    assert data(bed, IPv4Address(address).reverse_pointer, PTR) == {f"web.default.{DOMAIN}"}
+
+
+def test_an_endpoint_of_a_service_with_an_address_has_no_name_below_it(bed: Bed) -> None:
+    """Section 2.4: a headless Service's alone have.  (CoreDNS gives them one all the same.)"""
+    assert asked(bed, f"{dashed(bed, 'web')}.web.default.{DOMAIN}") == (NXDOMAIN, [])
+
+
+def test_a_pod_has_a_name_made_of_its_address(bed: Bed) -> None:
+    """Section 2.6; no matter whose address it is, or whether the pod is there."""
+    own = str(bed.pod("web").ip)
+
+    assert data(bed, f"{own.replace('.', '-')}.default.pod.cluster.local") == {own}
+    assert data(bed, f"{own.replace('.', '-')}.kube-system.pod.cluster.local") == {own}
+    assert asked(bed, f"{own.replace('.', '-')}.nowhere.pod.cluster.local") == (NXDOMAIN, [])
+
+
+def test_the_version_of_the_specification_is_told(bed: Bed) -> None:
+    """Section 2.2."""
+    assert data(bed, "dns-version.cluster.local", TXT) == {"1.1.0"}
 
 
 def test_srv_tells_the_port_of_each_endpoint(bed: Bed) -> None:
