@@ -15,12 +15,12 @@ from testbed.explain.answer import Answer, Place
 from testbed.explain.evidence.observation import Observation
 from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.journey import RoundTrip
-from testbed.explain.reachability import question, reach, told
+from testbed.explain.reachability import failed, question, told
 from testbed.explain.render.document import document
 from testbed.explain.render.drawing import svg
 from testbed.explain.render.page import html
 from testbed.explain.render.text import text
-from testbed.explain.walk.predict import predict
+from testbed.explain.walk.predict import failure, predict
 from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.world import World
 from testbed.lab import from_json
@@ -201,7 +201,7 @@ def reasons(
     for source, destination in pairs:
         one, other = pods[source], pods[destination]
         header = question(protocol, one.address, other.address, other.port(protocol) or 0)
-        found.append(reach(predict(world, one.netns, header, listeners, noted=False)))
+        found.append(failed(failure(world, one.netns, header, listeners)))
     return [{"code": one.code, "text": one.text, "advice": one.advice} for one in found]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from testbed.explain.reachability import Reachability, reachability
-from testbed.explain.walk.predict import predict
+from testbed.explain.walk.predict import failure
 from testbed.explain.walk.world import World
 from testbed.kernel.shares import shared_out
 from testbed.net.endpoints import Endpoint
@@ -14,7 +14,7 @@ MANY = 40  # endpoints whose pairs (0.2 ms each) are worth processes (20 ms)
 
 def all_pairs(world: World, endpoints: Sequence[Endpoint]) -> Reachability:
     """What becomes of every pair: the sources are shared out."""
-    asked = partial(reachability, partial(predict, world, noted=False), endpoints)
+    asked = partial(reachability, partial(failure, world), endpoints)
     if len(endpoints) < MANY:
         return asked(endpoints)
     found = shared_out(asked, endpoints)

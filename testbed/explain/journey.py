@@ -24,7 +24,7 @@ class Header:
     destination: IpAddress
     source_port: int = 0
     destination_port: int = 0
-    ttl: int = 64
+    ttl: int = 64  # net.ipv4.ip_default_ttl
     kind: str = (
         ""  # TCP flags (`SYN`, `SYN,ACK`, `RST`) or ICMP (`echo-request`, `port-unreachable`)
     )

@@ -58,6 +58,9 @@ def _flow(parts: tuple[str, int, int, int, int]) -> Flow:
     return tuple.__new__(Flow, parts)
 
 
+NEITHER = frozenset[str]()
+
+
 class Connection:
     """What one namespace knows of a connection (state: that is conntrack's entry).
 
@@ -78,7 +81,7 @@ class Connection:
         self.original = original
         self.replies = original.turned()
         self.mark = 0
-        self.initialized: set[str] = set()  # `source`, `destination`: chains were asked for it
+        self.initialized = NEITHER  # `source`, `destination`: chains were asked for it
         self.confirmed = False
         self.answered = False
         self.is_translated = False
@@ -159,6 +162,19 @@ class Packet:
         self.state: State = "untracked"
         self._seen: tuple[int, int, int, int, int] | None = None
         self._header = header
+
+    def answered(self, kind: str, ttl: int = TTL) -> "Packet":
+        """What is sent back to its sender."""
+        answer = Packet(self._header)
+        answer.source, answer.destination = self.destination, self.source
+        if self.protocol != "icmp":
+            answer.source_port, answer.destination_port = self.destination_port, self.source_port
+        else:  # identifier and sequence
+            answer.source_port, answer.destination_port = self.source_port, self.destination_port
+        answer.ttl, answer.kind = ttl, kind
+        answer.size = self.size if self.protocol == "icmp" else 0
+        answer.fragments = True  # net/ipv4/icmp.c: IP_PMTUDISC_DONT
+        return answer
 
     @property
     def sport(self) -> int:

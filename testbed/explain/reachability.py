@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.explain.journey import End, Header, Protocol, RoundTrip
+from testbed.explain.made import made
 from testbed.net.endpoints import Endpoint, Probed
 from testbed.net.facts import IpAddress
 
-Predict = Callable[[str, Header], Sequence[RoundTrip]]  # a namespace, and what is sent there
+Failure = Callable[[str, Header], End | None]  # how what a namespace sends fails, if it does
 Pair = tuple[str, str, str]  # from, to, protocol
 PROTOCOLS: tuple[Probed, ...] = ("icmp", "tcp")
 
@@ -45,12 +46,14 @@ def question(
 ) -> Header:
     """The first packet of a connection, from a port that clients have, or an echo request."""
     name, kind = FIRST_PACKETS[protocol]
-    return Header(
+    return made(
+        Header,
         protocol=name,
         source=source,
         destination=destination,
         source_port=CLIENT_PORT if name != "icmp" else 0,
         destination_port=port,
+        ttl=Header.ttl,
         kind=kind,
         size=size,
     )
@@ -61,21 +64,24 @@ def reach(branches: Iterable[RoundTrip]) -> Reach:
     for branch in branches:
         for journey in (branch.there, branch.back):
             if journey is not None and not journey.end.delivered:
-                return _failed(journey.end)
+                return failed(journey.end)
     return DELIVERED
 
 
-def _failed(end: End) -> Reach:
+def failed(end: End | None) -> Reach:
+    """What a failure comes to, and that there is none."""
+    if end is None:
+        return DELIVERED
     return Reach(delivered=False, code=end.code, text=end.text, advice=end.advice)
 
 
 def reachability(
-    predict: Predict, endpoints: Sequence[Endpoint], sources: Sequence[Endpoint]
+    failure: Failure, endpoints: Sequence[Endpoint], sources: Sequence[Endpoint]
 ) -> Reachability:
     """From these sources to every endpoint that serves the protocol, as in a matrix."""
     return {
-        (source.name, to.name, protocol): reach(
-            predict(source.netns, question(protocol, source.address, to.address, port))
+        (source.name, to.name, protocol): failed(
+            failure(source.netns, question(protocol, source.address, to.address, port))
         )
         for protocol in PROTOCOLS
         for to in endpoints

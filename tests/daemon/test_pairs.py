@@ -8,7 +8,7 @@ import pytest
 from testbed.allocations import allocate
 from testbed.daemon import pairs
 from testbed.explain.reachability import reachability
-from testbed.explain.walk.predict import predict
+from testbed.explain.walk.predict import failure
 from testbed.explain.walk.world import World
 from testbed.load import load
 from testbed.plan import endpoints, plan
@@ -24,5 +24,5 @@ def test_shared_out_pairs_have_the_answers_of_one_process(monkeypatch: pytest.Mo
 
     found = pairs.all_pairs(world, pods)
 
-    assert found == reachability(partial(predict, world), pods, pods)
+    assert found == reachability(partial(failure, world), pods, pods)
     assert len(found) > len(pods)

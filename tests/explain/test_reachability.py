@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address
 
-from testbed.explain.journey import Header, RoundTrip
+from testbed.explain.journey import End, Header
 from testbed.explain.reachability import NO_SUCH, Reach, changes, question, reach, reachability
 from testbed.net.endpoints import Endpoint
 from tests.explain import journeys
@@ -32,16 +32,20 @@ def test_a_lost_reply_is_no_delivery() -> None:
 
 def test_every_pair_is_asked_what_a_matrix_would_probe() -> None:
     asked: list[tuple[str, Header]] = []
+    back = journeys.asymmetric().back
+    lost = back.end if back is not None else None
 
-    def predict(ns: str, header: Header) -> list[RoundTrip]:
+    def failure(ns: str, header: Header) -> End | None:
         asked.append((ns, header))
-        return [journeys.same_node()]
+        return lost if ns == "client" else None
 
-    found = reachability(predict, PODS, PODS)
+    found = reachability(failure, PODS, PODS)
 
     pairs = {(source, to) for source, to, protocol in found if protocol == "tcp"}
     assert len(pairs) == 4 + 4  # nobody to itself, nor within one namespace
     assert ("agent", "web-0") in pairs
+    assert found["client", "web-0", "tcp"].code == "X_RP_FILTER"
+    assert found["web-3", "web-0", "tcp"].delivered
     assert len(found) == len(pairs) + 5 * 4 - 2
     assert ("agent", "exporter", "icmp") not in found
     assert ("web-3", question("tcp", journeys.WEB_3, journeys.WEB_0, 7)) in asked

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from testbed.explain import fabric
-from testbed.explain.journey import NetfilterStep
+from testbed.explain.journey import Header, NetfilterStep
 from testbed.explain.netfilter import iptables_text, nft_text
 from testbed.explain.netfilter.conditions import (
     Action,
@@ -83,6 +83,23 @@ def compiled(chain: Chain | NftChain, around: Surroundings) -> CompiledChain:
         parsed = _without_repetition(parse(rule.text), family)
         rules.append(_compiled_rule(parsed, step, around))
     return CompiledChain(rules)
+
+
+ANY_CHAIN = "*"  # that a map may lead to
+_ETHERTYPE = frozenset({"ethertype"})
+_IPV4 = Packet(Header(protocol="tcp", source=address(0), destination=address(0)))
+
+
+def rule_reads(rule: CompiledRule) -> tuple[frozenset[str], str]:
+    """What a rule looks at of an IPv4 packet, and the chain that it may lead to, if any."""
+    found = frozenset[str]()
+    for fields, takes in rule.tests:
+        found |= fields
+        if fields == _ETHERTYPE and not takes(_IPV4):
+            return found, ""
+    if isinstance(rule.final, Lookup):
+        return found, ANY_CHAIN
+    return found, rule.final.chain if isinstance(rule.final, Jump) else ""
 
 
 def _without_repetition(parsed: ParsedRule, family: str) -> ParsedRule:

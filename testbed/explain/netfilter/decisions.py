@@ -97,7 +97,7 @@ class Decisions:
         packet, steps = passage.packet, passage.steps
         node: Node | None = self._roots.get(packet.ethertype) or self._start(packet.ethertype)
         while node is not None:
-            key = passage.draw(node.chances) if node.chances else node.read(packet)
+            key = _drawn(passage, node.chances) if node.chances else node.read(packet)
             edge = node.edges.get(key)
             if edge is None:
                 edge = self._grow(node, key, packet)
@@ -151,6 +151,11 @@ class Decisions:
             rule="policy drop",
             verdict="drop",
         )
+
+
+def _drawn(passage: Passage, chances: tuple[float, ...]) -> int:
+    passage.is_single = True
+    return passage.draw(chances)
 
 
 def _raise(ended: Dropped | Unknown) -> None:

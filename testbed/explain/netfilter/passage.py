@@ -46,6 +46,7 @@ class Passage:
 
     next_hop: whose MAC the frame will get; what MASQUERADE chooses the address by.
     mtu_to: the largest packet that the route to an address takes.
+    is_single: set where chance decided, or a bridge made a copy.
     """
 
     ns: str
@@ -56,6 +57,7 @@ class Passage:
     own: OwnAddresses
     next_hop: int = 0
     mtu_to: Callable[[int], int] = lambda _: LARGEST
+    is_single: bool = False
 
 
 Effect = Callable[[Passage], str]  # the verdict's words where they tell more than the rule's
@@ -160,5 +162,5 @@ def _translate(action: Translate, rule: CompiledRule, passage: Passage) -> str:
     if rule.fabric:
         passage.steps.append(fabric.translation(rule.fabric, action.side, packet, to))
     set_up(passage.tracking, passage.ns, packet.connection, action, to, port)
-    packet.connection.initialized.add(action.side)
+    packet.connection.initialized |= {action.side}
     return translation_text(action.side, to, action.ports)

@@ -15,6 +15,7 @@ from testbed.net.facts import Fact
 
 FIRST, LAST = -(1 << 31), 1 << 31
 TRACKED = ("prerouting", "output")  # where conntrack meets a packet first
+COMING = ("prerouting", "input", "forward", "postrouting")  # the hooks of what came in
 CONFIRMED = ("input", "postrouting")  # and where it has got through
 _SIDES = {
     "prerouting": "destination",
@@ -64,6 +65,7 @@ class Netfilter:
     """The rule sets of one namespace (state: what was compiled so far).
 
     hooks: what happens in each, in order; each takes a passage and raises Filtered, NotPredicted.
+    tracks: whether conntrack is among it.
     """
 
     def __init__(self, facts: Iterable[Fact], routing: Routing) -> None:
@@ -74,12 +76,13 @@ class Netfilter:
             for fact in table.facts.values()
             if (base := base_chain(fact)) is not None
         ]
+        self._bases = bases
         self.on_devices = any(base.hook in _DEVICE_HOOKS for base, _ in bases)
         self._stages: dict[str, list[Stage]] = {}
         for base, table in bases:
             if base.kind != "nat":
                 self._add(base, table)
-        self._add_conntrack(bases)
+        self.tracks = self._add_conntrack(bases)
         for stages in self._stages.values():
             stages.sort(key=lambda stage: stage.order)
         self.hooks: Mapping[str, list[Run]] = {
@@ -106,11 +109,11 @@ class Netfilter:
         stage = Stage(base.order, Decisions(base, table).take, reroutes)
         self._stages.setdefault(f"{family} {base.hook}", []).append(stage)
 
-    def _add_conntrack(self, bases: list[tuple[BaseChain, RuleTable]]) -> None:
+    def _add_conntrack(self, bases: list[tuple[BaseChain, RuleTable]]) -> bool:
         """Conntrack where a rule asks for it; with any nat chain NAT in all four hooks."""
         nat = [one for one in bases if one[0].kind == "nat"]
         if not nat and not self._asks_conntrack():
-            return
+            return False
         for hook in TRACKED:
             stage = Stage((CONNTRACK, False), _track)
             self._stages.setdefault(f"ip {hook}", []).append(stage)
@@ -120,6 +123,14 @@ class Netfilter:
         for hook, priority in NAT.items() if nat else ():
             stage = Stage((priority, False), _nat(hook, nat), _destination)
             self._stages.setdefault(f"ip {hook}", []).append(stage)
+        return True
+
+    def reads(self, *, made_here: bool) -> frozenset[str]:
+        """The attributes of IPv4 packets that rules look at: of those made here, or come in."""
+        hooks = ("output", "postrouting") if made_here else COMING
+        return frozenset().union(
+            *(table.reads(base.name) for base, table in self._bases if base.hook in hooks)
+        )
 
     def _asks_conntrack(self) -> bool:
         return any(
@@ -146,7 +157,7 @@ def _nat(hook: str, nat: Iterable[tuple[BaseChain, RuleTable]]) -> Run:
                 chain.take(passage)
                 if side in connection.initialized:
                     break
-            connection.initialized.add(side)
+            connection.initialized |= {side}
         translate(packet, side)
 
     return enter

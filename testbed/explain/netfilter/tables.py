@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from testbed.explain.netfilter.chains import CompiledChain, compiled
+from testbed.explain.netfilter.chains import ANY_CHAIN, CompiledChain, compiled, rule_reads
 from testbed.explain.netfilter.matching import Elements
 from testbed.explain.netfilter.nft_words import element_of
 from testbed.explain.routing.policy import Routing
@@ -30,6 +30,21 @@ class RuleTable:
         if found is None and name in self.facts:
             found = self._chains[name] = compiled(self.facts[name], self)
         return found
+
+    def reads(self, name: str) -> frozenset[str]:
+        """The attributes of IPv4 packets that a chain's rules look at, and those it leads to."""
+        found = set[str]()
+        ahead, seen = [name], set[str]()
+        while ahead:
+            chain = self.chain(current := ahead.pop())
+            if chain is None or current in seen:
+                continue
+            seen.add(current)
+            for rule in chain.rules:
+                fields, leads_on = rule_reads(rule)
+                found |= fields
+                ahead += self.facts if leads_on == ANY_CHAIN else [leads_on] if leads_on else []
+        return frozenset(found)
 
     def elements(self, name: str) -> Elements[NftElement] | None:
         """A set or map; None where packets change it, or there is none."""

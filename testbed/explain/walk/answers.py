@@ -17,10 +17,10 @@ def answered(trip: Trip, end: End, told: str, served: Sockets | None) -> Packet 
     if end.delivered:
         kind = ANSWERS.get(packet.kind)
         if kind == "ACK" and served is not None and asks_metadata(packet.header):
-            return _turned(packet, DATA, served.token_ttl(trip.space.ns, packet))
-        return None if kind is None else _turned(packet, kind)
+            return packet.answered(DATA, served.token_ttl(trip.space.ns, packet))
+        return None if kind is None else packet.answered(kind)
     if told == "RST":
-        return _turned(packet, told)
+        return packet.answered(told)
     return _error(trip, told) if told else None
 
 
@@ -38,27 +38,6 @@ def said(asked: Header, answer: Packet) -> Packet:
         size=min(asked.size, answer.mss + IP_AND_TCP),
     )
     return Packet(header)
-
-
-def _turned(packet: Packet, kind: str, ttl: int = TTL) -> Packet:
-    ports = packet.destination_port, packet.source_port
-    if packet.protocol == "icmp":
-        ports = packet.source_port, packet.destination_port  # identifier, sequence
-    last = packet.header
-    answer = made(
-        Header,
-        protocol=last.protocol,
-        source=last.destination,
-        destination=last.source,
-        source_port=ports[0],
-        destination_port=ports[1],
-        ttl=ttl,
-        kind=kind,
-        size=last.size if packet.protocol == "icmp" else 0,
-    )
-    turned = Packet(answer)
-    turned.fragments = True  # net/ipv4/icmp.c: IP_PMTUDISC_DONT
-    return turned
 
 
 def _error(trip: Trip, kind: str) -> Packet:

@@ -81,6 +81,7 @@ def _forward(trip: Trip, bridge: Bridge, port: BridgePort) -> Arrival | None:
         pass_up(trip, bridge, port)
         return None
     if bridge.promisc and packet.pkttype == "host":
+        trip.passage.is_single = True
         trip.copied.append((copy(packet), trip.space, port))
     packet.oif = out.dev
     trip.hook("bridge forward")

@@ -27,12 +27,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A frame's MACs, the next hop's empty for nobody's; the routing step; the link's state."""
+    """A frame's MACs, the next hop's empty for nobody's; the routing step; the link's state.
+
+    asked: the next hop was asked for its MAC, which no fact of the namespace itself tells.
+    """
 
     mac: str
     own_mac: str
     step: RoutingStep
     is_up: bool
+    asked: bool
 
 
 Arrival = tuple[Space, str]  # a namespace and the device by which a frame comes in
@@ -61,7 +65,8 @@ class Links:
             mac, text = self.neighbour(space, decision.dev, next_hop, own)
             step = replace(decision.step, neighbour=text)
             is_up = self.is_up(space, decision.dev)
-            found = Leaving(mac, space.mac(decision.dev), step, is_up)
+            asked = (decision.dev, next_hop) not in space.neighbours
+            found = Leaving(mac, space.mac(decision.dev), step, is_up, asked)
             self._leaving[key] = found
         return found
 

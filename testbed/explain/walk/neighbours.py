@@ -15,6 +15,8 @@ def address_frame(trip: Trip, decision: Decision) -> None:
     except NotPredicted as what:
         trip.unknown(str(what))
     trip.asked(leaving.step)
+    if leaving.asked and not decision.via:
+        trip.asking = decision
     if not (leaving.is_up and leaving.mac):
         _drop(trip, decision, leaving)
     packet.dmac, packet.smac, packet.pkttype = leaving.mac, leaving.own_mac, "host"

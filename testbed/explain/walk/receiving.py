@@ -29,6 +29,7 @@ def arrive(trip: Trip, space: Space, dev: str) -> Arrival | None:
         return _receive(trip, port.bridge, space.calls_iptables)
     if dev != LOOPBACK and packet.dmac != space.macs.get(dev):
         trip.drop("X_WRONG_MAC", mac=packet.dmac, dev=dev, sender=trip.previous)
+    packet.pkttype = "host"
     return _receive(trip, dev, prerouted=False)
 
 

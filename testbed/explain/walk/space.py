@@ -1,7 +1,8 @@
 """One namespace's facts, indexed: what a prediction looks things up in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from typing import TypeVar
 
 from testbed.explain.netfilter.ruleset import Netfilter
@@ -10,6 +11,7 @@ from testbed.explain.routing.local_table import OwnAddresses, loopback_address
 from testbed.explain.routing.policy import Routing
 from testbed.explain.routing.reverse_path import ReversePath
 from testbed.explain.routing.settings import Settings
+from testbed.explain.walk.classes import AddressClasses
 from testbed.net.facts import (
     Address,
     Bridge,
@@ -49,6 +51,9 @@ class Space:
     def all(self, kind: type[AnyFact]) -> list[AnyFact]:
         """The facts of one kind."""
         return self._kinds.get(kind, [])  # type: ignore[return-value]  # by their type
+
+    def _all(self) -> Iterator[Fact]:
+        return chain.from_iterable(self._kinds.values())
 
     @cached_property
     def settings(self) -> Settings:
@@ -91,8 +96,12 @@ class Space:
     @cached_property
     def netfilter(self) -> Netfilter:
         """Its rule sets."""
-        kinds = self._kinds.values()
-        return Netfilter((fact for facts in kinds for fact in facts), self.routing)
+        return Netfilter(self._all(), self.routing)
+
+    @cached_property
+    def classes(self) -> AddressClasses:
+        """The addresses that are alike here."""
+        return AddressClasses(self._all())
 
     @cached_property
     def port_macs(self) -> dict[str, dict[str, str]]:

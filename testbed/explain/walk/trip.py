@@ -47,6 +47,7 @@ class Trip:
     visits: list[Visit] = field(default_factory=list)
     sent: Flow = field(init=False)
     copied: list[tuple[Packet, Space, BridgePort]] = field(default_factory=list)
+    asking: Decision | None = None  # whose next hop, the destination itself, was asked for a MAC
     places: list[str] = field(default_factory=list)  # the namespaces that it left
     _opened: tuple[str, Header, int] = field(init=False)
     _hooks: Mapping[str, Sequence[Run]] = field(init=False)
@@ -69,6 +70,14 @@ class Trip:
             self.drop("X_LOOP", visits=MOST_VISITS)
         if space.netfilter.on_devices and dev:
             self.unknown(f"nft chains on the devices of {space.ns}")
+
+    def pass_through(self, space: Space, *, is_end: bool) -> None:
+        """A visit as it was made before; at the packet's end `leave` is still to be called."""
+        self.space = space
+        if not self.places:
+            self.sent = self.packet.flow
+        if not is_end:
+            self.places.append(space.ns)
 
     @property
     def previous(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from testbed.explain.walk.links import Links
+from testbed.explain.walk.remembered import Remembered
 from testbed.explain.walk.space import Space
 from testbed.net.diff import implied
 from testbed.net.facts import Fact, State
@@ -26,6 +27,7 @@ class World:
                 known[ns] = [fact]
         self._spaces: dict[str, Space] = {}
         self.links = Links(self.space)
+        self.remembered = Remembered()
 
     @classmethod
     def planned(cls, plan: State) -> "World":
