@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 from testbed.errors import KernelError, MissingFeature
@@ -16,6 +17,7 @@ from testbed.kernel.netlink.batch import (
     by_namespace,
     by_netlink,
     leaves_first,
+    needed_first,
     numbered,
     removal,
     writing,
@@ -38,18 +40,20 @@ def apply(store: NamespaceStore, wanted: State, found: Observation | None = None
     the old state to a running one.
 
     Removals come first, so that names and addresses are free.  Then each namespace gets the
-    sysctls that new links inherit, and its rule sets before any of its links is up: no packet
-    passes unfiltered.  Then one batch of netlink messages for each, leaves first.
+    sysctls that new links inherit.  Then one batch of netlink messages for each, leaves first, and
+    its rule sets before that: no packet passes unfiltered.
     """
     found = found or NOTHING_FOUND
     todo = changes(wanted, found.state)
-    with Descriptors(store) as spaces:
+    with Descriptors(store) as spaces, ThreadPoolExecutor(1, "netfilter") as other:
         _remove(spaces, todo, found.indexes)
         store.drop(todo.dropped)
-        spaces.create(sorted(todo.created))
-        _prepare(spaces, todo, found.state, wanted)
-        numbers = numbered(found.indexes, todo)
         order = leaves_first(todo)
+        spaces.create(needed_first(todo, order))
+        _prepare(spaces, todo)
+        rules = [_netfilter(state, todo.refiltered) for state in (found.state, wanted)]
+        filtered = other.submit(_filter, spaces, *rules)
+        numbers = numbered(found.indexes, todo)
         wiring = Wiring(
             wanted=links(wanted),
             found=links(found.state),
@@ -59,8 +63,11 @@ def apply(store: NamespaceStore, wanted: State, found: Observation | None = None
         )
         with inherited(spaces, _late(todo), todo.new_links) as left, returning():
             for ns in order:
+                if ns in todo.refiltered:
+                    filtered.result()
                 enter(spaces.of(ns))
                 _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
+        filtered.result()
         _finish(spaces, left)
         await_carrier(spaces, carrying(chain.from_iterable(todo.written.values()), wanted))
     return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
@@ -74,14 +81,13 @@ def _remove(spaces: Descriptors, todo: Changes, numbers: Numbers) -> None:
                 _send(ns, requests)
 
 
-def _prepare(spaces: Descriptors, todo: Changes, found: State, wanted: State) -> None:
-    """Before the links: sysctls of whole namespaces, and netfilter."""
+def _prepare(spaces: Descriptors, todo: Changes) -> None:
+    """Before the links: sysctls of whole namespaces."""
     for ns, facts in todo.written.items():
         settings = [fact for fact in facts if isinstance(fact, Sysctl) and not _is_late(fact)]
         if settings:
             with entered(spaces.of(ns)):
                 sysctl.write_all(sorted(settings, key=_reach))
-    _filter(spaces, *(_netfilter(state, todo.refiltered) for state in (found, wanted)))
 
 
 def _filter(

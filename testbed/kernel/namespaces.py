@@ -7,17 +7,21 @@
 import ctypes
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, Self
 
 from testbed.errors import KernelError, MissingFeature, told
+from testbed.kernel.making import Maker
 from testbed.kernel.rootless import obstacles
 
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+
+MANY = 64  # new namespaces that are worth a process that makes them
 
 OWN_NETNS = "/proc/thread-self/ns/net"
 
@@ -129,36 +133,57 @@ class LocalStore:
 class Descriptors:
     """Descriptors of a store's namespaces, each opened when first asked for (state: them).
 
-    Leaving it closes them.
+    Any thread may ask.  Leaving it closes them.
     """
 
     def __init__(self, store: NamespaceStore) -> None:
         self._store = store
         self._fds: dict[str, int] = {}
+        self._asking = threading.Lock()
+        self._coming: set[str] = set()
+        self._maker: Maker | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if self._maker:
+            self._maker.end()
         for fd in self._fds.values():
             os.close(fd)
 
     def of(self, name: str) -> int:
-        """The descriptor of a namespace.  Raises KernelError."""
-        if name not in self._fds:
-            self._fds[name] = self._store.open(name)
-        return self._fds[name]
+        """The descriptor of a namespace.  Raises KernelError, MissingFeature."""
+        with self._asking:
+            while name in self._coming and self._maker:
+                self._take(self._maker.some())
+            if name not in self._fds:
+                self._fds[name] = self._store.open(name)
+            return self._fds[name]
 
-    def create(self, names: Iterable[str]) -> None:
-        """Make new namespaces and let the store hold them.  Raises KernelError."""
-        created: dict[str, int] = {}
-        with returning():
-            for name in names:
-                try:
-                    created[name] = self._fds[name] = _unshared()
-                except OSError as refused:
-                    raise told(refused, f"cannot make the namespace '{name}'") from refused
-        self._store.keep(created)
+    def create(self, names: Sequence[str]) -> None:
+        """Make new namespaces and let the store hold them.  Raises KernelError, MissingFeature.
+
+        Many are made meanwhile, in this order: each is there, and held, once it was asked for.
+        """
+        if len(names) >= MANY:
+            self._coming.update(names)
+            self._maker = Maker(names, _unshared)
+        else:
+            with returning():
+                self._take({name: _made(name) for name in names})
+
+    def _take(self, made: Mapping[str, int]) -> None:
+        self._fds.update(made)
+        self._coming.difference_update(made)
+        self._store.keep(made)
+
+
+def _made(name: str) -> int:
+    try:
+        return _unshared()
+    except OSError as refused:
+        raise told(refused, f"cannot make the namespace '{name}'") from refused
 
 
 def _unshared() -> int:

@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -54,6 +55,13 @@ class Process:
             yield handle
         finally:
             os.close(handle)
+
+
+def fork() -> int:
+    """What os.fork() returns; for a child that does one thing and ends, without our threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork beside other threads
+        return os.fork()
 
 
 def end_with_parent() -> None:

@@ -11,13 +11,12 @@ import signal
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
 from testbed.errors import KernelError
 from testbed.kernel.machine import mounts
-from testbed.kernel.machine.processes import end_with_parent
+from testbed.kernel.machine.processes import end_with_parent, fork
 from testbed.kernel.namespaces import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.rootless import obstacles
 from testbed.kernel.rootless.userns import become_root_where_needed
@@ -32,9 +31,7 @@ def in_child(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
     """
     answers, answer = os.pipe()
     sys.stdout.flush()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork beside other threads
-        child = os.fork()
+    child = fork()
     if child == 0:
         _answer(work, answer)
     os.close(answer)

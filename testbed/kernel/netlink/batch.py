@@ -66,10 +66,22 @@ def by_namespace(numbers: Numbers) -> dict[str, dict[str, int]]:
 
 def leaves_first(changes: Changes) -> list[str]:
     """The namespaces to be written to, in the order of their batches."""
+    new = _new_links(changes)
+    return sorted(new, key=lambda ns: (new[ns], ns))
+
+
+def needed_first(changes: Changes, order: Iterable[str]) -> list[str]:
+    """The namespaces to be made: first those at whose links' other ends others are."""
+    new = _new_links(changes)
+    created = [ns for ns in order if ns in changes.created]
+    return sorted(created, key=lambda ns: new[ns] <= 1)
+
+
+def _new_links(changes: Changes) -> dict[str, int]:
     new = dict.fromkeys(changes.written, 0)
     for ns, _ in changes.new_links:
         new[ns] += 1
-    return sorted(new, key=lambda ns: (new[ns], ns))
+    return new
 
 
 def removal(ns: str, changes: Changes, indexes: Indexes) -> list[Request]:

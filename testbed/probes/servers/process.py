@@ -8,9 +8,9 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 
 from testbed.errors import KernelError, told
+from testbed.kernel.machine import handover
 from testbed.kernel.supervisor import MARK
 from testbed.net.endpoints import Listener
-from testbed.probes.servers import handover
 
 PROGRAM = "testbed.probes.servers"
 SPARE = 64  # descriptors for itself

@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from operator import attrgetter
 
 from testbed.errors import KernelError
+from testbed.kernel.machine.handover import MOST_DESCRIPTORS
 from testbed.kernel.namespaces import NamespaceStore, entered
 from testbed.net.endpoints import Listener
-from testbed.probes.servers.handover import MOST_DESCRIPTORS
 from testbed.probes.servers.process import ServerProcess
 from testbed.probes.sockets import identity, listening_socket
 

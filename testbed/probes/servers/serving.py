@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
+from testbed.kernel.machine import handover
 from testbed.net.endpoints import Listener
-from testbed.probes.servers import handover, imds
+from testbed.probes.servers import imds
 from testbed.probes.servers.connection import OVER, Connection
 from testbed.probes.servers.echo import (
     About,

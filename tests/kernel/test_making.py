@@ -1,0 +1,76 @@
+"""Many namespaces are made meanwhile: each is there once asked for, and none is left over."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import KernelError, MissingFeature
+from testbed.kernel import namespaces
+from testbed.kernel.making import AT_ONCE, Maker
+from testbed.kernel.namespaces import Descriptors, LocalStore, new_netns
+
+pytestmark = pytest.mark.kernel
+
+NAMES = [f"pod-{i}" for i in range(AT_ONCE + 5)]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStore]:
+    """A store whose every namespace is made by another process; no child of ours is left."""
+    monkeypatch.setattr(namespaces, "MANY", 0)
+    with LocalStore() as made:
+        yield made
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def number(store: LocalStore, name: str) -> int:
+    descriptor = store.open(name)
+    try:
+        return os.fstat(descriptor).st_ino
+    finally:
+        os.close(descriptor)
+
+
+def test_each_is_there_and_held_once_it_was_asked_for(store: LocalStore) -> None:
+    with Descriptors(store) as spaces:
+        spaces.create(NAMES)
+        last = os.fstat(spaces.of(NAMES[-1])).st_ino
+
+    assert store.names() == frozenset(NAMES)
+    assert number(store, NAMES[-1]) == last
+    own = Path("/proc/thread-self/ns/net").stat().st_ino
+    assert len({own, *(number(store, name) for name in NAMES)}) == len(NAMES) + 1
+
+
+def test_who_leaves_early_has_what_has_come(store: LocalStore) -> None:
+    with Descriptors(store) as spaces:
+        spaces.create(NAMES)
+        spaces.of(NAMES[0])
+
+    assert store.names() == frozenset(NAMES[:AT_ONCE])
+
+
+def test_a_limit_is_told_with_the_namespace_it_stopped() -> None:
+    made: list[int] = []
+
+    def make() -> int:
+        if len(made) == 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.append(new_netns())
+        return made[-1]
+
+    maker = Maker(NAMES, make)
+    with pytest.raises(MissingFeature, match=r"cannot make the namespace 'pod-2': too many open"):
+        maker.some()
+    maker.end()
+
+
+def test_a_maker_that_was_ended_is_told() -> None:
+    maker = Maker(NAMES, lambda: os._exit(1))
+    with pytest.raises(KernelError, match="the process that makes namespaces was ended"):
+        maker.some()
+    maker.end()
