@@ -48,6 +48,7 @@ class Slide:
     """A figure of the workshop: what a command prints on a node, to be compared with the lab.
 
     node: a node, a pod or a part of a VPC, such as its router `vpc-main`.
+    command: of ip, iptables, nft or bridge, and one that only looks (`slides.looks`).
     Words in braces stand for the lab's own values: `{pod-1.ip}`, `{pod-1.veth}`, `{node-1.eth0}`.
     """
 

@@ -1,6 +1,5 @@
 """What cannot be in a lab, across its parts; the domains have their own checks."""
 
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -16,6 +15,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
 from testbed.kubernetes import kube_proxy
 from testbed.lab import LONGEST_NAME, Cluster, Lab, api_servers, hostname, load_balancers
+from testbed.lab.slides import slide_problems
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
 from testbed.networks.peering import neighbours
@@ -75,7 +75,7 @@ def problems(lab: Lab) -> Problems:
     yield from _one_domain(lab)
     yield from _internet(lab)
     yield from _expectations(lab)
-    yield from _slides(lab)
+    yield from slide_problems(lab.slides, [name for name, _ in _places(lab)])
 
 
 def _made(lab: Lab, vpc: Vpc) -> list[str]:
@@ -248,15 +248,3 @@ def _expectations(lab: Lab) -> Problems:
             pattern = getattr(expected, key)
             if not any(fnmatchcase(end, pattern) for end in ends):
                 yield Problem(("expect", i, key), unknown("pod, instance or host", pattern, ends))
-
-
-def _slides(lab: Lab) -> Problems:
-    places = [name for name, _ in _places(lab)]
-    for slide in lab.slides:
-        if slide.node not in places:
-            yield Problem(("slides", slide.title, "node"), unknown("place", slide.node, places))
-        for word in re.findall(r"{([^{}]*)}", slide.lines):
-            owner = word.rpartition(".")[0]
-            if owner not in places:
-                message = unknown("place", owner or word, places)
-                yield Problem(("slides", slide.title, "lines"), message)
