@@ -135,9 +135,10 @@ class TransitGateway:
     """A transit gateway; its name is a route target in the VPCs attached to it.
 
     Sites' connections whose gateway it is are associated with, and propagate to, its table
-    `default`.
+    `default`.  decrements_ttl: whether it is a hop; AWS says nothing of it.
     """
 
     name: str
     attachments: Annotated[tuple[Attachment, ...], named()] = ()
     route_tables: Annotated[tuple[TransitRouteTable, ...], named(short="routes")] = ()
+    decrements_ttl: bool = False

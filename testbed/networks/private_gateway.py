@@ -12,7 +12,7 @@ from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, NftElement, NftSet, Route
 from testbed.networks.model import Connection, Site
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric import JUMBO
+from testbed.vpc.fabric import JUMBO, keep_ttl
 from testbed.vpc.gateways import forwarding, link
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import private_gateway, router
@@ -96,6 +96,8 @@ def private_gateway_facts(vpc: Vpc, sites: Iterable[Site], enis: Iterable[Eni]) 
     ns, sites = private_gateway(vpc.name), tuple(sites)
     yield Netns(ns=ns, why=f"the virtual private gateway of VPC {vpc.name}")
     yield from forwarding(ns)
+    if vpc.virtual_private_gateway and not vpc.virtual_private_gateway.decrements_ttl:
+        yield from keep_ttl(ns)
     near, far = (router(vpc.name), DEVICE, ROUTER_SIDE), (ns, INSIDE, INNER_SIDE)
     yield from link(near, far, JUMBO, "router to virtual private gateway")
     for network in vpc.cidrs:

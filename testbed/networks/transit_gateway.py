@@ -142,7 +142,8 @@ def transit_gateway_facts(
     ns, sites = transit_gateway(gateway.name), tuple(sites)
     yield Netns(ns=ns, why=f"transit gateway {gateway.name}")
     yield from forwarding(ns)
-    yield from keep_ttl(ns)
+    if not gateway.decrements_ttl:
+        yield from keep_ttl(ns)
     yield from _silence(ns)
     numbers = {name: number for number, name in enumerate(route_tables(gateway), start=1)}
     for name, number in numbers.items():

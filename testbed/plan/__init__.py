@@ -15,7 +15,7 @@ from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes.placement import Placed
 from testbed.kubernetes.strays import stray_facts
 from testbed.lab import Cluster, Lab, api_servers
-from testbed.net.facts import ChainPiece, Fact, Key, State
+from testbed.net.facts import ANYWHERE, ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
 from testbed.net.show import show
 from testbed.networks.peering import peering_facts
@@ -80,11 +80,12 @@ def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
         yield from internet_gateway_facts(vpc, enis)
     if vpc.virtual_private_gateway:
         yield from private_gateway_facts(vpc, lab.on_premises, enis)
-    gateways = {nat_netns(gateway.name) for gateway in vpc.nat_gateways}
+    gateways = {nat_netns(gateway.name): gateway for gateway in vpc.nat_gateways}
     others = sources(vpc.name, lab.transit_gateways, _by_name(lab), lab.on_premises)
     for eni in enis:
         if eni.instance in gateways:
-            yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni, others)
+            served = {ANYWHERE} if gateways[eni.instance].serves_every_source else others
+            yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni, served)
     primary = {eni.instance: eni for eni in enis if eni.device_index == 0}
     for instance in vpc.instances:
         yield from bare_facts(instance, primary[instance.name], subnets[instance.subnet])

@@ -55,10 +55,15 @@ class RouteTable:
 
 @dataclass(frozen=True, config=STRICT)
 class NatGateway:
-    """A public NAT gateway: an ENI in a public subnet, paired with an Elastic IP."""
+    """A public NAT gateway: an ENI in a public subnet, paired with an Elastic IP.
+
+    serves_every_source: whether it takes addresses that are neither the VPC's nor come by a
+    transit gateway; of kubenet's pods, whom a route of the VPC leads to, AWS says nothing.
+    """
 
     name: str
     subnet: str
+    serves_every_source: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -101,11 +106,13 @@ class VirtualPrivateGateway:
 
     propagate_to: the route tables that learn what on-premises sites announce.
     path_mtu_discovery: whether it tells the sender of a packet that is too big for a connection;
-    AWS's VPN does not (Site-to-Site VPN User Guide, limitations).
+    AWS's VPN does not (Site-to-Site VPN User Guide, limitations).  decrements_ttl: whether it is a
+    hop; AWS says nothing of it.
     """
 
     propagate_to: tuple[str, ...] = ()
     path_mtu_discovery: bool = False
+    decrements_ttl: bool = True
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -117,6 +124,8 @@ class Vpc:
     enable_dns_support: whether its DNS server answers.  enable_dns_hostnames: whether public
     addresses have names.  Both are on, as in the VPCs that are made for EKS.
     routes_per_route_table: AWS's quota, local routes among them; 50 until June 2025.
+    acls_meet_hairpins: whether network ACLs are asked about what a guest sends to its own subnet
+    by the router's MAC; AWS says nothing of it.
     """
 
     name: str
@@ -129,6 +138,7 @@ class Vpc:
     virtual_private_gateway: VirtualPrivateGateway | None = None
     routes_per_route_table: Annotated[Whole, Field(ge=1, le=1000)] = ROUTES_PER_ROUTE_TABLE
     router_answers_ping: bool = False  # AWS says nothing of it; silent is the default
+    acls_meet_hairpins: bool = True
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = True
     security_groups: Annotated[tuple[SecurityGroup, ...], named()] = ()

@@ -12,7 +12,7 @@ what goes to the gateway, outbound about what comes from it.  What comes from it
 that same subnet meets no list (Transit Gateway Guide, "Network ACLs for transit gateways").
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.net.nft_spelling import icmp_code, icmp_type
@@ -33,6 +33,7 @@ from testbed.vpc.security.spelling import other_protocol
 from testbed.vpc.surroundings import Attached
 
 FAMILY, TABLE = "ip", "vpc"
+HAIRPINS = "hairpins"
 BALANCERS = "classic-load-balancers"
 SIDES: Mapping[Direction, tuple[str, str]] = {
     "out": ("iifname", "ip daddr"),
@@ -51,6 +52,9 @@ def stage(vpc: Vpc, attached: Iterable[Attached] = ()) -> tuple[ChainRule, ...]:
     """The rules of the forward chain's stage; none where every subnet has an open ACL."""
     if not vpc.network_acls:
         return ()
+    hairpins = ChainRule(
+        f"iifname . oifname @{HAIRPINS} return", "the topology's aclsMeetHairpins is false"
+    )
     inside = f"meta mark & 0x{LIFTED:08x} == 0x{LIFTED:08x}"
     others = f"ip saddr != @{BALANCERS} ip daddr != @{BALANCERS}"
     by_subnet = [
@@ -63,6 +67,7 @@ def stage(vpc: Vpc, attached: Iterable[Attached] = ()) -> tuple[ChainRule, ...]:
     )
     return (
         ChainRule(f"{inside} {others} return", "traffic inside a subnet meets no network ACL"),
+        *([] if vpc.acls_meet_hairpins else [hairpins]),
         *before,
         *by_subnet,
         *after,
@@ -75,11 +80,18 @@ def acl_facts(vpc: Vpc, enis: Iterable[Eni], attached: Iterable[Attached] = ()) 
         return
     ns, known = router(vpc.name), {acl.name for acl in vpc.network_acls}
     yield from _balancers(ns, enis)
+    if not vpc.acls_meet_hairpins:
+        yield from _hairpins(ns, vpc)
     if attached := tuple(attached):
         yield from _transit(ns, vpc, attached)
     for acl in vpc.network_acls:
         for direction in SIDES:
             yield _chain(ns, acl, direction)
+    yield from _associations(ns, vpc, known)
+
+
+def _associations(ns: str, vpc: Vpc, known: Collection[str]) -> Iterator[Fact]:
+    """Which subnet has which ACL, of those that are described."""
     for direction in SIDES:
         yield NftSet(
             ns=ns,
@@ -100,6 +112,17 @@ def acl_facts(vpc: Vpc, enis: Iterable[Eni], attached: Iterable[Attached] = ()) 
                     value=f"jump acl/{subnet.network_acl}/{direction}",
                     why=f"subnet {subnet.name} has the network ACL {subnet.network_acl}",
                 )
+
+
+def _hairpins(ns: str, vpc: Vpc) -> Iterator[Fact]:
+    why = "in and out by one subnet, by way of the router"
+    key = "ifname . ifname"
+    yield NftSet(ns=ns, family=FAMILY, table=TABLE, name=HAIRPINS, key_type=key, why=why)
+    for subnet in vpc.subnets:
+        own = f'"{bridge(subnet)}"'
+        yield NftElement(
+            ns=ns, family=FAMILY, table=TABLE, set=HAIRPINS, element=f"{own} . {own}", why=why
+        )
 
 
 def _transit(ns: str, vpc: Vpc, attached: tuple[Attached, ...]) -> Iterator[Fact]:
