@@ -21,7 +21,11 @@ from testbed.vpc.naming import (
 )
 from testbed.vpc.resolver import resolver_address
 
-KINDS: dict[str, Kind] = {"nat_gateway": "nat-gateway", "load_balancer": "load-balancer"}
+KINDS: dict[str, Kind] = {
+    "nat_gateway": "nat-gateway",
+    "load_balancer": "load-balancer",
+    "network_load_balancer": "load-balancer",
+}
 
 
 def places(lab: Lab, allocations: Allocations) -> tuple[Place, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
-from testbed.vpc.load_balancers import NO_LISTENER, NO_TARGET
+from testbed.vpc.load_balancers import CLASSIC_TABLE, NO_LISTENER, NO_TARGET, SOURCE_RANGES
 from testbed.vpc.load_balancers import TABLE as LOAD_BALANCER
 from testbed.vpc.naming import (
     ADDRESSES,
@@ -84,6 +84,8 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (NAT_GATEWAY, "input"): ("X_NAT_UNSOLICITED", "NAT gateway"),
     (LOAD_BALANCER, NO_LISTENER): ("ELBV2_LISTENERS_MISMATCH", "load balancer"),
     (LOAD_BALANCER, NO_TARGET): ("ELBV2_NO_TARGETS_IN_AZ", "load balancer"),
+    (LOAD_BALANCER, SOURCE_RANGES): ("X_SOURCE_RANGES", "load balancer"),
+    (CLASSIC_TABLE, SOURCE_RANGES): ("X_SOURCE_RANGES", "load balancer"),
     (PEERING, "not transitive"): ("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", "peering"),
     (PEERING, "edge to edge"): ("X_EDGE_TO_EDGE", "peering"),
     (PEERING, "DNS server"): ("X_EDGE_TO_EDGE", "peering"),

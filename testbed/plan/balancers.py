@@ -18,13 +18,14 @@ from testbed.services.load_balancers.targets import TargetGroup, target_groups
 def load_balancer_facts(lab: Lab, allocations: Allocations, health: Health) -> Iterator[Fact]:
     """The namespaces of all load balancers; of no others does health change anything."""
     enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
+    grouped = {vpc.name for vpc in lab.vpcs if vpc.security_groups}
     for cluster, balancer in load_balancers(lab):
-        eni = enis[balancer.netns]
+        eni, guarded = enis[balancer.netns], cluster.vpc in grouped
         if balancer.is_network:
             groups = balancer_groups(lab, cluster, balancer, allocations)
-            yield from network_facts(balancer, eni, groups, health.unhealthy)
+            yield from network_facts(balancer, eni, groups, health.unhealthy, guarded=guarded)
         else:
-            yield from balancer_facts(balancer, eni)
+            yield from balancer_facts(balancer, eni, guarded=guarded)
 
 
 def balancer_groups(

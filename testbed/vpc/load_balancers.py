@@ -17,8 +17,9 @@ from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import bridge, router
 
-TABLE = "nlb"  # of nft, in the load balancers' namespaces
-NO_LISTENER, NO_TARGET = "no listener", "no target"  # comments of their rules that drop
+TABLE, CLASSIC_TABLE = "nlb", "elb"  # of nft, in the load balancers' namespaces
+# comments of their rules that drop
+NO_LISTENER, NO_TARGET, SOURCE_RANGES = "no listener", "no target", "source ranges"
 
 # Bits of the router's packet marks and of its connections' marks: beside those of routing, fabric
 # (0x3) and security.tracking (0x7 and the upper half).

@@ -11,7 +11,9 @@ from testbed.net.facts import Netns
 from testbed.plan import plan
 
 
-@pytest.mark.parametrize("name", ["eks.yaml", "eks-slides.yaml", "kops.yaml", "kops-slides.yaml"])
+@pytest.mark.parametrize(
+    "name", ["eks.yaml", "eks-slides.yaml", "kops.yaml", "kops-slides.yaml", "nlb.yaml"]
+)
 def test_every_namespace_of_a_shipped_topology_has_its_place(topologies: Path, name: str) -> None:
     lab = load(topologies / name)
     allocations = allocate(lab)
@@ -22,6 +24,14 @@ def test_every_namespace_of_a_shipped_topology_has_its_place(topologies: Path, n
     assert spaces <= set(known)
     for place in known.values():
         assert place.inside in ("", *known)
+
+
+def test_a_network_load_balancer_is_no_node(topologies: Path) -> None:
+    lab = load(topologies / "nlb.yaml")
+    known = {place.ns: place for place in places(lab, allocate(lab))}
+
+    assert known["nlb-web-us-west-2a"].kind == "load-balancer"
+    assert known["nlb-web-us-west-2a"].detail == "public-a · us-west-2a"
 
 
 def test_places_tell_what_a_drawing_needs(topologies: Path) -> None:

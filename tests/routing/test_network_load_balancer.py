@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -248,6 +248,39 @@ def test_an_unhealthy_target_gets_no_new_flow_and_all_do_where_none_is_healthy(
         wait_until(lambda: ill() == {*nodes})
         bed.follow_balancers()
         assert bed.tcp("internet", address(bed, ZONE_A), 80).verdict == "refused", "by a node"
+
+
+@pytest.mark.parametrize("kind", ["classic", "network"])
+def test_source_ranges_keep_others_out(serve: Serve, kind: str) -> None:
+    """Without security groups in the VPC the load balancer does it itself: silence."""
+    bed = serve("eks")
+    [cluster] = bed.lab.clusters
+    [web] = cluster.services
+    place = ZONE_A if kind == "network" else ZONE_A.replace("nlb", "elb")
+    annotations = web.annotations if kind == "network" else {}
+
+    for network, told in (("203.0.113.0/24", {""}), ("198.51.100.0/24", {"X_SOURCE_RANGES"})):
+        ranges = (IPv4Network(network), IPv4Network("192.0.2.128/25"))
+        only = replace(web, load_balancer_source_ranges=ranges, annotations=annotations)
+        bed.up(replace(bed.lab, clusters=(replace(cluster, services=(only,)),)))
+        assert not bed.drift()
+        assert bool(curl(bed, "internet", address(bed, place), 1)) is (told == {""})
+        assert codes(bed, "internet", address(bed, place)) == told
+
+
+def test_a_flow_that_is_forgotten_is_reset(serve: Serve) -> None:
+    """As after 350 s of silence: what comes then belongs to no flow."""
+    bed = serve("eks", ServicePort(7), **PODS, scheme="internet-facing")
+
+    with inside(bed.store, "internet"):
+        called = socket.create_connection((address(bed, ZONE_A), 7), timeout=5)
+    with called:
+        called.sendall(b"hello\n")
+        assert called.recv(2048)
+        assert bed.run(ZONE_A, "conntrack", "-F").returncode == 0
+        called.sendall(b"again\n")
+        with pytest.raises(ConnectionResetError):
+            called.recv(2048)
 
 
 def test_udp_is_balanced_and_keeps_the_client(serve: Serve) -> None:

@@ -10,26 +10,50 @@ from ipaddress import IPv4Address
 from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
-from testbed.net.facts import Fact, Netns
+from testbed.net.facts import Fact, Netns, NftChain
 from testbed.net.programs import Program
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
+from testbed.services.load_balancers.source_ranges import (
+    limits_clients,
+    range_facts,
+    range_rule,
+)
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric import JUMBO
 from testbed.vpc.gateways import end_system
 from testbed.vpc.instance import primary_facts
+from testbed.vpc.load_balancers import CLASSIC_TABLE
 
 CONNECT_S = 5  # for a node to accept; then another one is tried
 MOST_CONNECTIONS = 4000  # haproxy makes room for all of them when it starts
 
 
-def balancer_facts(balancer: Balancer, eni: Eni) -> Iterator[Fact]:
-    """Its namespace with its network interface in the public subnet."""
+def balancer_facts(balancer: Balancer, eni: Eni, *, guarded: bool) -> Iterator[Fact]:
+    """Its namespace with its network interface in the public subnet.
+
+    guarded: by a security group, which knows its clients.
+    """
     ns = balancer.netns
     service = balancer.service.qualified
     yield Netns(ns=ns, why=f"Service {service}'s load balancer in zone {balancer.zone}")
     yield from end_system(ns)
     yield from primary_facts(eni, balancer.subnet, JUMBO)
+    if limits_clients(balancer.service) and not guarded:
+        yield from _doorkeeper(balancer)
+
+
+def _doorkeeper(balancer: Balancer) -> Iterator[Fact]:
+    """Who may call its listeners."""
+    yield from range_facts(balancer.netns, CLASSIC_TABLE, balancer.service)
+    yield NftChain(
+        ns=balancer.netns,
+        family="ip",
+        table=CLASSIC_TABLE,
+        name="input",
+        hook="type filter hook input priority filter; policy accept;",
+        rules=tuple(range_rule(f"tcp dport {port.port}") for port in balancer.service.ports),
+    )
 
 
 def balancer_program(

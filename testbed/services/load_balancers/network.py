@@ -12,9 +12,15 @@ from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancer import LoadBalancer, load_balancer
+from testbed.kubernetes.model import Service
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, Sysctl
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.health import Server
+from testbed.services.load_balancers.source_ranges import (
+    limits_clients,
+    range_facts,
+    range_rule,
+)
 from testbed.services.load_balancers.targets import Target, TargetGroup
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric import JUMBO
@@ -33,8 +39,13 @@ def network_facts(
     eni: Eni,
     groups: Iterable[TargetGroup],
     unhealthy: Collection[tuple[str, Server]],
+    *,
+    guarded: bool,
 ) -> Iterator[Fact]:
-    """Its namespace with its network interface, and where its flows go now."""
+    """Its namespace with its network interface, and where its flows go now.
+
+    guarded: the targets by security groups, which know its clients.
+    """
     ns, service = balancer.netns, balancer.service.qualified
     yield Netns(ns=ns, why=f"Service {service}'s Network Load Balancer in zone {balancer.zone}")
     yield from forwarding(ns)
@@ -46,7 +57,10 @@ def network_facts(
         for target in group.targets:
             yield _target(ns, group, target)
     yield _chain(ns, "clients", _clients(eni.primary, groups, wanted), hook=CLIENTS)
-    yield _chain(ns, "forward", FORWARDED, hook=_filter("forward"))
+    kept_out = () if guarded else tuple(_kept_out(groups, balancer.service))
+    if kept_out:
+        yield from range_facts(ns, TABLE, balancer.service)
+    yield _chain(ns, "forward", (*kept_out, *FORWARDED), hook=_filter("forward"))
     yield _chain(ns, "input", _input(groups), hook=_filter("input"))
 
 
@@ -121,6 +135,14 @@ def _clients(
         if not wanted.preserves(protocol.upper()):
             text = f"ct status dnat meta l4proto {protocol} snat to {own}:{EPHEMERAL}"
             yield ChainRule(text, "preserve_client_ip.enabled is false")
+
+
+def _kept_out(groups: Iterable[TargetGroup], service: Service) -> Iterator[ChainRule]:
+    """Who is no client, where targets would see who calls: else their groups cannot know."""
+    wanted = load_balancer(service.annotations)
+    for protocol in dict.fromkeys(group.protocol for group in groups):
+        if limits_clients(service) and wanted.preserves(protocol.upper()):
+            yield range_rule(f"ct direction original meta l4proto {protocol}")
 
 
 def _input(groups: Iterable[TargetGroup]) -> Iterator[ChainRule]:
