@@ -10,7 +10,6 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.eks.model import ControlPlane, EksCluster
-from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab
 from testbed.lab.checks import check
 from testbed.load import load
@@ -26,11 +25,8 @@ OUTSIDE = "203.0.113.10"
 
 @pytest.fixture(scope="module")
 def fargate(topologies: Path) -> Iterator[Bed]:
-    """The lab of `topologies/fargate.yaml`, with a Service whose endpoint is on Fargate."""
-    lab = load(topologies / "fargate.yaml")
-    lone = Service("lone", {"app": "lone"}, (ServicePort(HTTP),))
-    services = (*lab.clusters[0].services, lone)
-    with bring_up(with_cluster(lab, services=services)) as up:
+    """The lab of `topologies/fargate.yaml`."""
+    with bring_up(load(topologies / "fargate.yaml")) as up:
         yield up
 
 

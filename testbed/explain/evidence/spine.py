@@ -21,6 +21,7 @@ from testbed.explain.evidence.witnesses import (
     Way,
 )
 from testbed.explain.journey import Header
+from testbed.explain.routing.local_table import LOOPBACK
 
 ROUTING = "mangle"  # the table whose OUTPUT may change a packet's way
 
@@ -109,7 +110,8 @@ class Stay:
         """What the kernel decided about: once, or once more when OUTPUT changed the packet.
 
         A frame that is bridged is not routed, though br_netfilter shows it to the IP hooks; unless
-        these translated its destination (br_netfilter_hooks.c, br_nf_pre_routing_finish).
+        these translated its destination (br_netfilter_hooks.c, br_nf_pre_routing_finish).  What
+        comes by lo keeps the route it was sent by (ip_input.c, ip_rcv_finish_core), unless so.
         """
         if self.is_origin:
             again = [after for one, after in pairwise(self.traversals) if reroutes(one, after)]
@@ -120,7 +122,8 @@ class Stay:
         came = self.at("ip", "prerouting", LAST)
         if came is None:
             return []
-        if self.is_bridged and came.header.destination == self.arrived.destination:
+        is_same = came.header.destination == self.arrived.destination
+        if is_same and (self.is_bridged or came.iif == LOOPBACK):
             return []
         return [_question(self.ns, came.header, came.mark, came.iif)]
 
