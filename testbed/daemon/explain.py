@@ -157,8 +157,8 @@ def _followed(
     else:
         with Observer(running.store, tracefs=False) as observer:
             found = thorough(observer)
-    if 0 < found.path_mtu < answer.header.size:  # its kernel has learnt that, and cuts its data so
-        learnt = replace(answer.header, size=found.path_mtu)
+    if 0 < found.segment < answer.header.size:  # some of this kernels learn, and no fact tells
+        learnt = replace(answer.header, size=found.segment)
         branches = predict(running.world, start, learnt, listeners)
     return replace(
         answer,

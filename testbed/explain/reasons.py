@@ -192,6 +192,11 @@ _ALL = (
         "send it by the ENI that has the address, or turn the source/destination check off",
     ),
     Reason(
+        "X_SENT_BACK",
+        "{before} has nobody with {destination} and sends it back by {dev}; then the {check}",
+        "run the pod whose address that is on {before}, or give its route and rules back",
+    ),
+    Reason(
         "X_SOURCE_MAC",
         "{mac} is not the MAC of the ENI behind {dev}",
         "send with the ENI's own MAC",

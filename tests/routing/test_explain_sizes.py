@@ -94,3 +94,13 @@ def test_tcp_sends_segments_that_its_peer_takes(explain: Explain, to: str, large
     assert works(seen)
     assert seen.observed.there.visits[0].arrived.size == largest
     assert seen.predicted.there.visits[0].arrived.size == largest
+
+
+def test_a_segment_that_no_peer_warned_of_is_too_big(bed: Bed, explain: Explain) -> None:
+    """Both ends have 9001 bytes, the way between regions 8500; then the sender has learnt that."""
+    for end in ("app", "other-region"):  # what other tests have taught them
+        assert bed.run(end, "sysctl", "-qw", "net.ipv4.route.flush=1").returncode == 0
+    assert dies(explain("other-region", "app", size=9001), "vpc-far", "X_MTU_EXCEEDED")
+    assert works(explain("other-region", "app", protocol="icmp")), "control: small ones pass"
+    route = bed.run("other-region", "ip", "route", "get", str(bed.address("app"))).stdout
+    assert "mtu 8500" in route

@@ -14,6 +14,7 @@ from testbed.explain.netfilter.passage import Passage
 from testbed.explain.packet import Packet
 from testbed.explain.reasons import dropped, unexpected
 from testbed.explain.speech import expired
+from testbed.explain.walk.ends import sent_back
 from testbed.explain.walk.incoming import incoming, refuse
 from testbed.explain.walk.trip import Ended, Trip
 from testbed.explain.walk.world import World
@@ -69,7 +70,14 @@ def _by_rule(case: Case) -> End | None:
     if last is None:
         return None
     *_, step = rules(last, case.known)
-    return filtered(last, step)[0]
+    end = filtered(last, step)[0]
+    before = case.earlier[-1] if case.earlier else case.stay
+    if not (before.came and before.went):
+        return end
+    came, went = before.came[0], before.went[-1]
+    if (came.dev, came.header.destination) != (went.dev, went.header.destination):
+        return end
+    return sent_back(end, before.ns, went.dev, went.header.destination)
 
 
 def _delivered(case: Case) -> End | None:

@@ -24,14 +24,15 @@ class Observation:
     """The answer.  witnesses: who was heard.  contradictions: a sentence each.
 
     remarks: what a witness says besides, a sentence each; the answer does not rest on it.
-    path_mtu: of data on a connection, what the sender's kernel knows of its way, in bytes.
+    segment: of data on a connection, the largest packet its sender makes of it, in bytes: by its
+    own MTU, and by what it and its peer have learnt of the way.
     """
 
     round_trip: RoundTrip
     witnesses: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    path_mtu: int = 0
+    segment: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from testbed.explain.netfilter.passage import Filtered
 from testbed.explain.packet import Packet, address
 from testbed.explain.reasons import dropped
 from testbed.kops.dedup import DEDUP
+from testbed.net.facts import IpAddress
 
 # Comments of kube-proxy's rules, and of the one of kubelet's by which it dropped until 1.24
 COMMENTS = {
@@ -15,6 +16,7 @@ COMMENTS = {
     "kubernetes firewall for dropping marked packets": "X_MARKED_TO_DROP",
 }
 # Chains whose every refusal means one thing: kube-proxy's of nftables mode, and kubenet's
+SOURCE_CHECK_CODE = "ENI_SOURCE_DEST_CHECK_RESTRICTION"
 CHAINS = {("kube-proxy", "reject-chain"): "X_NO_ENDPOINTS", ("filter", DEDUP): "X_DEDUP"}
 
 
@@ -40,6 +42,18 @@ def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]
     if not code:
         code = _code(filtered)
     return dropped(code, ns, **words), name
+
+
+def sent_back(end: End, before: str, dev: str, destination: IpAddress) -> End:
+    """The cause of a source check's end: the namespace before has nobody with the destination.
+
+    dev: by which it came there and left again, to the same destination.
+    """
+    if end.code != SOURCE_CHECK_CODE:
+        return end
+    return dropped(
+        "X_SENT_BACK", end.ns, before=before, dev=dev, destination=destination, check=end.text
+    )
 
 
 def _traffic(packet: Packet) -> str:

@@ -11,7 +11,7 @@ from testbed.explain.netfilter.ruleset import Run
 from testbed.explain.packet import Flow, Packet, address
 from testbed.explain.reasons import dropped
 from testbed.explain.routing.policy import Decision
-from testbed.explain.walk.ends import filtered_end
+from testbed.explain.walk.ends import filtered_end, sent_back
 from testbed.explain.walk.links import Links
 from testbed.explain.walk.space import Space
 from testbed.net.facts import BridgePort
@@ -51,6 +51,7 @@ class Trip:
     places: list[str] = field(default_factory=list)  # the namespaces that it left
     _opened: tuple[str, Header, int] = field(init=False)
     _hooks: Mapping[str, Sequence[Run]] = field(init=False)
+    _back_by: str = ""  # the device by which the last namespace sent it back
     _routed_at: int = 0  # the place of the last routing step
 
     def enter(self, space: Space, dev: str) -> None:
@@ -104,6 +105,7 @@ class Trip:
     def leave(self, dev: str) -> None:
         """The visit ends: by a device, to the next namespace; or here (empty)."""
         self.places.append(self.space.ns)
+        self._back_by = dev if self._turns_back else ""
         if not self.noted:
             return
         dev_in, arrived, mark = self._opened
@@ -120,6 +122,13 @@ class Trip:
             steps=tuple(self.passage.steps),
         )
         self.visits.append(visit)
+
+    @property
+    def _turns_back(self) -> bool:
+        """Whether it leaves as it came: by the same device, to the same destination."""
+        packet, connection = self.packet, self.packet.connection
+        translated = connection is not None and connection.is_destination_translated
+        return packet.iif == packet.oif and not translated
 
     def hook(self, hook: str) -> None:
         """Take the packet through a hook: `ip prerouting`.  Raises Ended."""
@@ -149,6 +158,9 @@ class Trip:
         if name:
             step = FabricStep(name=name, text=end.text, passed=False, why=filtered.step.why)
             self.passage.steps.append(step)
+        if self._back_by:
+            destination = address(self.packet.destination)
+            end = sent_back(end, self.previous, self._back_by, destination)
         raise Ended(end, filtered.reject)
 
     def routed(self, decision: Decision) -> None:

@@ -103,7 +103,7 @@ class Observer:
                     return found
                 talk = Talk(probe, header)
                 found = self._one(near, plan, names, start, talk, timeout_s)
-                return replace(found, path_mtu=talk.path_mtu)
+                return replace(found, segment=talk.segment)
 
     def _one(
         self,

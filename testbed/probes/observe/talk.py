@@ -19,7 +19,6 @@ from testbed.probes.observe.patterns import Patterns
 from testbed.probes.observe.probe import ACKNOWLEDGED, SEQUENCE, TCP_FLAGS, Probe
 
 SOON_MS = 1000  # a kernel needs microseconds; a loaded machine may come to it late
-IP_MTU = 14  # linux/in.h
 TIMESTAMPS = 1  # linux/tcp.h: TCPI_OPT_TIMESTAMPS, in the byte behind these
 OPTIONS_BYTE = 5
 TIMESTAMP_BYTES = 12  # RFC 7323, appendix A
@@ -30,19 +29,24 @@ _U32 = struct.Struct("!I")
 class Talk:
     """The first data on a probe's open connection (state: how much of it was sent).
 
-    sent: its header, complete once it was sent.  path_mtu: what the sender's kernel knows of the
-    way, in bytes.
+    sent: its header, complete once it was sent.  segment: the largest packet that TCP would
+    make of it, in bytes.
     """
 
     def __init__(self, probe: Probe, asked: Header) -> None:
         self._socket = probe.connection
         self._sequence = patterns.acknowledging(probe.sequence)
         self._overhead = IP_AND_TCP + self._options()
+        room = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        self.segment = self._overhead + room
         self._wants_text = asks_metadata(asked)
-        self._said = metadata.TOKEN_REQUEST if self._wants_text else self._filled(asked.size)
+        self._said = (
+            metadata.TOKEN_REQUEST
+            if self._wants_text
+            else bytes(min(asked.size - self._overhead, room))
+        )
         size = self._overhead + len(self._said)
         self.sent = replace(probe.sent, kind=DATA, size=size)
-        self.path_mtu = self._socket.getsockopt(socket.IPPROTO_IP, IP_MTU)
 
     @property
     def patterns(self) -> Patterns:
@@ -81,11 +85,6 @@ class Talk:
         """The bytes of TCP's options in each segment."""
         known = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, OPTIONS_BYTE + 1)
         return TIMESTAMP_BYTES if known[OPTIONS_BYTE] & TIMESTAMPS else 0
-
-    def _filled(self, size: int) -> bytes:
-        """So much that the packet has the size, or fills one segment."""
-        segment = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-        return bytes(min(size - self._overhead, segment))
 
 
 def is_open(probe: Probe) -> bool:
