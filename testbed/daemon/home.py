@@ -162,15 +162,25 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Keep other `up` and `down` of this lab out.  Raises UsageError when one is at work."""
         self.base.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if not _is_own(self.base, os.geteuid()):
-            raise UsageError(f"{self.base} is not this user's alone: set XDG_RUNTIME_DIR")
+        _refuse_another_users(self.base)
         with locked(self.base / f".{self.lab}{LOCK}", self.lab, self.path):
             yield
 
 
+def _refuse_another_users(base: Path) -> None:
+    """Raise UsageError for a directory of labs in which somebody else may put what they like."""
+    if base.is_symlink() or (base.exists() and not _is_own(base, os.geteuid())):
+        raise UsageError(f"{base} is not this user's alone: set XDG_RUNTIME_DIR")
+
+
 def homes(base: Path | None = None) -> list[Home]:
-    """All labs that have files, alive or not, by name; this user's, or those in a directory."""
-    base = base or directory()
+    """All labs that have files, alive or not, by name; this user's, or those in a directory.
+
+    Raises UsageError where this user's own directory is somebody else's.
+    """
+    if base is None:
+        base = directory()
+        _refuse_another_users(base)
     found = [entry.name for entry in _entries(base) if entry.is_dir()]
     return [Home(name, base) for name in found if _is_name(name)]
 

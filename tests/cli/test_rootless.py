@@ -204,18 +204,34 @@ def test_an_up_that_is_killed_leaves_nothing(user: Path) -> None:
     assert not processes_of(commands.name)
 
 
-def test_somebody_elses_directory_is_not_used(user: Path) -> None:
-    """/tmp/testbed-UID may have been made by another, who could then read and write there."""
-    commands = RootlessCommands(user)
-    trap = Path("/tmp", f"testbed-{ordinary.USER}")
-    trap.mkdir()
-    try:
-        os.chown(trap, ordinary.NEIGHBOUR, ordinary.NEIGHBOUR)
-        identity = ordinary.identity(user, XDG_RUNTIME_DIR="")
-        process = Commands.start(commands, "up", str(commands.file), **identity)
-        _, errors = process.communicate(timeout=60)
-    finally:
-        trap.rmdir()
+TRAP = Path("/tmp", f"testbed-{ordinary.USER}")  # where a user without XDG_RUNTIME_DIR looks
 
+
+def refused(user: Path, *words: str) -> str:
+    """What a user without XDG_RUNTIME_DIR is told."""
+    commands = RootlessCommands(user)
+    identity = ordinary.identity(user, XDG_RUNTIME_DIR="")
+    process = Commands.start(commands, *words, cwd=user, **identity)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 2, errors
-    assert str(trap) in errors
+    return errors
+
+
+@pytest.mark.parametrize("words", [("up", "lab.yaml"), ("ls",), ("shell", "web-0"), ("clean",)])
+def test_somebody_elses_directory_is_not_used(user: Path, words: tuple[str, ...]) -> None:
+    """They could read and write there.  A verb that only looks believes nothing of it either."""
+    TRAP.mkdir()
+    try:
+        os.chown(TRAP, ordinary.NEIGHBOUR, ordinary.NEIGHBOUR)
+        assert str(TRAP) in refused(user, *words)
+    finally:
+        TRAP.rmdir()
+
+
+def test_a_link_is_no_directory_of_ones_own(user: Path) -> None:
+    """Whoever made it can make it lead elsewhere, at any moment."""
+    TRAP.symlink_to(user)
+    try:
+        assert str(TRAP) in refused(user, "ls")
+    finally:
+        TRAP.unlink()
