@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.eks import allocate as eks
 from testbed.eks.fargate.allocate import kept_interfaces
+from testbed.eks.ipamd.memory import Memory, remembered
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
@@ -28,7 +29,8 @@ from testbed.vpc.model import Subnet, Vpc
 class Allocations:
     """ENIs with their addresses, pods with theirs, and pods that wait, with the reason.
 
-    ranges: of the nodes whose pods have no ENI's addresses.
+    ranges: of the nodes whose pods have no ENI's addresses.  memories: of ipamDs that know
+    something else than this.
     """
 
     enis: tuple[Eni, ...] = ()
@@ -36,6 +38,7 @@ class Allocations:
     pending: tuple[Pending, ...] = ()
     ranges: tuple[NodeRange, ...] = ()
     services: tuple[ServiceAddress, ...] = ()
+    memories: tuple[Memory, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,62 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before) for cluster in lab.clusters]
     given = [_given(cluster, before) for cluster in lab.clusters]
+    pods = tuple(pod for one in placed for pod in one.pods)
     return Allocations(
         enis=ec2.enis(),
-        pods=tuple(pod for one in placed for pod in one.pods),
+        pods=pods,
         pending=tuple(pod for one in placed for pod in one.pending),
         ranges=tuple(own for one in placed for own in one.ranges),
         services=tuple(service for one in given for service in one),
+        memories=tuple(_memories(lab, before, pods, ec2.enis())),
     )
+
+
+def restarted(lab: Lab, allocations: Allocations, memories: tuple[Memory, ...]) -> Allocations:
+    """The same where ipamDs have started again and know this."""
+    before = replace(allocations, memories=memories)
+    known = _memories(lab, before, allocations.pods, allocations.enis)
+    return replace(allocations, memories=tuple(known))
+
+
+def rolled_out(before: Lab | None, lab: Lab, allocations: Allocations) -> Allocations:
+    """The same, of a lab that another one follows: other settings start aws-node again.
+
+    Where that reads the VPC's ranges at its start, the next allocation does.
+    """
+    settings = {one.name: _settings(one) for one in before.clusters} if before else {}
+    nodes = {
+        node.name
+        for cluster in lab.clusters
+        if settings.get(cluster.name) != _settings(cluster)
+        for node in cluster.nodes
+    }
+    memories = (
+        replace(one, cidrs=()) if one.node in nodes else one for one in allocations.memories
+    )
+    return replace(allocations, memories=tuple(memories))
+
+
+def _settings(cluster: Cluster) -> object:
+    return (cluster.profile, cluster.env) if isinstance(cluster, EksCluster) else None
+
+
+def _memories(
+    lab: Lab, before: Allocations, pods: tuple[PodAddress, ...], enis: tuple[Eni, ...]
+) -> Iterator[Memory]:
+    known = {memory.node: memory for memory in before.memories}
+    ranges = {vpc.name: vpc.cidrs for vpc in lab.vpcs}
+    for cluster in lab.clusters:
+        if isinstance(cluster, EksCluster):
+            yield from remembered(cluster, ranges[cluster.vpc], known, pods, enis)
 
 
 def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations) -> Placed:
     match cluster:
         case EksCluster():
-            return Placed(*eks.allocate_pods(cluster, vpc, ec2, before.pods, before.pending))
+            return Placed(
+                *eks.allocate_pods(cluster, vpc, ec2, before.pods, before.pending, before.memories)
+            )
         case KopsCluster():
             earlier = Placed(before.pods, before.pending, before.ranges)
             return kops.allocate_pods(cluster, vpc, ec2, earlier)

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from testbed.allocations import Allocations, allocate
+from testbed.allocations import Allocations, allocate, rolled_out
 from testbed.daemon.views import addresses
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
@@ -69,7 +69,7 @@ class Bed:
         """Become this lab, as `testbed up` of a changed file does: what was given is kept."""
         before = self.lab, self.allocations
         self.lab = lab
-        self.allocations = allocate(lab, self.allocations)
+        self.allocations = allocate(lab, rolled_out(before[0], lab, self.allocations))
         self.state: State = plan(lab, self.allocations, self.health)
         serving = listeners(lab, self.allocations)
         self._servers.close({one.netns for one in self._servers.listening - frozenset(serving)})

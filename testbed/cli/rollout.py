@@ -24,7 +24,7 @@ def set_(
     serves all nodes.  KEY- takes a variable back to its default.  Prints what the kernels get and
     lose; the next `up FILE` brings back what the file says.
     """
-    where, *settings = _without_kubectls_words(where, *given)
+    where, *settings = without_kubectls_words(where, *given)
     report = call(
         chosen(lab_name),
         "set_env",
@@ -40,7 +40,7 @@ def set_(
     print_difference(report)
 
 
-def _without_kubectls_words(*words: str) -> tuple[str, ...]:
+def without_kubectls_words(*words: str) -> tuple[str, ...]:
     """`env daemonset aws-node A=b` is `daemonset/aws-node A=b`."""
     first, *others = words[1:] if words[0] == "env" and len(words) > 1 else words
     if first in ("daemonset", "ds") and others:

@@ -1,12 +1,16 @@
 """What `apply -f` brought into a lab stays when `up` changes the rest.  Pure."""
 
-from collections.abc import Iterable
+import json
 from dataclasses import replace
-from typing import Any
 
+from testbed.allocations import Allocations
+from testbed.allocations import from_json as allocations_from_json
+from testbed.allocations import to_json as allocations_to_json
 from testbed.kubernetes.manifests import ObjectName
 from testbed.kubernetes.manifests.apply import parts, put
 from testbed.lab import Lab
+from testbed.lab import from_json as lab_from_json
+from testbed.lab import to_json as lab_to_json
 from testbed.lab.objects import objects, with_objects
 
 Names = frozenset[tuple[str, ObjectName]]  # each with the cluster it is in
@@ -28,11 +32,20 @@ def kept(names: Names, running: Lab, lab: Lab) -> Lab:
     return replace(lab, clusters=tuple(clusters))
 
 
-def to_json(names: Names) -> Any:
-    """The names as JSON values."""
-    return sorted([cluster, *name] for cluster, name in names)
+def record(lab: Lab, allocations: Allocations, names: Names) -> str:
+    """What the next daemon of a lab has to know, as text."""
+    return json.dumps(
+        {
+            "lab": lab_to_json(lab),
+            "allocations": allocations_to_json(allocations),
+            "manifests": sorted([cluster, *name] for cluster, name in names),
+        }
+    )
 
 
-def from_json(values: Iterable[list[str]]) -> Names:
-    """The names `to_json` was given."""
-    return frozenset((cluster, ObjectName(*name)) for cluster, *name in values)
+def recorded(text: str) -> tuple[Lab, Allocations, Names]:
+    """What `record` was given."""
+    values = json.loads(text)
+    names = ((cluster, ObjectName(*name)) for cluster, *name in values["manifests"])
+    lab, allocations = lab_from_json(values["lab"]), allocations_from_json(values["allocations"])
+    return lab, allocations, frozenset(names)

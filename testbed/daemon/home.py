@@ -103,6 +103,11 @@ class Home:
         return self.path / "host-local"
 
     @property
+    def aws_node(self) -> Path:
+        """What aws-node has on the disk of each node of an EKS cluster."""
+        return self.path / "aws-node"
+
+    @property
     def log(self) -> Path:
         """What the daemon has to say for itself."""
         return self.path / "daemon.log"

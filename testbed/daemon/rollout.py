@@ -11,6 +11,7 @@ from testbed.description.problem import unknown
 from testbed.eks.model import EksCluster
 from testbed.eks.rollout import with_settings
 from testbed.errors import IgnoredSetting, UsageError
+from testbed.kubernetes.model import Node
 from testbed.lab import Cluster, Lab
 from testbed.lab.checks import check
 
@@ -33,7 +34,7 @@ def set_env(
     Raises UsageError, DescriptionError; the lab is then as it was.
     """
     lab = running.described()
-    cluster = _cluster(lab.clusters, where)
+    cluster, _ = chosen(lab.clusters, where)
     with warnings.catch_warnings(record=True) as ignored:
         warnings.simplefilter("always", IgnoredSetting)
         changed = with_settings(cluster, overrides=values, unset=unset)
@@ -51,17 +52,21 @@ def _with(lab: Lab, changed: EksCluster) -> Lab:
     return replace(lab, clusters=tuple(others))
 
 
-def _cluster(clusters: Iterable[Cluster], where: str) -> EksCluster:
-    """The EKS cluster of that name, of that node, or the only one.  Raises UsageError."""
+def chosen(clusters: Iterable[Cluster], where: str) -> tuple[EksCluster, tuple[Node, ...]]:
+    """The EKS cluster of that name, or the only one, with its nodes; or a node and its cluster.
+
+    Raises UsageError.
+    """
     own = [one for one in clusters if isinstance(one, EksCluster)]
     if not own:
         raise UsageError("the lab has no EKS cluster, and aws-node runs in no other")
+    if where in DAEMON_SET and len(own) == 1:
+        return own[0], own[0].nodes
     if where in DAEMON_SET:
-        if len(own) == 1:
-            return own[0]
         which = ", ".join(one.name for one in own)
         raise UsageError(f"aws-node runs once in each EKS cluster; name one of them: {which}")
-    names = {one.name: one for one in own} | {node.name: one for one in own for node in one.nodes}
-    if where not in names:
-        raise UsageError(unknown("EKS cluster or node", where, names))
-    return names[where]
+    places = {one.name: (one, one.nodes) for one in own}
+    places |= {node.name: (one, (node,)) for one in own for node in one.nodes}
+    if where not in places:
+        raise UsageError(unknown("EKS cluster or node", where, places))
+    return places[where]

@@ -1,19 +1,14 @@
 """The running lab inside its daemon: what was applied last, and how it is changed and compared."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.allocations import Allocations, allocate
-from testbed.allocations import from_json as allocations_from_json
-from testbed.allocations import to_json as allocations_to_json
-from testbed.daemon import host_local, views
-from testbed.daemon.applied import Names
-from testbed.daemon.applied import from_json as manifests_from_json
-from testbed.daemon.applied import to_json as manifests_to_json
+from testbed.allocations import Allocations, allocate, rolled_out
+from testbed.daemon import checkpoints, host_local, views
+from testbed.daemon.applied import Names, record, recorded
 from testbed.daemon.home import Home
 from testbed.daemon.store import HolderStore
 from testbed.errors import KernelError, TestbedError, UsageError
@@ -24,7 +19,7 @@ from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.supervisor import Supervisor, end_orphans
-from testbed.lab import Lab, from_json, to_json
+from testbed.lab import Lab
 from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Listener
 from testbed.net.facts import Chain, IpAddress, State, Sysctl
@@ -111,12 +106,11 @@ class RunningLab:
         """
         end_orphans()
         try:
-            record = json.loads(self.home.applied.read_text())
+            lab, allocations, names = recorded(self.home.applied.read_text())
         except FileNotFoundError:
             return
-        lab, allocations = from_json(record["lab"]), allocations_from_json(record["allocations"])
         self.lab, self.allocations, self.state = lab, allocations, plan(lab, allocations)
-        self.manifests = manifests_from_json(record["manifests"])
+        self.manifests = names
         self.servers.serve(listeners(lab, allocations))
 
     def up(self, lab: Lab, manifests: Names | None = None) -> None:
@@ -125,14 +119,9 @@ class RunningLab:
         manifests: the objects of it that `apply -f` brought; none leaves that as it is.
         """
         names = self.manifests if manifests is None else manifests
-        allocations = allocate(lab, self.allocations)
+        allocations = self._allocated(lab)
         wanted = plan(lab, allocations, self.health)
         serving = listeners(lab, allocations)
-        record = {
-            "lab": to_json(lab),
-            "allocations": allocations_to_json(allocations),
-            "manifests": manifests_to_json(names),
-        }
         try:
             self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
             self.supervisor.retain(programs(lab, allocations, self.health))
@@ -140,12 +129,43 @@ class RunningLab:
             if self.lab is not None:
                 forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
             self._serve(lab, allocations)
-            self.home.write(self.home.applied.name, json.dumps(record))
+            self._record(lab, allocations, names)
         except Exception as error:
             self._put_back(error)
             raise
         self.lab, self.allocations, self.state = lab, allocations, wanted
         self.manifests = names
+
+    def _allocated(self, lab: Lab) -> Allocations:
+        return allocate(lab, rolled_out(self.lab, lab, self.allocations))
+
+    def rewire(
+        self,
+        allocations: Allocations,
+        planned: State,
+        steps: Sequence[Callable[[State], State]],
+    ) -> State:
+        """The kernel after these steps, each made of what is found then; it need not be the plan.
+
+        allocations, planned: of the same lab, from now on.  A failure puts the kernel back.
+        """
+        lab, before = self.described(), self.observe(self.state)
+        found = before
+        try:
+            for step in steps:
+                apply(self.store, step(found.state), found)
+                found = self.observe(planned)
+            self._serve(lab, allocations)
+            self._record(lab, allocations, self.manifests)
+        except Exception:
+            apply(self.store, before.state, self.observe(self.state))
+            self._serve(lab, self.allocations)
+            raise
+        self.allocations, self.state = allocations, planned
+        return found.state
+
+    def _record(self, lab: Lab, allocations: Allocations, manifests: Names) -> None:
+        self.home.write(self.home.applied.name, record(lab, allocations, manifests))
 
     @contextmanager
     def trying(self, wanted: State) -> Iterator[None]:
@@ -176,6 +196,7 @@ class RunningLab:
         """What is not the kernel's: the pods' servers, DNS servers and load balancers, files."""
         resolv.write(self.home.resolv, resolvers(lab, allocations))
         host_local.write(self.home.host_local, lab, allocations)
+        checkpoints.write(self.home.aws_node, lab, allocations)
         self.servers.serve(listeners(lab, allocations))
         self.supervisor.serve(programs(lab, allocations, self.health))
 
@@ -237,7 +258,7 @@ class RunningLab:
 
     def drift_to(self, lab: Lab) -> tuple[Drift, State]:
         """What `up` of this lab would change, and into what."""
-        wanted = plan(lab, allocate(lab, self.allocations), self.health)
+        wanted = plan(lab, self._allocated(lab), self.health)
         return compare(wanted, self.observe(wanted).state), wanted
 
     def require(self, name: str) -> str:

@@ -215,5 +215,6 @@ VERBS: dict[str, Callable[..., Json]] = {
         ("explain", "reasons"),
         ("explain", "reachability"),
         ("clients", "clients"),
+        ("restart", "restart"),
     )
 }

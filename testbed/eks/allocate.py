@@ -5,6 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from testbed.eks.fargate import allocate as fargate
+from testbed.eks.ipamd.memory import Memory, in_use
 from testbed.eks.ipamd.node import NodeEc2
 from testbed.eks.ipamd.settings import settings
 from testbed.eks.ipamd.settling import Settling
@@ -29,16 +30,19 @@ def allocate_pods(
     ec2: Ec2,
     before: Iterable[PodAddress] = (),
     waiting: Iterable[Pending] = (),
+    memories: Iterable[Memory] = (),
 ) -> tuple[tuple[PodAddress, ...], tuple[Pending, ...]]:
     """The cluster's pods that run and those that wait, each in the topology's order.
 
     The nodes' primary ENIs exist, and those of pods on Fargate that keep theirs.  vpc: the
     cluster's.  before, waiting: what the last run said; a pod keeps its node and address as long
-    as both are there and fit what the topology says of the pod.
+    as both are there and fit what the topology says of the pod.  memories: of the nodes' ipamDs.
     """
     running, pending = fargate.allocate_pods(cluster, vpc, ec2)
     others = tuple(pod for pod in cluster.pods if pod.netns not in running | pending)
-    of_nodes = _on_nodes(replace(cluster, pods=others), vpc, ec2, before, waiting)
+    kept = {at.pod: at for at in _kept(replace(cluster, pods=others), ec2, before)}
+    held = in_use(memories, kept.values())
+    of_nodes = _on_nodes(replace(cluster, pods=others), vpc, ec2, kept, waiting, held)
     running |= of_nodes[0]
     pending |= of_nodes[1]
     names = [pod.netns for pod in cluster.pods]
@@ -52,13 +56,15 @@ def _on_nodes(
     cluster: EksCluster,
     vpc: Vpc,
     ec2: Ec2,
-    before: Iterable[PodAddress],
+    kept: dict[str, PodAddress],
     waiting: Iterable[Pending],
+    held: frozenset[IPv4Address],
 ) -> tuple[dict[str, PodAddress], dict[str, Pending]]:
-    """The pods of the nodes by name, those that run and those that wait."""
-    kept = {placed.pod: placed for placed in _kept(cluster, ec2, before)}
-    in_use = frozenset(placed.ip for placed in kept.values() if not placed.host_network)
-    ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, in_use) for node in cluster.nodes}
+    """The pods of the nodes by name, those that run and those that wait.
+
+    kept: those that run already.  held: addresses that are assigned, as ipamDs know it.
+    """
+    ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, held) for node in cluster.nodes}
     bound = dict(still_bound(cluster, waiting)) | {pod: at.node for pod, at in kept.items()}
     plan = schedule(
         {node.name: room(cluster, node) for node in cluster.nodes}, cluster.pods, bound

@@ -45,6 +45,8 @@ class Era:
     delegates_prefixes: bool  # ENABLE_PREFIX_DELEGATION and WARM_PREFIX_TARGET are known
     discovers_subnets: bool  # ENABLE_SUBNET_DISCOVERY is known
     external_eni_config: bool  # a label of its own says a node's ENIConfig before all others
+    reads_ranges_once: bool  # the VPC's ranges at its start, or every 30 s
+    checkpoints: bool  # writes and reads a file of assigned addresses; else asks the API server
     prescales: bool  # the pool is filled before the node becomes Ready
     trusts_metadata: bool  # reconciling believes IMDS; else EC2 is asked where they differ
     imds_only: bool  # DISABLE_NETWORK_RESOURCE_PROVISIONING, ENABLE_IMDS_ONLY_MODE are known
@@ -81,6 +83,8 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             delegates_prefixes=False,
             discovers_subnets=False,
             external_eni_config=False,
+            reads_ranges_once=True,
+            checkpoints=False,
             prescales=False,
             trusts_metadata=True,
             imds_only=False,
@@ -116,6 +120,8 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             delegates_prefixes=True,
             discovers_subnets=True,
             external_eni_config=True,
+            reads_ranges_once=False,
+            checkpoints=True,
             prescales=True,
             trusts_metadata=False,
             imds_only=True,

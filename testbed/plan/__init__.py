@@ -1,10 +1,12 @@
 """plan(lab, allocations): all facts of a lab, the union of what its domains want.  Pure."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.eks.fargate import micro_vm
+from testbed.eks.ipamd.memory import routed
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring import node as eks_node
 from testbed.eks.wiring import pod as eks_pod
@@ -105,15 +107,23 @@ def _cluster_facts(cluster: Cluster, vpc: Vpc, allocations: Allocations) -> Iter
 
 
 def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
+    seen = {one.node: replace(vpc, cidrs=one.cidrs) for one in allocations.memories if one.cidrs}
     for node in cluster.nodes:
         enis = [eni for eni in allocations.enis if eni.instance == node.name]
-        yield from eks_node.node_facts(cluster, vpc, node, enis)
+        yield from eks_node.node_facts(cluster, seen.get(node.name, vpc), node, enis)
     yield from stray_facts(cluster.name, vpc, cluster.service_cidr)
     pods = {pod.netns: pod for pod in cluster.pods}
     own = [placed for placed in allocations.pods if placed.cluster == cluster.name]
+    reached = routed(allocations.memories, own)
     for placed in own:
         if not placed.on_fargate:
-            yield from eks_pod.pod_facts(cluster, vpc, pods[placed.pod], placed)
+            yield from eks_pod.pod_facts(
+                cluster,
+                seen.get(placed.node, vpc),
+                pods[placed.pod],
+                placed,
+                routed=placed.pod in reached or placed.host_network,
+            )
     yield from eks_pod.host_port_facts(cluster, own)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     alone = {placed.pod for placed in own if placed.on_fargate}

@@ -39,11 +39,17 @@ def ipamd_listeners(lab: Lab, allocations: Allocations) -> Iterator[Listener]:
 def introspections(lab: Lab, allocations: Allocations) -> dict[str, Introspection]:
     """The data store of each EKS node's ipamD, by the node's name."""
     enis, pods = defaultdict(list), defaultdict(list)
+    forgotten: set[str] = set()
     known = {pod.netns: pod for cluster in lab.clusters for pod in cluster.pods}
     for eni in allocations.enis:
         enis[eni.instance].append(eni)
+    for memory in allocations.memories:
+        forgotten.update(memory.forgotten)
+        for one in memory.leaked:
+            held = HeldAddress(one.ip, one.namespace, one.name, one.container)
+            pods[memory.node].append(held)
     for placed in allocations.pods:
-        if not placed.host_network:
+        if not placed.host_network and placed.pod not in forgotten:
             pod = known[placed.pod]
             held = HeldAddress(placed.ip, pod.namespace, pod.name, pod.sandbox)
             pods[placed.node].append(held)

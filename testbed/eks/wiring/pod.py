@@ -38,8 +38,13 @@ def veth_name(cluster: EksCluster, pod: Pod) -> str:
     return cluster.env.veth_prefix + names.digest(pod.namespace, pod.name, length=HASH_LENGTH)
 
 
-def pod_facts(cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress) -> Iterator[Fact]:
-    """What `aws-cni` ADD writes for one pod; nothing for one on its node's network."""
+def pod_facts(
+    cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress, *, routed: bool = True
+) -> Iterator[Fact]:
+    """What `aws-cni` ADD writes for one pod; nothing for one on its node's network.
+
+    routed: false where the ADD of another pod with the same address has replaced its route.
+    """
     if placed.host_network:
         return
     veth = veth_name(cluster, pod)
@@ -58,13 +63,14 @@ def pod_facts(cluster: EksCluster, vpc: Vpc, pod: Pod, placed: PodAddress) -> It
         why=f"the node's end of {placed.pod}'s link: prefix and SHA-1 of its name (aws-cni)",
     )
     yield from _veth_sysctls(cluster, placed.node, veth)
-    yield Route(
-        ns=placed.node,
-        dst=address,
-        dev=veth,
-        scope="link",
-        why=f"to {placed.pod}: its veth (aws-cni)",
-    )
+    if routed:
+        yield Route(
+            ns=placed.node,
+            dst=address,
+            dev=veth,
+            scope="link",
+            why=f"to {placed.pod}: its veth (aws-cni)",
+        )
     yield Rule(
         ns=placed.node,
         priority=TO_POD,
