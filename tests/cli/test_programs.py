@@ -153,6 +153,30 @@ def test_a_zone_whose_nodes_are_dead_leaves_the_load_balancers_name(balanced: Co
     balanced.on("verify")
 
 
+def test_flows_leave_a_network_load_balancers_unhealthy_target(balanced: Commands) -> None:
+    """The daemon follows what its health checks say, and `verify` wants what it follows."""
+    prefix = "service.beta.kubernetes.io/aws-load-balancer"
+    wanted = (
+        "type: LoadBalancer, externalTrafficPolicy: Local,"
+        " healthCheck: { interval: 500ms, timeout: 400ms, unhealthyThreshold: 1 },"
+        f" annotations: {{ {prefix}-type: nlb,"
+        f' {prefix}-cross-zone-load-balancing-enabled: "true" }}'
+    )
+    text = balanced.file.read_text().replace("type: LoadBalancer", wanted)
+    balanced.file.write_text(text)
+    balanced.up()
+
+    def chosen() -> str:
+        place = "nlb-web-us-west-2b"
+        listed = balanced.on("exec", place, "--", "nft", "list", "chain", "ip", "nlb", "listeners")
+        return listed.partition("vmap ")[2].partition("}")[0]
+
+    _wait_for(lambda: chosen() == "{ 0 : goto tcp-80/node-1 ")
+    balanced.on("verify")
+    said = balanced.on("describe", "service", "web")
+    assert "tcp-80 node-1 healthy,tcp-80 node-2 unhealthy" in said
+
+
 def _addresses(lab: Commands, name: str) -> set[str]:
     """What the internet is told."""
     found = lab.on("exec", "internet", "--", "getent", "ahostsv4", name)
