@@ -192,7 +192,7 @@ def test_a_mistake_outside_the_default_namespace_has_its_line_too():
 
     assert problem.path == ("services", "db")
     assert "tools.db" in problem.message
-    assert str(twice.origins["services", "db"]) == "app.yaml:8"
+    assert str(twice.origins["services", "db"].where) == "app.yaml:8"
 
 
 def test_every_object_knows_where_it_is_written():
