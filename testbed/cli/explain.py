@@ -36,6 +36,12 @@ FORMATS = ("text", "table", "json", "yaml", "html", "svg")
     metavar="BYTES",
     help="Send a packet so large, headers included, that may not be fragmented.",
 )
+@option(
+    "--source-port",
+    type=click.IntRange(1, LAST_PORT),
+    metavar="PORT",
+    help="Send a datagram from this port: kernels may remember a connection of it.",
+)
 @option("--predict", is_flag=True, help="Send nothing: tell it from rules and routes.")
 @option(
     "--what-if",
@@ -53,6 +59,7 @@ def explain_(
     lab_name: str | None,
     output: str,
     size: int | None,
+    source_port: int | None,
     source: str,
     destination: str,
     **settings: bool | float | str | tuple[str, ...] | None,
@@ -70,6 +77,7 @@ def explain_(
         destination=name,
         port=port,
         size=size or 0,
+        source_port=source_port or 0,
         output=output,
         width=shutil.get_terminal_size().columns,
         **settings,

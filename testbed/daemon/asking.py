@@ -1,5 +1,7 @@
 """What a question is about: names, addresses, Services and load balancers become a packet."""
 
+from dataclasses import replace
+
 from testbed.daemon.running import RunningLab, addresses
 from testbed.errors import UsageError
 from testbed.explain.journey import Header
@@ -48,6 +50,16 @@ def asked(
     first = service.ports[0]
     protocol = protocol or first.protocol.lower()
     return question(protocol, own, address, port or first.port, size)
+
+
+def from_port(header: Header, port: int) -> Header:
+    """The same, sent from a port that a connection may have had before.  Raises UsageError."""
+    if header.protocol != "udp":
+        raise UsageError(
+            f"--source-port is for UDP, whose clients may keep a connection for ever; this is"
+            f" {header.protocol}: add --protocol udp"
+        )
+    return replace(header, source_port=port)
 
 
 def _service(running: RunningLab, name: str) -> Service | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from testbed.allocations import allocate
-from testbed.daemon.asking import asked, named
+from testbed.daemon.asking import asked, from_port, named
 from testbed.daemon.pairs import all_pairs
 from testbed.daemon.places import places
 from testbed.daemon.protocol import Json
@@ -15,12 +15,14 @@ from testbed.explain.answer import Answer, Place
 from testbed.explain.evidence.observation import Observation
 from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.journey import RoundTrip
+from testbed.explain.netfilter.remembered import Remembered, judged
 from testbed.explain.reachability import failed, question, told
 from testbed.explain.render.document import document
 from testbed.explain.render.drawing import svg
 from testbed.explain.render.page import html
 from testbed.explain.render.text import text
 from testbed.explain.walk.predict import failure, predict
+from testbed.explain.walk.remembering import predict_remembered
 from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.world import World
 from testbed.lab import from_json
@@ -31,8 +33,10 @@ from testbed.plan import endpoints, plan, served
 from testbed.probes.listening import listening
 from testbed.probes.observe.observer import Observer
 from testbed.probes.present import Present
+from testbed.probes.remembered import remembered
 
 Progress = Callable[[str], None]
+Memory = tuple[Remembered, ...] | None  # None where the packet shall be of a new connection
 
 DELIVERED, DROPPED, CONTRADICTED = 0, 1, 3  # exit codes
 UNWATCHED = "X_UNWATCHED"  # the packet went where nobody looked
@@ -55,6 +59,10 @@ def explain(
     source = named(running, source)
     start = running.require(source)
     header = asked(running, source, destination, protocol, port, size)
+    memory: Memory = None
+    if settings["source_port"]:
+        header = from_port(header, settings["source_port"])
+        memory = remembered(running.store, header)
     answer = Answer(
         lab=lab.name,
         source=source,
@@ -65,9 +73,10 @@ def explain(
         places=running.derived(_places),
     )
     if edits or settings["predict"]:
-        answer = _predicted(running, answer, start)
+        answer = _predicted(running, answer, start, memory)
     else:
-        answer = _followed(running, answer, start, settings["timeout"], settings["tracefs"])
+        following = settings["timeout"], settings["tracefs"]
+        answer = _followed(running, answer, start, memory, *following)
     return {
         "exit_code": _exit_code(answer),
         "document": _rendered(answer, settings["output"], settings["width"], settings["verbose"]),
@@ -100,14 +109,15 @@ def _exit_code(answer: Answer) -> int:
     return DELIVERED if answer.delivered else DROPPED
 
 
-def _predicted(running: RunningLab, answer: Answer, start: str) -> Answer:
+def _predicted(running: RunningLab, answer: Answer, start: str, memory: Memory) -> Answer:
     """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
     known = served(running.described(), running.allocations)
     told = (one for one in known if one.metadata)  # what it answers no kernel tells
     listeners = Sockets([*listening(running.store, running.store.names()), *told])
     world = _edited(running, answer.edits) if answer.edits else _present(running)
-    branches = predict(world, start, answer.header, listeners)
-    planned = predict(running.world, start, answer.header, listeners)
+    header, known_before = answer.header, memory or ()
+    branches, _ = predict_remembered(world, start, header, listeners, known_before)
+    planned, _ = predict_remembered(running.world, start, header, listeners, known_before)
     return replace(
         answer,
         predicted=branches,
@@ -136,17 +146,26 @@ def _kernels(running: RunningLab) -> State:
 
 
 def _followed(
-    running: RunningLab, answer: Answer, start: str, timeout_s: float, tracefs: bool
+    running: RunningLab,
+    answer: Answer,
+    start: str,
+    memory: Memory,
+    timeout_s: float,
+    tracefs: bool,
 ) -> Answer:
     """What really became of it, and what the plan predicts.
 
     Where it goes another way than any that was predicted, another one is sent and all are watched.
     """
     listeners = running.derived(_sockets)
-    branches = predict(running.world, start, answer.header, listeners)
+    header, known_before = answer.header, memory or ()
+    branches, new = predict_remembered(running.world, start, header, listeners, known_before)
 
     def seen(observer: Observer, watched: Iterable[str]) -> Observation:
-        return observer.observe(running.state, watched, start, answer.header, timeout_s=timeout_s)
+        kept = memory is not None
+        return observer.observe(
+            running.state, watched, start, header, timeout_s=timeout_s, keep_port=kept
+        )
 
     def thorough(observer: Observer) -> Observation:
         found = seen(observer, _visited(branches))
@@ -157,14 +176,15 @@ def _followed(
     else:
         with Observer(running.store, tracefs=False) as observer:
             found = thorough(observer)
-    if 0 < found.segment < answer.header.size:  # some of this kernels learn, and no fact tells
-        learnt = replace(answer.header, size=found.segment)
+    if 0 < found.segment < header.size:  # some of this kernels learn, and no fact tells
+        learnt = replace(header, size=found.segment)
         branches = predict(running.world, start, learnt, listeners)
+    observed = judged(found.round_trip, new, known_before)
     return replace(
         answer,
         predicted=branches,
-        observed=found.round_trip,
-        difference=compare.difference(branches, found.round_trip),
+        observed=observed,
+        difference=compare.difference(branches, observed),
         witnesses=found.witnesses,
         contradictions=found.contradictions,
         remarks=found.remarks,

@@ -3,11 +3,12 @@
 AWS's own codes where one fits (VPC Reachability Analyzer, "Explanation codes"), else ours: `X_…`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from testbed.explain.journey import End
+from testbed.explain.packet import Flow, address
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,13 @@ _ALL = (
         "X_CLOSED_PORT",
         "nobody in {ns} listens on {protocol} port {port}",
         "start a server there, or use another port",
+    ),
+    Reason(
+        "X_STALE_CONNECTION",
+        "{by} remembers a connection from {source} and port {port}, and sends it to {to} as it did"
+        " then; a new one would get to {better}",
+        "delete the entry, as kube-proxy does for UDP when an endpoint goes: `testbed exec {by} --"
+        " conntrack -D -p {protocol} --orig-port-src {port}`",
     ),
     Reason(
         "X_UNEXPECTED_REPLY",
@@ -375,11 +383,32 @@ def twice(end: End, by: str) -> End:
 
     by: the namespace whose bridge made that.
     """
-    reason, words = REASONS["X_DUPLICATE"], {"ns": end.ns, "by": by}
+    return _noted(end, "X_DUPLICATE", {"ns": end.ns, "by": by})
+
+
+def remembering(end: End, by: str, flow: Flow, to: str, better: Sequence[str]) -> End:
+    """The end of a packet of a connection that is sent where new ones are not sent any more.
+
+    by: the namespace that remembers it.  flow: the connection's.  better: where new ones get to.
+    """
+    words = {
+        "by": by,
+        "source": address(flow.source),
+        "port": flow.source_port,
+        "protocol": flow.protocol,
+        "to": to,
+        "better": " or ".join(better),
+    }
+    return _noted(end, "X_STALE_CONNECTION", words)
+
+
+def _noted(end: End, code: str, words: Mapping[str, object]) -> End:
+    """An end for which there is a better reason than its own."""
+    reason = REASONS[code]
     return replace(
         end,
         text=f"{end.text}; {reason.sentence.format_map(words)}",
-        code=reason.code,
+        code=code,
         advice=reason.advice.format_map(words),
     )
 

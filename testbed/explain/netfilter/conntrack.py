@@ -1,7 +1,9 @@
 """Connection tracking of all namespaces during one prediction: states, and NAT undone."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from testbed.explain.netfilter.remembered import Remembered
 from testbed.explain.packet import ECHO, Connection, Flow, Packet
 from testbed.explain.routing.local_table import LOOPBACK
 
@@ -24,8 +26,17 @@ NEW, INVALID = "new", "invalid"  # of a packet without a connection: there will 
 class Tracking:
     """Who talks with whom, by namespace (state: what kernels remember from packet to packet)."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: Iterable[Remembered] = ()) -> None:
+        """remembered: the connections of before."""
         self._connections: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
+        for one in remembered:
+            connection = Connection(one.original)
+            connection.replies, connection.mark = one.replies, one.mark
+            connection.is_translated = one.replies != one.original.turned()
+            connection.answered, connection.confirmed = one.answered, True
+            connection.initialized = frozenset({"source", "destination"})
+            self._connections[one.ns, one.original] = connection, False
+            self._connections[one.ns, one.replies] = connection, True
 
     def track(self, ns: str, packet: Packet) -> None:
         """Find or make the packet's connection, as conntrack's own hook does before mangle.

@@ -12,6 +12,7 @@ from testbed.explain.fabric import is_hairpin
 from testbed.explain.journey import End, Header, Journey, RoundTrip
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Passage
+from testbed.explain.netfilter.remembered import Remembered
 from testbed.explain.packet import Flow, Packet, address, address_text
 from testbed.explain.reasons import dropped, twice, unexpected
 from testbed.explain.speech import speaks
@@ -37,16 +38,20 @@ def predict(
     start: str,
     header: Header,
     listeners: Sockets | Iterable[Listener] | None = None,
+    *,
+    remembered: tuple[Remembered, ...] = (),
 ) -> tuple[RoundTrip, ...]:
     """A round trip for each outcome of random choices, the likeliest first.
 
     header: source 0.0.0.0 for the one that the kernel of `start` chooses.
     listeners: who serves ports; None for all ports being served.  For many questions: Sockets.
+    remembered: the connections that kernels know already, which a packet may belong to.
     """
     end = _not_predictable(world, start, header)
     if end is not None:
         return (RoundTrip(there=Journey(visits=(), end=end)),)
-    trips = list(map(_described, _outcomes(world, start, header, listeners, noted=True)))
+    question = _Question(world, start, header, _sockets(listeners), remembered, noted=True)
+    trips = list(map(_described, _outcomes(question)))
     if len(trips) > 1:
         trips.sort(key=_probability, reverse=True)
     return tuple(trips)
@@ -66,7 +71,9 @@ def failure(
     end = _not_predictable(world, start, header)
     if end is not None:
         return end
-    for outcome in _outcomes(world, start, header, listeners, noted=False):
+    for outcome in _outcomes(
+        _Question(world, start, header, _sockets(listeners), (), noted=False)
+    ):
         if not outcome.end.delivered:
             return outcome.end
         if outcome.back_end is not None and not outcome.back_end.delivered:
@@ -86,6 +93,10 @@ def _not_predictable(world: World, start: str, header: Header) -> End | None:
     return dropped("X_UNKNOWN", start, what=what)
 
 
+def _sockets(listeners: Sockets | Iterable[Listener] | None) -> Sockets | None:
+    return listeners if listeners is None or isinstance(listeners, Sockets) else Sockets(listeners)
+
+
 def _probability(trip: RoundTrip) -> float:
     return trip.there.probability * (trip.back.probability if trip.back else 1.0)
 
@@ -98,6 +109,7 @@ class _Question:
     start: str
     header: Header
     served: Sockets | None
+    remembered: tuple[Remembered, ...]
     noted: bool
 
     def trip(self, space: Space, packet: Packet, tracking: Tracking, draws: Draws) -> Trip:
@@ -144,18 +156,8 @@ class _Outcome:
         return self.end.delivered and self.back_end is not None and self.back_end.delivered
 
 
-def _outcomes(
-    world: World,
-    start: str,
-    header: Header,
-    listeners: Sockets | Iterable[Listener] | None,
-    *,
-    noted: bool,
-) -> Iterator[_Outcome]:
+def _outcomes(question: _Question) -> Iterator[_Outcome]:
     """One for each outcome of chance."""
-    if listeners is not None and not isinstance(listeners, Sockets):
-        listeners = Sockets(listeners)
-    question = _Question(world, start, header, listeners, noted)
     asked: list[tuple[int, ...]] = [()]
     for _ in range(MOST_BRANCHES):
         draws = Draws(asked.pop())
@@ -167,7 +169,7 @@ def _outcomes(
 
 def _outcome(question: _Question, draws: Draws) -> _Outcome:
     """Of the packet that is asked about; of one that comes later, if the first let it."""
-    asked, tracking = question.header, Tracking()
+    asked, tracking = question.header, Tracking(question.remembered)
     first = Packet(replace(asked, size=0) if asked.size and asked.protocol == "tcp" else asked)
     found, answer = _exchange(question, first, tracking, draws)
     if answer is None or not (speaks(asked) and found.is_answered):

@@ -82,12 +82,13 @@ class Observer:
         header: Header,
         *,
         timeout_s: float = 1.0,
+        keep_port: bool = False,
     ) -> Observation:
         """What became of a packet and its answer: of the first data where speech.speaks().
 
         plan: why things are as they are.  watched: the namespaces to look into besides `start`;
         what happens elsewhere is not seen.  header: its source may be 0.0.0.0, for the kernel to
-        choose; its source port is not used: a probe always has a new one.
+        choose; its source port is used with `keep_port` only, of UDP: else a probe has a new one.
         timeout_s: how long a silence is waited for that no kernel explains.
         Raises KernelError (no such namespace, no such source address), MissingFeature.
         """
@@ -96,7 +97,7 @@ class Observer:
             near.keep({name: spaces.of(name) for name in names})
             first = replace(header, size=0) if header.protocol == "tcp" else header
             with inside(near, start):
-                probe = Probe(first)
+                probe = Probe(first, keep_port=keep_port)
             with probe:
                 found = self._one(near, plan, names, start, probe, timeout_s)
                 if not (speaks(header) and found.round_trip.is_answered and is_open(probe)):

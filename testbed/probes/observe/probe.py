@@ -14,7 +14,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Self
 
-from testbed.errors import KernelError
+from testbed.errors import KernelError, UsageError
 from testbed.explain.evidence.witnesses import NOT_ITS_ADDRESS, Flow, Way
 from testbed.explain.journey import Header
 from testbed.probes import icmp
@@ -49,12 +49,14 @@ class Probe:
     State: the socket, and for UDP the flows that were seen, by which answers are known.
     sent: the header, complete once it was sent.  Its source port, or identifier, is always a new
     one: a connection that somebody still remembers would not meet the rules for new ones.
+    keep_port: of UDP, it has the header's source port for just that.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, *, keep_port: bool = False) -> None:
         self._bytes = os.urandom(TOKEN_BYTES)
         identifier = _U16.unpack_from(self._bytes)[0] if header.protocol == "icmp" else 0
         kind = FIRST_KIND[header.protocol]
+        self._kept_port = header.source_port if keep_port else 0
         self.sent = replace(header, source_port=identifier, kind=kind)
         self._flows: frozenset[Flow] = frozenset()
         self._socket = socket.socket(socket.AF_INET, *KINDS[header.protocol])
@@ -165,10 +167,14 @@ class Probe:
         # connect() chooses the port, and goes on from the last one to this destination; bind()
         # would draw one, and now and then one that conntrack remembers
         self._socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        if self._kept_port:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            if header.source != UNSPECIFIED:
-                self._socket.bind((str(header.source), 0))
+            if header.source != UNSPECIFIED or self._kept_port:
+                self._socket.bind((str(header.source), self._kept_port))
         except OSError as refused:
+            if refused.errno == errno.EADDRINUSE:
+                raise UsageError(f"port {self._kept_port} is in use there") from refused
             if refused.errno != errno.EADDRNOTAVAIL:
                 raise
             return False

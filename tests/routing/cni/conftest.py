@@ -23,7 +23,9 @@ from testbed.eks.environment import CniSettings
 from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
 from testbed.explain.compare import Difference, closest, first_difference
 from testbed.explain.journey import End, Header, Protocol, RoundTrip, Visit
-from testbed.explain.walk.predict import predict
+from testbed.explain.netfilter.remembered import judged
+from testbed.explain.walk.remembering import predict_remembered
+from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.world import World
 from testbed.kernel.observe import observe
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
@@ -31,6 +33,7 @@ from testbed.lab import Lab
 from testbed.net.facts import ANYWHERE, Sysctl
 from testbed.plan import served
 from testbed.probes.observe.observer import Observer
+from testbed.probes.remembered import remembered
 from testbed.vpc.model import Instance, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
 OUTSIDE, EXCLUDED = "203.0.113.10", "198.51.100.10"
@@ -150,17 +153,24 @@ def observer(bed: Bed) -> Iterator[Observer]:
 def explain(bed: Bed, observer: Observer) -> Explain:
     """`explain(source, destination, port=80, protocol="tcp")`: a real packet, followed.
 
-    size: of the packet, in bytes.
+    size: of the packet, in bytes.  source_port: of a UDP connection that kernels may remember.
     """
 
     def explained(
-        source: str, destination: str, port: int = 80, protocol: Protocol = "tcp", size: int = 0
+        source: str,
+        destination: str,
+        port: int = 80,
+        protocol: Protocol = "tcp",
+        *,
+        size: int = 0,
+        source_port: int = 0,
     ) -> Explained:
         kind = {"tcp": "SYN", "icmp": "echo-request", "udp": ""}[protocol]
         header = Header(
             protocol=protocol,
             source=IPv4Address(0),
             destination=_address(bed, source, destination),
+            source_port=source_port,
             destination_port=0 if protocol == "icmp" else port,
             kind=kind,
             size=size,
@@ -168,10 +178,14 @@ def explain(bed: Bed, observer: Observer) -> Explain:
         sysctls = [fact for fact in bed.state if isinstance(fact, Sysctl)]
         world = World(observe(bed.store, sysctls=sysctls).state)
         ears = served(bed.lab, bed.allocations)
-        seen = observer.observe(bed.state, bed.store.names(), source, header, timeout_s=2.0)
+        known = remembered(bed.store, header) if source_port else ()
+        how: dict[str, Any] = {"timeout_s": 2.0, "keep_port": bool(source_port)}
+        seen = observer.observe(bed.state, bed.store.names(), source, header, **how)
         assert seen.contradictions == ()
-        likely = closest(predict(world, source, header, ears), seen.round_trip)
-        return Explained(seen.round_trip, likely, first_difference(likely, seen.round_trip))
+        branches, new = predict_remembered(world, source, header, Sockets(ears), known)
+        observed = judged(seen.round_trip, new, known)
+        likely = closest(branches, observed)
+        return Explained(observed, likely, first_difference(likely, observed))
 
     return explained
 

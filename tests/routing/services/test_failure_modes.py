@@ -5,7 +5,6 @@ k/k: kubernetes/kubernetes.
 """
 
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,9 +17,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.kops.node import BRIDGE_NETFILTER
-from testbed.kubernetes.model import Pod, ServicePort
 from testbed.net.facts import BridgePort, Chain, Fact, Sysctl, Veth
-from testbed.probes.sockets import socket_in
 from tests.routing.cni.conftest import Explain, Explained
 from tests.routing.services.test_measured import GONE, NA, NB, TO_A, TO_B, lab_of
 
@@ -199,34 +196,3 @@ def test_source_ranges_of_a_load_balancer(bed: Bed, explain: Explain) -> None:
         else:
             assert seen.visit("igw-main"), "the node has let it go"
             assert not bed.tcp("a", address, 80).delivered
-
-
-def test_a_udp_client_of_a_service_with_a_node_port_keeps_a_dead_endpoint(bed: Bed) -> None:
-    """k/k#48370: 1.14 forgets the entries of the ClusterIP; today they are deleted."""
-    [cluster] = bed.lab.clusters
-    udp = replace(
-        cluster.services[0],
-        selector={"app": "a"},
-        ports=(ServicePort(7, node_port=30007, protocol="UDP"),),
-        external_ips=(),
-    )
-    pods = {pod.name: pod for pod in cluster.pods}
-
-    def only(pod: str) -> tuple[Pod, ...]:
-        """The pods, of which this one is the Service's only endpoint."""
-        others = (replace(one, labels={}) for name, one in pods.items() if name != pod)
-        return replace(pods[pod], labels={"app": "a"}), *others
-
-    with (
-        becomes(bed, services=(udp,), pods=only("a")),
-        socket_in(bed.store, "ca", kind=socket.SOCK_DGRAM) as client,
-    ):
-        client.settimeout(2)
-        client.connect((TO_A, 7))
-        client.send(b"one")
-        assert b'"pod": "a"' in client.recv(4096)
-        with becomes(bed, pods=only("b")):
-            client.send(b"two")
-            answered = client.recv(4096)
-    assert (b'"pod": "b"' in answered) == today(bed)
-    assert (b'"pod": "a"' in answered) == (not today(bed)), "its entry leads to the old one still"
