@@ -29,7 +29,7 @@ from testbed.lab import Lab, health, kernel_modules
 from testbed.net.diff import Drift
 from testbed.net.endpoints import Probed
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
-from testbed.plan import endpoints, listeners, plan, programs, resolvers
+from testbed.plan import endpoints, leaving, listeners, plan, programs, resolvers
 from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries
 from testbed.probes import http, tcp
@@ -72,7 +72,7 @@ class Bed:
         self.allocations = allocate(lab, rolled_out(before[0], lab, self.allocations))
         self.state: State = plan(lab, self.allocations, self.health)
         serving = listeners(lab, self.allocations)
-        self._servers.close({one.netns for one in self._servers.listening - frozenset(serving)})
+        self._servers.close(leaving(self._servers.listening, serving))
         wanted = programs(lab, self.allocations, self.health)
         self.supervisor.retain(wanted)
         self.change(self.state)

@@ -24,7 +24,7 @@ from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Listener
 from testbed.net.facts import Chain, IpAddress, State, Sysctl
 from testbed.net.programs import Program
-from testbed.plan import listeners, plan, programs, resolvers
+from testbed.plan import leaving, listeners, plan, programs, resolvers
 from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries
 from testbed.probes.servers.processes import Servers
@@ -123,7 +123,7 @@ class RunningLab:
         wanted = plan(lab, allocations, self.health)
         serving = listeners(lab, allocations)
         try:
-            self.servers.close({one.netns for one in self.servers.listening - frozenset(serving)})
+            self.servers.close(leaving(self.servers.listening, serving))
             self.supervisor.retain(programs(lab, allocations, self.health))
             self._write(wanted)
             if self.lab is not None:

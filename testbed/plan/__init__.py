@@ -26,7 +26,7 @@ from testbed.networks.routes import ends, surroundings, with_propagated_routes
 from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
 from testbed.plan.balancers import load_balancer_facts
-from testbed.plan.listening import endpoints, listeners, served
+from testbed.plan.listening import endpoints, leaving, listeners, served
 from testbed.plan.proxies import proxy_facts
 from testbed.plan.security import memberships, with_security_groups
 from testbed.plan.servers import programs, resolvers
@@ -39,7 +39,7 @@ from testbed.vpc.internet import internet_facts
 from testbed.vpc.model import Vpc
 from testbed.vpc.resolver import resolver_facts
 
-__all__ = ["endpoints", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
+__all__ = ["endpoints", "leaving", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
 
 
 def plan(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> State:

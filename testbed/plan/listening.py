@@ -36,6 +36,18 @@ def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
     )
 
 
+def leaving(found: Iterable[Listener], wanted: Iterable[Listener]) -> frozenset[str]:
+    """The namespaces in which nothing may listen while the kernel changes: a socket keeps one.
+
+    Those that lose a pod's port, for the pod may have moved, and those that lose all.  What
+    kube-proxy does without on a node ends no connection of others there.
+    """
+    staying = frozenset(wanted)
+    served = {one.netns for one in staying}
+    gone = (one for one in found if one not in staying)
+    return frozenset(one.netns for one in gone if one.pod or one.netns not in served)
+
+
 def _of_nodes(lab: Lab, allocations: Allocations, pods: Iterable[Listener]) -> Iterator[Listener]:
     """kube-proxy's and kubelet's; a port that a pod on the node's network has they do without."""
     taken = {(one.netns, one.transport, one.port) for one in pods}

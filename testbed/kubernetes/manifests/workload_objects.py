@@ -80,7 +80,7 @@ class PodSpec:
     service_account_name: Ignored = None
     share_process_namespace: Ignored = None
     termination_grace_period_seconds: Ignored = None
-    tolerations: Ignored = None  # no node has a taint
+    tolerations: Ignored = None  # a node without a route has the only taint
     volumes: Ignored = None
 
 

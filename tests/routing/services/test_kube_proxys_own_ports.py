@@ -91,3 +91,21 @@ def test_a_pod_on_the_nodes_network_that_has_the_port_keeps_it(bed: Bed) -> None
 
     bed.up(changed(bed, pods=pods))
     assert curl(bed, "na", f"http://{bed.address('nb')}:10256/healthz")[0] == 200
+
+
+def test_a_port_that_it_gives_up_ends_nobodys_connection(bed: Bed) -> None:
+    """Not that of a pod on the node's network, which has nothing to do with the Service."""
+    agent = Pod("agent", node="nb", host_network=True)
+    pods = cluster(bed).pods
+    serve(bed)
+    bed.up(changed(bed, pods=(*pods, agent)))
+    with socket_in(bed.store, "na") as client:
+        client.settimeout(2)
+        client.connect((str(bed.address("nb")), 7))
+        assert b'"pod": "agent"' in client.recv(4096)
+
+        bed.up(changed(bed, services=()))
+        client.send(b"still there")
+
+        assert client.recv(4096) == b"still there"
+    bed.up(changed(bed, pods=pods))
