@@ -88,8 +88,8 @@ class Remembered(dict[Space, _Place]):
         packet = trip.packet
         if packet.mark or packet.quoted or packet.size or not packet.source:
             return visit(trip, space, dev, is_answer=is_answer)
-        place, tracking, flow = self[space], trip.passage.tracking, packet.flow
-        classes = place.classes
+        place = self[space]
+        classes, tracking = place.classes, place.tracks and trip.passage.tracking
         kind = (
             dev or is_answer,
             classes[packet.source],
@@ -98,7 +98,7 @@ class Remembered(dict[Space, _Place]):
             packet.dmac,
             packet.ttl,
             place.read_coming(packet) if dev else place.read_made(packet),
-            tracking.standing(space.ns, packet, flow) if place.tracks else None,
+            tracking.standing(space.ns, packet, packet.flow) if tracking else None,
         )
         found = place.visits.get(kind)
         if found is None:
@@ -108,8 +108,8 @@ class Remembered(dict[Space, _Place]):
         elif not _asks(trip, space, found.asking):
             return visit(trip, space, dev, is_answer=is_answer)
         packet.smac, packet.ttl = found.smac, found.ttl
-        if found.standing is not None:
-            tracking.stand(space.ns, flow, found.standing)
+        if tracking and found.standing is not None:
+            tracking.stand(space.ns, packet.flow, found.standing)
         trip.pass_through(space, is_end=found.onwards is None)
         return found.onwards
 
