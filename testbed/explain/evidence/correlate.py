@@ -30,7 +30,7 @@ from testbed.explain.journey import (
 )
 from testbed.explain.netfilter.passage import Filtered
 from testbed.explain.packet import Packet
-from testbed.explain.routing.policy import Decision
+from testbed.explain.routing.decision import Decision
 from testbed.explain.walk.ends import filtered_end
 from testbed.explain.walk.space import Space
 from testbed.net.facts import IpAddress, Route, Rule

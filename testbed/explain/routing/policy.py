@@ -6,13 +6,12 @@ search), fib_frontend.c (table local follows from addresses).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from operator import attrgetter
 
-from testbed.explain import fabric
-from testbed.explain.journey import FabricStep, RoutingStep
+from testbed.explain.routing.decision import NONE, Decision, decided, unknown
 from testbed.explain.routing.local_table import local_routes
+from testbed.explain.routing.table import ALL_ONES, Table
 from testbed.net.diff import DEFAULT_RULES
 from testbed.net.facts import (
     ANYWHERE,
@@ -26,75 +25,8 @@ from testbed.net.facts import (
     Rule,
 )
 from testbed.net.order import writing_order
-from testbed.net.show import show, table_name
 
-ALL_ONES = 0xFFFFFFFF
 LOOPBACK = "lo"  # ip-rule(8): what a namespace sends itself has iif lo
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What became of a lookup.
-
-    kind: of the route: unicast, local, broadcast, blackhole, unreachable, prohibit; `none` where
-    no rule leads to one; `unknown` where something that no fact describes may decide.
-    """
-
-    kind: str
-    step: RoutingStep
-    rule: Rule | None = None
-    route: Route | None = None
-    dev: str = ""
-    via: int = 0  # 0: the destination is on the link
-    fabric: tuple[FabricStep, ...] = ()  # the same in the VPC's words
-
-    @property
-    def to_anywhere(self) -> bool:
-        """Whether the route is one for all destinations that no other route is for."""
-        return self.route is not None and self.route.dst.prefixlen == 0
-
-    def next_hop(self, destination: int) -> int:
-        """Whose MAC the frame gets."""
-        return self.via or destination
-
-
-class Table:
-    """A routing table by prefix length (state: the index)."""
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        lengths: dict[int, dict[int, list[Route]]] = {}
-        for route in routes:
-            networks = lengths.setdefault(route.dst.prefixlen, {})
-            networks.setdefault(int(route.dst.network_address), []).append(route)
-        for networks in lengths.values():
-            for same in networks.values():
-                same.sort(key=attrgetter("metric"))
-                same[0] = _unless_ambiguous(same)
-        self._lengths = [
-            (length, ALL_ONES ^ (ALL_ONES >> length), lengths[length])
-            for length in sorted(lengths, reverse=True)
-        ]
-
-    def find(self, destination: int) -> Route | None:
-        """The route with the longest prefix; of several the one with the lowest metric."""
-        for _, mask, networks in self._lengths:
-            same = networks.get(destination & mask)
-            if same is not None:
-                return same[0]
-        return None
-
-
-def _unless_ambiguous(same: list[Route]) -> Route:
-    """The first of the routes to one network; the order of equal ones is in no fact.
-
-    Table local is filled in the order in which addresses are written.
-    """
-    first, *others = same
-    if first.table == LOCAL:
-        return first
-    if any((other.metric, other.table) == (first.metric, first.table) for other in others):
-        return replace(first, kind="one of several equal ones")
-    return first
 
 
 class Routing:
@@ -196,14 +128,14 @@ class Routing:
             if (rule.iif and rule.iif != iif) or (mark ^ rule.fwmark) & rule.fwmask:
                 continue
             if strange is not None and rule.priority >= strange:
-                return _unknown(f"a rule of priority {strange} that no fact describes")
+                return unknown(f"a rule of priority {strange} that no fact describes")
             route = self._find(rule.table, destination)
             if self._strange_routes and self._is_doubtful(rule.table, destination, route):
-                return _unknown(f"a route of table {rule.table} that no fact describes")
+                return unknown(f"a route of table {rule.table} that no fact describes")
             if route is not None and route.kind != "throw":
                 return self._decision(place, route, passed)
             passed = route or passed
-        return _unknown("rules that no fact describes") if strange is not None else NONE
+        return unknown("rules that no fact describes") if strange is not None else NONE
 
     def _find(self, table: int, destination: int) -> Route | None:
         known = self._tables.get(table)
@@ -225,7 +157,7 @@ class Routing:
         for table in (MAIN, DEFAULT_TABLE):
             route = self._find(table, destination)
             if self._is_doubtful(table, destination, route):
-                return _unknown(f"a route of table {table} that no fact describes")
+                return unknown(f"a route of table {table} that no fact describes")
             if route is not None and route.kind != "throw":
                 places = (i for i, rule in enumerate(self._rules) if rule.table == route.table)
                 found = self._decision(next(places), route)
@@ -242,40 +174,8 @@ class Routing:
         key = place, id(route), id(passed)
         found = self._ends.get(key)
         if found is None:
-            found = self._ends[key] = _decision(self._rules[place], route, passed)
+            found = self._ends[key] = decided(self._rules[place], route, passed)
         return found
-
-
-REFUSING = ("blackhole", "unreachable", "prohibit")
-_KNOWN = ("unicast", "local", "broadcast", *REFUSING)
-
-NONE = Decision("none", RoutingStep(rule="", table="", route="no route", dev=""))
-
-
-def _unknown(what: str) -> Decision:
-    return Decision("unknown", RoutingStep(rule="", table="", route=what, dev=""))
-
-
-def _decision(rule: Rule, route: Route, passed: Route | None) -> Decision:
-    if route.kind not in _KNOWN:
-        return _unknown(f"a route of type {route.kind}")
-    step = RoutingStep(
-        rule=show(rule).replace("\t", " "),
-        table=table_name(route.table),
-        route=show(route),
-        dev=route.dev,
-        next_hop=str(route.via or ""),
-        why=route.why or rule.why,
-    )
-    return Decision(
-        route.kind,
-        step,
-        rule,
-        route,
-        dev=route.dev,
-        via=int(route.via) if route.via else 0,
-        fabric=fabric.routed(rule, route, passed),
-    )
 
 
 def _ordered(rules: Iterable[Rule]) -> list[Rule]:

@@ -6,8 +6,9 @@ Sources: Linux net/ipv4/route.c (ip_route_input_slow), fib_frontend.c (fib_valid
 from dataclasses import dataclass
 from typing import Literal
 
+from testbed.explain.routing.decision import REFUSING, Decision
 from testbed.explain.routing.local_table import LOOPBACK, OwnAddresses
-from testbed.explain.routing.policy import REFUSING, Decision, Routing
+from testbed.explain.routing.policy import Routing
 from testbed.explain.routing.settings import Settings
 
 Refusal = Literal["", "source", "destination", "own", "filter", "unknown"]

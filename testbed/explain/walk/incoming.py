@@ -5,7 +5,7 @@ Source: Linux net/ipv4/route.c (ip_route_input_slow, ip_error).
 
 from testbed.explain.fabric import MAPPING, is_load_balancer, is_transit_gateway
 from testbed.explain.packet import address
-from testbed.explain.routing.policy import Decision
+from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.reverse_path import ODD, Refusal
 from testbed.explain.walk.trip import Trip
 from testbed.networks.transit_gateway import NO_ROUTE

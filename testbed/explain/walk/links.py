@@ -7,7 +7,7 @@ from testbed.explain.journey import Header, RoutingStep
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
 from testbed.explain.packet import Packet, address
-from testbed.explain.routing.policy import Decision
+from testbed.explain.routing.decision import Decision
 from testbed.explain.walk.space import Space
 from testbed.net.facts import Bridge, BridgePort, Veth
 

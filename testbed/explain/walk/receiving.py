@@ -1,8 +1,8 @@
 """How a namespace takes a packet: off its device, through its hooks, to itself or onwards."""
 
 from testbed.explain.packet import address
+from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.local_table import LOOPBACK
-from testbed.explain.routing.policy import Decision
 from testbed.explain.speech import expired
 from testbed.explain.walk.bridging import bridge_in, pass_up
 from testbed.explain.walk.incoming import incoming

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from testbed.explain.netfilter.conntrack import Standing
 from testbed.explain.netfilter.passage import NotPredicted
 from testbed.explain.packet import Packet
-from testbed.explain.routing.policy import Decision
+from testbed.explain.routing.decision import Decision
 from testbed.explain.walk.links import Arrival
 from testbed.explain.walk.receiving import arrive
 from testbed.explain.walk.sending import output
@@ -36,6 +36,7 @@ _NO_DIFFERENCE = frozenset(
 class _Visited(NamedTuple):
     """What became of a packet: where it arrives next, its MACs and its TTL then.
 
+    back_by: the device by which it was sent back, if it was.
     asking: the decision for whose device the MAC is asked for each time.
     standing: of its connection; None without one.
     """
@@ -44,6 +45,7 @@ class _Visited(NamedTuple):
     smac: str
     dmac: str
     ttl: int
+    back_by: str
     asking: Decision | None
     standing: Standing | None
 
@@ -110,7 +112,7 @@ class Remembered(dict[Space, _Place]):
         packet.smac, packet.ttl = found.smac, found.ttl
         if tracking and found.standing is not None:
             tracking.stand(space.ns, packet.flow, found.standing)
-        trip.pass_through(space, is_end=found.onwards is None)
+        trip.pass_through(space, found.back_by, is_end=found.onwards is None)
         return found.onwards
 
 
@@ -140,7 +142,8 @@ def _made(trip: Trip, space: Space, dev: str, kind: Kind, place: _Place) -> Arri
     standing = passage.tracking.standing(space.ns, packet, packet.flow)
     if standing is not None:
         known = standing if isinstance(standing, Standing) else None
-        found = _Visited(onwards, packet.smac, packet.dmac, packet.ttl, trip.asking, known)
+        frame = packet.smac, packet.dmac, packet.ttl
+        found = _Visited(onwards, *frame, trip.back_by, trip.asking, known)
         place.remember(kind, found)
     return onwards
 

@@ -6,8 +6,8 @@ Sources: Linux net/ipv4/route.c (ip_route_output_key), netfilter.c (ip_route_me_
 from ipaddress import IPv4Address
 
 from testbed.explain.packet import IP_AND_TCP
+from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.local_table import LOOPBACK
-from testbed.explain.routing.policy import Decision
 from testbed.explain.walk.bridging import bridge_out, cross
 from testbed.explain.walk.incoming import refuse
 from testbed.explain.walk.links import Arrival

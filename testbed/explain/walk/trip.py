@@ -10,7 +10,7 @@ from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
 from testbed.explain.netfilter.ruleset import Run
 from testbed.explain.packet import Flow, Packet, address
 from testbed.explain.reasons import dropped
-from testbed.explain.routing.policy import Decision
+from testbed.explain.routing.decision import Decision
 from testbed.explain.walk.ends import filtered_end, sent_back
 from testbed.explain.walk.links import Links
 from testbed.explain.walk.space import Space
@@ -48,10 +48,10 @@ class Trip:
     sent: Flow = field(init=False)
     copied: list[tuple[Packet, Space, BridgePort]] = field(default_factory=list)
     asking: Decision | None = None  # whose next hop, the destination itself, was asked for a MAC
+    back_by: str = ""  # the device by which the last namespace sent it back
     places: list[str] = field(default_factory=list)  # the namespaces that it left
     _opened: tuple[str, Header, int] = field(init=False)
     _hooks: Mapping[str, Sequence[Run]] = field(init=False)
-    _back_by: str = ""  # the device by which the last namespace sent it back
     _routed_at: int = 0  # the place of the last routing step
 
     def enter(self, space: Space, dev: str) -> None:
@@ -72,8 +72,9 @@ class Trip:
         if space.netfilter.on_devices and dev:
             self.unknown(f"nft chains on the devices of {space.ns}")
 
-    def pass_through(self, space: Space, *, is_end: bool) -> None:
+    def pass_through(self, space: Space, back_by: str, *, is_end: bool) -> None:
         """A visit as it was made before; at the packet's end `leave` is still to be called."""
+        self.back_by = back_by
         self.space = space
         if not self.places:
             self.sent = self.packet.flow
@@ -105,7 +106,7 @@ class Trip:
     def leave(self, dev: str) -> None:
         """The visit ends: by a device, to the next namespace; or here (empty)."""
         self.places.append(self.space.ns)
-        self._back_by = dev if self._turns_back else ""
+        self.back_by = dev if self._turns_back else ""
         if not self.noted:
             return
         dev_in, arrived, mark = self._opened
@@ -158,9 +159,9 @@ class Trip:
         if name:
             step = FabricStep(name=name, text=end.text, passed=False, why=filtered.step.why)
             self.passage.steps.append(step)
-        if self._back_by:
+        if self.back_by:
             destination = address(self.packet.destination)
-            end = sent_back(end, self.previous, self._back_by, destination)
+            end = sent_back(end, self.previous, self.back_by, destination)
         raise Ended(end, filtered.reject)
 
     def routed(self, decision: Decision) -> None:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from testbed.explain.routing.policy import Decision
+from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.reverse_path import ReversePath
 from testbed.explain.walk.world import World
 from testbed.kernel.apply import apply
