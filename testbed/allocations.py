@@ -191,6 +191,7 @@ def _primaries(lab: Lab) -> Iterator[_Primary]:
             subnet=balancer.subnet.name,
             instance=balancer.netns,
             device_index=0,
+            private_ip=balancer.private_ip,
             interface_type=balancer.interface_type,
         )
         public = not load_balancer(balancer.service.annotations).internal

@@ -12,6 +12,7 @@ from testbed.errors import AwsError, DescriptionError, Where
 LONGEST_LABEL = 63  # RFC 1123: characters of a DNS label
 MOST_SHOWN = 16  # names offered in one message
 LONGEST_SHOWN = 60  # characters of a value quoted in a message
+LONGEST_KEY = 120  # characters of a key: annotations' names are told whole
 
 Path = tuple[str | int, ...]
 
@@ -55,12 +56,12 @@ def spelt(path: Path) -> str:
 def _step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    return f".{step}" if re.fullmatch(r"[\w-]+", step) else f"[{quoted(step)}]"
+    return f".{step}" if re.fullmatch(r"[\w-]+", step) else f"[{quoted(step, LONGEST_KEY)}]"
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, longest: int = LONGEST_SHOWN) -> str:
     """The text in double quotes, on one line, not too long, printable anywhere."""
-    shown = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return json.dumps(shown, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 

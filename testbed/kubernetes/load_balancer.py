@@ -8,6 +8,7 @@ Controller, "Network Load Balancer" and "Annotations".
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from typing import Any, Literal, NamedTuple
 
 from testbed.description.ports import MOST_PORT
@@ -36,6 +37,7 @@ class LoadBalancer:
     controller.  cross_zone: every zone's balancer takes all targets.  proxy_protocol: a line
     before each connection's data says who called (PROXY, version 1).  preserve_client_ip: none for
     what the targets' type makes of it.  check_port: none for the targets' own.
+    private_addresses: one in each of its subnets; none lets AWS choose.
     """
 
     type: Type = "classic"
@@ -52,6 +54,7 @@ class LoadBalancer:
     check_protocol: CheckProtocol | None = None
     check_port: int | None = None
     check_path: str = ""
+    private_addresses: tuple[IPv4Address, ...] = ()
 
     @property
     def is_network(self) -> bool:
@@ -140,6 +143,13 @@ def _check_path(text: str) -> str:
     return text
 
 
+def _addresses(text: str) -> tuple[IPv4Address, ...]:
+    try:
+        return tuple(IPv4Address(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f'expected addresses such as "10.0.1.9, 10.0.2.9": {error}') from error
+
+
 def _attribute(known: str) -> Callable[[str], bool]:
     """The value of the one attribute that is followed, in a list as `a.b=true,c=1`."""
 
@@ -179,6 +189,7 @@ READERS: Mapping[str, Reader] = {
     "healthcheck-path": Reader("check_path", _check_path, "network"),
     "scheme": Reader("is_internal", _scheme, "network"),
     "nlb-target-type": Reader("nlb_target_type", _one_of("instance", "ip"), "network"),
+    "private-ipv4-addresses": Reader("private_addresses", _addresses, "network"),
     "attributes": Reader("cross_zone", _attribute("load_balancing.cross_zone.enabled"), "network"),
     "target-group-attributes": Reader(
         "preserve_client_ip", _attribute("preserve_client_ip.enabled"), "network"
@@ -236,6 +247,8 @@ def _misplaced(short: str, wanted: LoadBalancer) -> str:
         return f"only a Network Load Balancer has it ({PREFIX}type)"
     if of == "classic" and wanted.is_network:
         return "the testbed enforces it for Classic Load Balancers only"
+    if short == "private-ipv4-addresses" and not (wanted.by_controller and wanted.internal):
+        return "only internal load balancers of AWS Load Balancer Controller have it"
     if short == "nlb-target-type" and wanted.type != "external":
         return f'{PREFIX}type has to be "external" for it, not "{wanted.type}"'
     return ""

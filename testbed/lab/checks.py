@@ -20,6 +20,7 @@ from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
 from testbed.networks.peering import neighbours
 from testbed.services import checks as services_checks
+from testbed.services.load_balancers import balancers
 from testbed.services.load_balancers import checks as load_balancer_checks
 from testbed.vpc import checks as vpc_checks
 from testbed.vpc import quotas
@@ -178,8 +179,10 @@ def _services(cluster: Cluster, vpc: Vpc) -> Problems:
     yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
     yield from services_checks.slice_problems(cluster.endpoint_slices)
     yield from load_balancer_checks.problems(
-        cluster.services, pods_in_vpc=isinstance(cluster, EksCluster)
+        cluster.services, cluster.proxy.era, pods_in_vpc=isinstance(cluster, EksCluster)
     )
+    own = balancers(vpc, cluster.nodes, cluster.services)
+    yield from load_balancer_checks.address_problems(own)
 
 
 def _places(lab: Lab) -> Iterator[tuple[str, Path]]:

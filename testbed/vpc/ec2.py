@@ -15,6 +15,7 @@ from testbed.vpc.prefixes import addresses_of
 InterfaceType = Literal[
     "interface", "nat_gateway", "load_balancer", "network_load_balancer", "transit_gateway"
 ]
+BALANCERS: tuple[InterfaceType, ...] = ("load_balancer", "network_load_balancer")
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Ec2:
         """A new ENI, attached, with its primary address and what more was asked for."""
         pool, instance = self._pool(wanted.vpc, wanted.subnet), wanted.instance
         self._check_attachment(wanted)
+        if wanted.interface_type in BALANCERS:
+            refusals.check_room_for_balancer(pool, wanted.subnet)
         slots = 1 + wanted.secondary_count + wanted.prefix_count
         refusals.check_slots(self._instance_types.get(instance, ""), slots)
         addresses, prefixes = _taken(pool, wanted)

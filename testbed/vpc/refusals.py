@@ -8,6 +8,8 @@ from testbed.vpc.addresses import AddressPool, reserved
 from testbed.vpc.instance_types import limits
 from testbed.vpc.prefixes import PREFIX_LENGTH
 
+FREE_FOR_BALANCERS = 8  # addresses (Elastic Load Balancing, "Subnets for your load balancer")
+
 
 def check_attachment(
     instance: str, device_index: int, attached: Sequence[int], instance_type: str
@@ -76,6 +78,16 @@ def check_room(pool: AddressPool, count: int) -> None:
         raise AwsError(
             "InsufficientFreeAddressesInSubnet",
             "The specified subnet does not have enough free addresses to satisfy the request.",
+        )
+
+
+def check_room_for_balancer(pool: AddressPool, subnet: str) -> None:
+    """A load balancer in a subnet: ELB's own refusal."""
+    if pool.free < FREE_FOR_BALANCERS:
+        raise AwsError(
+            "InvalidSubnet",
+            f"Not enough IP space available in {subnet}. ELB requires at least"
+            f" {FREE_FOR_BALANCERS} free IP addresses in each subnet.",
         )
 
 

@@ -6,6 +6,7 @@ aws_loadbalancer.go), each zone's targets only for that zone unless cross-zone b
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.model import Node, Service
@@ -33,6 +34,12 @@ class Balancer:
         """Its namespace, which is also its ENI's `instance`: `elb-web-us-west-2a`."""
         name = f"{self.service.qualified}-{self.zone}"
         return network_load_balancer(name) if self.is_network else f"elb-{name}"
+
+    @property
+    def private_ip(self) -> IPv4Address | None:
+        """The address that its Service wants for it; None lets AWS choose."""
+        wanted = load_balancer(self.service.annotations).private_addresses
+        return next((address for address in wanted if address in self.subnet.cidr), None)
 
     @property
     def interface_type(self) -> InterfaceType:

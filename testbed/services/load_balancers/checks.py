@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 
-from testbed.description.problem import Problem, Problems
+from testbed.description.problem import Problem, Problems, quoted
+from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.load_balancer import PREFIX, load_balancer, mistakes
 from testbed.kubernetes.model import Service
+from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.health import health_check
+from testbed.vpc.addresses import reserved
 
 
-def problems(services: Iterable[Service], *, pods_in_vpc: bool) -> Problems:
+def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool) -> Problems:
     """What is wrong with the load balancers of a cluster.
 
-    pods_in_vpc: whether its pods have addresses of the VPC.
+    era: of its Kubernetes.  pods_in_vpc: whether its pods have addresses of the VPC.
     """
     for service in services:
         wrong = [*mistakes(service.annotations)]
@@ -19,9 +22,32 @@ def problems(services: Iterable[Service], *, pods_in_vpc: bool) -> Problems:
         if not wrong:
             found += _timers(service)
         if not wrong and service.type == "LoadBalancer":
-            found += [*_protocols(service), *_affinity(service), *_pods(service, pods_in_vpc)]
+            found += [*_protocols(service, era), *_affinity(service)]
+            found += _pods(service, pods_in_vpc)
         for problem in found:
             yield problem.under("services", service.name)
+
+
+def address_problems(balancers: Iterable[Balancer]) -> Problems:
+    """Addresses that were asked for and are not one in each of the subnets."""
+    subnets: dict[str, list[Balancer]] = {}
+    for one in balancers:
+        if load_balancer(one.service.annotations).private_addresses:
+            subnets.setdefault(one.service.name, []).append(one)
+    for name, own in subnets.items():
+        path = ("services", name, "annotations", f"{PREFIX}private-ipv4-addresses")
+        wanted = load_balancer(own[0].service.annotations).private_addresses
+        for one in own:
+            inside = [address for address in wanted if address in one.subnet.cidr]
+            if len(inside) != 1:
+                message = f"expected one address in {one.subnet.cidr} of subnet"
+                yield Problem(path, f"{message} {quoted(one.subnet.name)}, found {len(inside)}")
+            elif inside[0] in reserved(one.subnet.cidr):
+                message = f"Address {inside[0]} is in subnet's reserved address range"
+                yield Problem(path, message, "InvalidParameterValue")
+        if len(wanted) > len(own):
+            message = f"expected an address for each of {len(own)} subnets, found {len(wanted)}"
+            yield Problem(path, message)
 
 
 def _timers(service: Service) -> Problems:
@@ -31,12 +57,16 @@ def _timers(service: Service) -> Problems:
         yield Problem(("healthCheck", "timeout"), message)
 
 
-def _protocols(service: Service) -> Problems:
-    """UDP is for Network Load Balancers, which then cannot hide the client."""
+def _protocols(service: Service, era: Era | None) -> Problems:
+    """UDP is for Network Load Balancers, which then cannot hide the client.
+
+    The cloud provider of 1.14 knows TCP only, whatever the type.
+    """
     wanted = load_balancer(service.annotations)
+    knows_udp = wanted.by_controller or (wanted.is_network and era != "1.14")
     for i, port in enumerate(service.ports):
         path = ("ports", i, "protocol")
-        if port.protocol != "TCP" and not wanted.is_network:
+        if port.protocol != "TCP" and not knows_udp:
             yield Problem(path, "Only TCP LoadBalancer is supported for AWS ELB")
         if port.protocol == "UDP" and wanted.preserve_client_ip is False:
             message = "preserve_client_ip.enabled cannot be false for a target group of UDP"

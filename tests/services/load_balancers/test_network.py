@@ -8,6 +8,7 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
+from testbed.errors import AwsError
 from testbed.kubernetes.load_balancer import PREFIX, load_balancer
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab, health
@@ -326,6 +327,17 @@ def test_udp_is_taken_and_its_client_cannot_be_hidden() -> None:
     assert problem.key == "clusters.eks.services.web.ports[0].protocol"
 
 
+def test_kubernetes_of_2019_knows_tcp_only(topologies: Path) -> None:
+    """EnsureLoadBalancer asks for the protocol before it asks for the type."""
+    kops = load(topologies / "kops.yaml")
+    [cluster] = kops.clusters
+    dns = service(ServicePort(53, protocol="UDP"))
+
+    [problem] = problems(replace(kops, clusters=(replace(cluster, services=(dns,)),)))
+
+    assert problem.message == "Only TCP LoadBalancer is supported for AWS ELB"
+
+
 def test_kubernetes_refuses_session_affinity_and_the_controller_does_not() -> None:
     sticky = replace(service(), session_affinity="ClientIP")
     by_controller = replace(service(type="external"), session_affinity="ClientIP")
@@ -344,6 +356,45 @@ def test_pods_without_addresses_of_the_vpc_cannot_be_targets(topologies: Path) -
 
     assert problem.key.endswith(f'annotations["{PREFIX}nlb-target-type"]')
     assert "only where they have addresses of the VPC" in problem.message
+
+
+def test_its_addresses_can_be_chosen() -> None:
+    web = service(type="external", private_ipv4_addresses="10.0.1.9, 10.0.2.9")
+
+    assert [*problems(lab(web))] == []
+    found = {eni.instance: str(eni.primary) for eni in allocate(lab(web)).enis}
+    assert (found[ZONE_A], found[ZONE_B]) == ("10.0.1.9", "10.0.2.9")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "told"),
+    [
+        ("10.0.1.9", 'expected one address in 10.0.2.0/24 of subnet "private-b", found 0'),
+        ("10.0.1.9, 10.0.1.10, 10.0.2.9", 'of subnet "private-a", found 2'),
+        ("10.0.1.9, 10.0.2.9, 10.0.3.9", "an address for each of 2 subnets, found 3"),
+        ("10.0.1.9, 10.0.2.2", "Address 10.0.2.2 is in subnet's reserved address range"),
+        ("10.0.1.9, b", 'expected addresses such as "10.0.1.9, 10.0.2.9"'),
+    ],
+)
+def test_they_are_one_in_each_of_its_subnets(addresses: str, told: str) -> None:
+    web = service(type="external", private_ipv4_addresses=addresses)
+
+    found = [*problems(lab(web))]
+
+    assert told in found[0].message
+    assert found[0].key.endswith(f'annotations["{PREFIX}private-ipv4-addresses"]')
+
+
+def test_a_subnet_needs_eight_free_addresses_for_it() -> None:
+    """Elastic Load Balancing's refusal; a /28 has eleven."""
+    taken = tuple(Node(f"taken-{i}", "public-a", "t3.small") for i in range(4))
+    small = replace(VPC.subnets[0], cidr=IPv4Network("10.0.101.0/28"))
+    narrow = replace(VPC, subnets=(small, *VPC.subnets[1:]))
+    cluster = EksCluster("eks", "main", (*NODES, *taken), PODS, services=(service(),))
+
+    with pytest.raises(AwsError, match="ELB requires at least 8 free IP addresses"):
+        allocate(Lab("test", (narrow,), (cluster,)))
+    assert allocate(lab(service(), narrow))
 
 
 def test_its_address_stays_when_nodes_come_and_go() -> None:
