@@ -1,0 +1,24 @@
+"""The pages of the documentation: README leads to each, and no link leads nowhere."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def linked(page: Path) -> set[Path]:
+    """The files of the project that a page links to."""
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in targets}
+
+
+def test_every_page_is_reached_from_readme_and_every_link_leads_somewhere() -> None:
+    seen: set[Path] = set()
+    todo = {ROOT / "README.md"}
+    while todo:
+        seen |= todo
+        pages = [page for page in todo if page.suffix == ".md"]
+        todo = {target for page in pages for target in linked(page)} - seen
+        assert not [target for target in todo if not target.exists()]
+
+    assert {*ROOT.glob("docs/*.md"), ROOT / "SECURITY.md"} <= seen
