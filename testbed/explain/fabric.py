@@ -52,6 +52,7 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (VPC, "not IPv4"): ("X_NOT_IPV4", SOURCE_CHECK),
     (VPC, "source check"): ("ENI_SOURCE_DEST_CHECK_RESTRICTION", SOURCE_CHECK),
     (VPC, "no mapping"): ("X_NO_MAPPING", MAPPING),
+    (VPC, "link-local rate"): ("X_LINK_LOCAL_PPS", "Amazon's services"),
     (VPC, "destination check"): ("ENI_SOURCE_DEST_CHECK_RESTRICTION", DESTINATION_CHECK),
     (VPC, "input"): ("X_ROUTER_SILENT", "router"),
     (VPC, "output"): ("X_ROUTER_SILENT", "router"),

@@ -220,6 +220,11 @@ _ALL = (
         "send IPv4",
     ),
     Reason(
+        "X_LINK_LOCAL_PPS",
+        "the ENI of {source} asks Amazon's services for more than 1024 packets a second",
+        "ask less: cache names on the node, or spread the pods that ask over more ENIs",
+    ),
+    Reason(
         "X_ROUTER_SILENT",
         "the VPC's router takes and sends nothing itself: {rule}",
         "send to an address that an ENI has; `routerAnswersPing` lets it answer pings",

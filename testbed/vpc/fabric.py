@@ -38,6 +38,8 @@ from testbed.vpc.surroundings import Surroundings
 GATEWAY_MAC = "0a:ff:ff:ff:ff:01"  # the router's, in every subnet
 JUMBO = 9001  # bytes: EC2 User Guide, "Network MTU for your EC2 instance"
 FAMILY, TABLE = "bridge", "vpc"
+SERVICES, RATES = "services", "link-local-rates"
+SERVICES_PPS = 1024  # packets per second of an ENI to Amazon's services: Amazon VPC quotas
 
 EXPIRING = 0x2  # the bit of the packet mark for what arrived with TTL 1; 0x1 is routing's LIFTED
 # (0x4 and the upper half are those of security.tracking)
@@ -91,7 +93,18 @@ def _checks(ns: str, *, guarded: bool) -> Iterator[Fact]:
 
     guarded: by security groups, which must know the sender.
     """
+    yield NftSet(
+        ns=ns,
+        family=FAMILY,
+        table=TABLE,
+        name=RATES,
+        key_type="ifname",
+        flags="dynamic",
+        options=("size 65535",),
+        why="how much each ENI asks of Amazon's services",
+    )
     for name, key, value, why in (
+        (SERVICES, "ipv4_addr", "", "addresses of Amazon's own services"),
         ("ports", "ifname . ether_addr", "", "the MAC of the ENI behind a port"),
         ("assigned", "ifname . ether_addr . ipv4_addr", "", "addresses of the ENI behind a port"),
         ("unchecked", "ifname . ether_addr", "", "ENIs whose source/destination check is off"),
@@ -140,6 +153,11 @@ def _prerouting(guarded: bool) -> tuple[ChainRule, ...]:
 
 
 MAPPING = (
+    ChainRule(
+        f"ip daddr @{SERVICES} update @{RATES} {{ iifname limit rate over {SERVICES_PPS}/second"
+        f' burst {SERVICES_PPS} packets }} counter drop comment "link-local rate"',
+        f"X_LINK_LOCAL_PPS: {SERVICES_PPS} packets a second from one ENI (Amazon VPC quotas)",
+    ),
     ChainRule(
         f'ether daddr {GATEWAY_MAC} accept comment "to the router"',
         "frames for the gateway's MAC are routed",

@@ -9,9 +9,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from testbed.net import metadata
 from testbed.net.endpoints import Listener
-from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, Route, Rule
+from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, NftElement, Route, Rule
 from testbed.net.metadata import InstanceMetadata
-from testbed.vpc.fabric import GATEWAY_MAC, JUMBO
+from testbed.vpc.fabric import FAMILY, GATEWAY_MAC, JUMBO, SERVICES, TABLE
 from testbed.vpc.gateways import end_system, link
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import ADDRESSES, RESOLVER_DEVICE, bridge, resolver, router
@@ -63,6 +63,9 @@ def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
 def _way_to(vpc: Vpc, address: IPv4Address, why: str) -> Iterator[Fact]:
     """The router's route, before any of the route tables, and its answer to ARP."""
     place = router(vpc.name)
+    yield NftElement(
+        ns=place, family=FAMILY, table=TABLE, set=SERVICES, element=str(address), why=why
+    )
     yield Route(
         ns=place,
         table=ADDRESSES,

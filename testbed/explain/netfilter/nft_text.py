@@ -34,6 +34,7 @@ from testbed.explain.netfilter.nft_words import (
 
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
 _SEGMENT_SIZE = ("tcp", "option", "maxseg", "size", "set", "rt", "mtu")
+NEVER = Matches((Field("protocol"),))
 _LARGEST = {"ttl": 255, "sport": 65535, "dport": 65535}
 
 
@@ -65,7 +66,7 @@ def _statement(words: Words, conditions: list[Condition], actions: list[Action])
         return
     if actions:
         raise NotKnown  # a condition behind an action
-    special = _tracked(words) or _address_type(words)
+    special = _tracked(words) or _address_type(words) or _over_a_rate(words)
     if special is not None:
         conditions.append(special)
         return
@@ -92,7 +93,7 @@ def _is_idle(words: Words) -> bool:
         while words.peek() in _LOG_WORDS:
             words.take()
             words.take()
-    elif words.peek() in ("update", "add", "delete") and words.peek(1).startswith("@"):
+    elif words.peek() in ("update", "add", "delete") and not words.meters():
         while words.take() != "}":
             pass
     else:
@@ -113,6 +114,15 @@ def _tracked(words: Words) -> Condition | None:
     if braces:
         words.take()
     return Tracked(frozenset(found), negated)
+
+
+def _over_a_rate(words: Words) -> Condition | None:
+    """`update @rates { iifname limit rate over 1024/second … }`: no packet that comes alone is."""
+    if words.peek() != "update":
+        return None
+    while words.take() != "}":
+        pass
+    return NEVER
 
 
 def _address_type(words: Words) -> Condition | None:

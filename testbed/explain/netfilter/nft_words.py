@@ -102,6 +102,12 @@ class Words:
         self._place += 1
         return str(self._words[self._place - 1])
 
+    def meters(self) -> bool:
+        """Whether an update of a set comes next that is a condition: above a rate."""
+        left = self._words[self._place :]
+        inside = left[: left.index("}")] if "}" in left else left
+        return left[:1] == ["update"] and "over" in inside
+
     def takes(self, *words: str) -> bool:
         """Whether these words come next; then they are taken."""
         found = all(self.peek(i) == word for i, word in enumerate(words))

@@ -126,6 +126,8 @@ add chain bridge t c { type filter hook prerouting priority dstnat; policy drop;
 add element bridge t ports { "a" . 02:00:00:00:00:01 . 10.0.0.1 }
 add rule bridge t c iifname . ether saddr . ip saddr @ports meta pkttype set host accept
 add rule bridge t c ether saddr set ip saddr map @macs
+add set bridge t rates { type ifname; flags dynamic; }
+add rule bridge t c update @rates { iifname limit rate over 9/second } drop
 """
 TRANSLATION = """
 add table ip t
@@ -134,6 +136,11 @@ add set ip t vpc { type ipv4_addr; flags interval; }
 add element ip t vpc { 10.0.0.0/16 }
 add chain ip t c { type nat hook postrouting priority srcnat; }
 add rule ip t c ct state new ip saddr @vpc snat to ip saddr map @out
+add chain ip t f { type filter hook forward priority filter; }
+add rule ip t f ip frag-off & 16383 != 0 drop
+add rule ip t f tcp option maxseg size set rt mtu
+add rule ip t f ct state invalid ip saddr set ip saddr map @out
+add rule ip t f meta l4proto tcp reject with tcp reset
 """
 
 NEEDED = (
@@ -171,14 +178,17 @@ NEEDED = (
         "nft bridge",
         "the checks on each ENI: concatenated sets and maps",
         nft(FABRIC),
-        ("nf_tables",),
+        ("nf_tables", "nft_limit"),
         needed=True,
     ),
     Feature(
         "nft nat",
         "internet and NAT gateways",
         nft(TRANSLATION),
-        ("nf_tables", "nft_chain_nat", "nft_nat", "nft_ct", "nf_nat", "nf_conntrack"),
+        (
+            *("nf_tables", "nft_chain_nat", "nft_nat", "nft_ct", "nf_nat", "nf_conntrack"),
+            *("nft_reject", "nft_reject_ipv4"),
+        ),
         needed=True,
     ),
 )
