@@ -13,7 +13,7 @@ from testbed.description.problem import unknown
 from testbed.eks.conflist import PATH, conflist
 from testbed.eks.model import EksCluster, Profile
 from testbed.eks.wiring.node import node_facts
-from testbed.eks.wiring.pod import pod_facts
+from testbed.eks.wiring.pod import host_port_facts, pod_facts
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress
@@ -161,6 +161,7 @@ def _facts(wired: Wired) -> Iterator[Fact]:
     pods = {pod.netns: pod for pod in wired.cluster.pods}
     for placed in wired.pods:
         yield from pod_facts(wired.cluster, wired.vpc, pods[placed.pod], placed)
+    yield from host_port_facts(wired.cluster, wired.pods)
 
 
 def _chosen(wired: Wired, pod: str) -> str:

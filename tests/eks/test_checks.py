@@ -7,9 +7,10 @@ from pydantic import TypeAdapter
 
 from testbed.description.ports import Port
 from testbed.description.problem import Problem
-from testbed.eks.checks import enis, problems
+from testbed.eks.checks import enis, problems, warnings
 from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster
+from testbed.kubernetes.bandwidth import INGRESS
 from testbed.kubernetes.model import Container, Node, Pod
 from testbed.vpc.model import Subnet, Vpc
 
@@ -178,3 +179,18 @@ def test_a_pod_on_its_node_s_network_cannot_have_aws_node_s_ports(port: int) -> 
     off = CniSettings(disable_metrics=True, disable_introspection=True)
     cluster = EksCluster("eks", "main", (NODE,), (pod,), env=off)
     assert list(problems(cluster, VPC)) == []
+
+
+def test_a_pods_bandwidth_is_nobodys_business_without_a_plugin() -> None:
+    """As on EKS: nothing happens, but here it is said; with the plugin more would."""
+    pod = Pod("shop", annotations={INGRESS: "1M"})
+    chained: CniSettings = TypeAdapter(CniSettings).validate_python(
+        {"ENABLE_BANDWIDTH_PLUGIN": "true"}
+    )
+
+    [warning] = warnings(EksCluster("eks", "main", (NODE,), (pod,)), VPC)
+    problem = only(NODE, pods=(pod,), env=chained)
+
+    assert warning.path == problem.path == ("pods", "shop", "annotations", INGRESS)
+    assert "has no effect" in warning.message
+    assert "not imitated" in problem.message

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.description.ports import Port
 from testbed.eks.model import Profile
 from testbed.eks.render import Rendered, example, render, to_json, to_text
 from testbed.eks.rollout import with_settings
 from testbed.errors import DescriptionError, UsageError
+from testbed.kubernetes.model import Container
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
 
@@ -287,3 +289,21 @@ def test_a_variable_that_cannot_be_is_refused(env: dict[str, str], message: str)
 def test_a_pod_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match='there is no pod "pod-9"'):
         render(example(), "pod-9")
+
+
+def test_host_ports_are_there_because_portmap_is_chained() -> None:
+    """Behind the CNI's own rules, and with 127.0.0.1 on the pod's link."""
+    wired = example()
+    ports = (Container("app", (Port(80, host_port=8080),)),)
+    pods = tuple(replace(pod, containers=ports) for pod in wired.cluster.pods[:1])
+    cluster = replace(wired.cluster, pods=(*pods, *wired.cluster.pods[1:]))
+
+    found = render(replace(wired, cluster=cluster))
+
+    lines = found.iptables.splitlines()
+    assert [line for line in lines if line.startswith("-A PREROUTING")][-1] == (
+        "-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT"
+    )
+    assert any(line.endswith("-j DNAT --to-destination 10.10.0.101:80") for line in lines)
+    assert "1" in [v for k, v in found.sysctls.items() if k.endswith(".route_localnet")]
+    assert "CNI-HOSTPORT" not in render(wired).iptables

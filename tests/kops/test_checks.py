@@ -6,8 +6,9 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.description.problem import Problem, spelt
-from testbed.kops.checks import conflicts, enis, problems
+from testbed.kops.checks import conflicts, enis, problems, warnings
 from testbed.kops.model import KopsCluster
+from testbed.kubernetes.bandwidth import INGRESS
 from testbed.kubernetes.model import Pod
 from testbed.vpc.model import RouteTable, Vpc
 
@@ -144,3 +145,13 @@ def test_what_is_kubenets_alone_is_refused_with_ptp(cluster, node, vpc):
 
     assert spelt(hairpin.path) == "hairpinMode"
     assert list(problems(today, vpc)) == []
+
+
+def test_a_pods_bandwidth_is_kubenets(cluster, node, vpc):
+    pods = (Pod("shop", annotations={INGRESS: "1M"}),)
+    then = cluster((node("n1"),), pods)
+
+    [warning] = warnings(replace(then, cni="ptp"), vpc)
+
+    assert spelt(warning.path) == f'pods.shop.annotations["{INGRESS}"]'
+    assert list(warnings(then, vpc)) == []
