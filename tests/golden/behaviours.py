@@ -1,63 +1,110 @@
-"""The last part of docs/fidelity.md: what every fact of the CNI says it imitates."""
+"""The last part of docs/fidelity.md: what every fact of the labs says it imitates."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from testbed.allocations import allocate
-from testbed.eks.model import ConnmarkBackend, EksCluster
+from testbed.eks.fargate.profiles import on_fargate
+from testbed.eks.model import ConnmarkBackend, ControlPlane, EksCluster
 from testbed.eks.rollout import with_settings
-from testbed.lab import Lab
+from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.load import load
 from testbed.net.facts import Chain, Fact, NftChain
 from testbed.net.show import show
 from testbed.plan import plan
+from testbed.vpc.eni import nat_netns
+from testbed.vpc.naming import (
+    INTERNET,
+    internet_gateway,
+    private_gateway,
+    resolver,
+    router,
+    transit_gateway,
+)
+from tests.golden.general import OWN_RULE, Names
 
 LONGEST_EXAMPLE = 76  # characters
-# both eras, and settings that neither topology has
-TOPOLOGIES = ("eks.yaml", "eks-slides.yaml")
+# settings that no topology has
 SETTINGS = {
     "AWS_EXTERNAL_SERVICE_CIDRS": "203.0.113.0/24",
     "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": "192.168.0.0/16",
 }
-NODE, POD = "On a node", "In a pod"
+EKS_NODE, EKS_POD = "On a node of EKS", "In a pod of EKS"
+KOPS_NODE, KOPS_POD = "On a node of kops", "In a pod of kops"
+SERVICES = "Services: kube-proxy and kubelet, on every node"
+ROUTER = "In a VPC's router"
+OTHERS = "Beside them: what a pod on Fargate and a bare instance have"
+PLACES = (
+    *(EKS_NODE, EKS_POD, KOPS_NODE, KOPS_POD, SERVICES, ROUTER),
+    *("Internet gateway", "NAT gateway", "Load balancers", "API server", "DNS"),
+    *("Virtual private gateway and sites", "Transit gateway", "The internet", OTHERS),
+)
 
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(/\d+)?")
-_SECOND_ENI = re.compile(r"\beth[1-9]\b")
 _FUNCTION = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 Row = tuple[str, str]  # what is imitated, and an example as its tool prints it
+Rows = dict[str, dict[str, str]]
 
 
 def page(topologies: Path) -> str:
-    """A table in Markdown for nodes, and one for pods."""
-    rows: dict[str, dict[str, str]] = {NODE: {}, POD: {}}
-    for name in TOPOLOGIES:
-        lab = load(topologies / name)
-        for other in (lab, _with_settings(lab)):
+    """A table in Markdown for each kind of place."""
+    rows: Rows = defaultdict(dict)
+    for file in sorted(topologies.glob("*.yaml")):
+        lab = load(file)
+        for other in {lab.name: lab, "": _with_settings(lab)}.values():
             for place, (why, example) in _rows(other):
                 rows[place].setdefault(why, example)
-    return "\n".join(_table(place, found) for place, found in rows.items())
+    return "\n".join(_table(place, rows[place]) for place in PLACES)
 
 
 def _with_settings(lab: Lab) -> Lab:
-    [cluster] = lab.clusters
-    assert isinstance(cluster, EksCluster)
+    """The lab with what none has: settings, a control plane, and the marks by nftables."""
+    return replace(lab, clusters=tuple(map(_set, lab.clusters)))
+
+
+def _set(cluster: Cluster) -> Cluster:
+    if not isinstance(cluster, EksCluster):
+        return cluster
     backend: ConnmarkBackend = "nftables" if cluster.profile == "current" else "iptables"
-    changed = with_settings(cluster, overrides=SETTINGS, connmark_backend=backend)
-    return replace(lab, clusters=(changed,))
+    plane = ControlPlane(endpoint_private_access=True)
+    cluster = replace(cluster, control_plane=plane)
+    return with_settings(cluster, overrides=SETTINGS, connmark_backend=backend)
+
+
+def _places(lab: Lab) -> dict[str, str]:
+    """Which kind of place each namespace is."""
+    found = {INTERNET: "The internet"}
+    for vpc in lab.vpcs:
+        found |= {router(vpc.name): ROUTER, resolver(vpc.name): "DNS"}
+        found[internet_gateway(vpc.name)] = "Internet gateway"
+        found[private_gateway(vpc.name)] = "Virtual private gateway and sites"
+        found |= {nat_netns(one.name): "NAT gateway" for one in vpc.nat_gateways}
+    for cluster in lab.clusters:
+        node, pod = (EKS_NODE, EKS_POD) if cluster.kind == "eks" else (KOPS_NODE, KOPS_POD)
+        alone = on_fargate(cluster) if isinstance(cluster, EksCluster) else {}
+        found |= {one.netns: pod for one in cluster.pods if one.netns not in alone}
+        found |= {one.name: node for one in cluster.nodes}
+    found |= {one.netns: "Load balancers" for _, one in load_balancers(lab)}
+    found |= {one.netns: "API server" for _, _, one in api_servers(lab)}
+    for site in lab.on_premises:
+        found |= dict.fromkeys(
+            [site.name, *(host.name for host in site.hosts)], "Virtual private gateway and sites"
+        )
+    return found | {transit_gateway(one.name): "Transit gateway" for one in lab.transit_gateways}
 
 
 def _rows(lab: Lab) -> Iterator[tuple[str, Row]]:
-    [cluster] = lab.clusters
-    places = {node.name: NODE for node in cluster.nodes} | {pod.netns: POD for pod in cluster.pods}
-    names = re.compile("|".join(rf"\b{re.escape(place)}\b" for place in places))
+    places = _places(lab)
+    names = Names(lab, places)
     for fact in sorted(plan(lab, allocate(lab)), key=lambda fact: (fact.ns, show(fact))):
+        place = places.get(fact.ns, OTHERS)
         for why, example in _reasons(fact):
-            if fact.ns in places and why and not _is_of_services(why, example):
-                general = names.sub("…", _ADDRESS.sub("…", why))
-                yield places[fact.ns], (_SECOND_ENI.sub("eth1", general), example)
+            if why and not OWN_RULE.search(why):
+                of_services = _is_of_services(why, example)
+                yield SERVICES if of_services else place, (names.without(why), example)
 
 
 def _reasons(fact: Fact) -> Iterator[Row]:
