@@ -19,6 +19,7 @@ from testbed.daemon.following import follow_balancers
 from testbed.daemon.home import Home
 from testbed.daemon.protocol import Json, failure, line
 from testbed.daemon.running import RunningLab
+from testbed.daemon.syncing import sync_proxies
 from testbed.daemon.verbs import VERBS
 from testbed.errors import TestbedError
 from testbed.kernel.machine.limits import raise_descriptor_limit
@@ -50,6 +51,7 @@ async def _serve(home: Home, ready: Callable[[], None]) -> None:
         ready()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(follow_balancers(running, kernel))
+            tasks.create_task(sync_proxies(running, kernel))
             tasks.create_task(server.serve_forever())
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, refusal
+from testbed.description import STRICT, Cidr, Seconds, refusal
 from testbed.description.problem import Problem, Problems, found, quoted
 
 Era = Literal["1.14", "current"]
@@ -34,6 +34,8 @@ class KubeProxy:
     detect_local_mode: how it tells them since 1.18.  BridgeInterface and InterfaceNamePrefix look
     at `pod_interface`; NodeCIDR looks at the node's own range.
     conntrack_tcp_be_liberal: nf_conntrack_tcp_be_liberal is set, and INVALID is not dropped.
+    iptables_sync_period_s: how often it writes its rules again, 30 s really; none leaves them as
+    somebody made them, so that one can look.
     """
 
     era: Annotated[Era | None, BeforeValidator(_era)] = None
@@ -44,6 +46,9 @@ class KubeProxy:
     node_port_addresses: tuple[Cidr, ...] = ()
     localhost_node_ports: bool = True
     conntrack_tcp_be_liberal: bool = False
+    iptables_sync_period_s: Annotated[
+        Seconds | None, Field(alias="iptablesSyncPeriod", gt=0, le=3600)
+    ] = None
 
     def within(self, era: Era, cluster_cidr: IPv4Network | None) -> Self:
         """The same where nothing is left to the cluster any more; its era and its pods' range."""

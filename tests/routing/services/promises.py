@@ -6,6 +6,7 @@ nb   far, client
 """
 
 import http.client
+import select
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -110,3 +111,4 @@ def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
+        select.select([], [], [], 0.02)

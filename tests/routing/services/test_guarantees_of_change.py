@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from testbed.bed import Bed
+from testbed.daemon.syncing import sync
 from testbed.errors import DescriptionError
 from testbed.kubernetes.model import HEADLESS, OTHER_PROXY, Service, ServicePort
 from testbed.lab.checks import check
@@ -51,20 +52,27 @@ def test_a_service_that_is_made_again_works_again(bed: Bed) -> None:
 
 
 def test_rules_that_somebody_deletes_come_back(bed: Bed) -> None:
-    """G14, G15: kube-proxy starts anew and finds nothing of its own, nor of kubelet's."""
+    """G14, G15: by the next sync, or kube-proxy's start; nothing of others' is touched."""
     serve(bed)
     saved = bed.run("nb", "iptables-nft-save").stdout
+    others = "FORWARD -s 192.0.2.99/32 -j DROP"
+    bed.run("nb", "iptables-nft", "-A", *others.split())
 
     flush(bed, "nb")
+    bed.run("nb", "iptables-nft", "-t", "nat", "-F", "PREROUTING")
     assert who(bed, "client") == "timeout"
     # in 1.14 there still is the socket with which kube-proxy keeps the port for itself
     left = "refused" if today(bed) else "timeout"
     assert who(bed, "outside", "10.0.2.11", NODE_PORT) == left
     assert who(bed, "web-0") in ALL, "control: the other node"
-    bed.up(bed.lab)
+    sync(bed.store, bed.state, ["nb"])
 
     assert everyone(bed, "client") == ALL
     assert who(bed, "outside", "10.0.2.11", NODE_PORT) in ALL, "kubelet's KUBE-MARK-MASQ too"
+    assert f"-A {others}" in bed.run("nb", "iptables-nft-save").stdout
+    bed.run("nb", "iptables-nft", "-D", *others.split())
+    flush(bed, "nb")
+    bed.up(bed.lab)
     assert sorted(CHAIN.findall(bed.run("nb", "iptables-nft-save").stdout)) == sorted(
         CHAIN.findall(saved)
     )
