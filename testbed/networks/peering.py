@@ -10,6 +10,8 @@ from ipaddress import IPv4Address
 from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.networks.model import Peering
+from testbed.networks.return_to_sender import FAMILY, TABLE, return_facts
+from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric import JUMBO
 from testbed.vpc.gateways import link
 from testbed.vpc.model import Vpc
@@ -21,7 +23,6 @@ from testbed.vpc.routing import Hop
 BETWEEN_REGIONS = 8500  # bytes: VPC Peering Guide, "How VPC peering connections work"
 # Next hops of the link; neither end has an address.
 REQUESTER_SIDE, ACCEPTER_SIDE = IPv4Address("169.254.255.7"), IPv4Address("169.254.255.8")
-FAMILY, TABLE = "ip", "peering"
 
 
 def device(peering: Peering) -> str:
@@ -60,8 +61,11 @@ def neighbours(
     return tuple(other for other in others if region(other) == region(vpc))
 
 
-def peering_facts(peerings: Iterable[Peering], vpcs: Mapping[str, Vpc]) -> Iterator[Fact]:
-    """The links of the active peerings, and the checks at both ends."""
+def peering_facts(
+    peerings: Iterable[Peering], vpcs: Mapping[str, Vpc], enis: Iterable[Eni]
+) -> Iterator[Fact]:
+    """The links of the active peerings, and the checks at both ends.  enis: of all VPCs."""
+    enis = tuple(enis)
     active = [peering for peering in peerings if peering.status == "active"]
     for peering in active:
         ends = (vpcs[peering.requester], vpcs[peering.accepter])
@@ -73,6 +77,15 @@ def peering_facts(peerings: Iterable[Peering], vpcs: Mapping[str, Vpc]) -> Itera
         mine = [peering for peering in active if vpc.name in peering.vpcs]
         if mine:
             yield from _checks(vpc, mine, vpcs)
+            yield from return_facts(router(vpc.name), _ways(vpc.name, mine), enis)
+
+
+def _ways(vpc: str, peerings: list[Peering]) -> dict[str, Hop]:
+    """The way to each peered VPC."""
+    ways = dict(hops(vpc, peerings))
+    return {
+        other: ways[peering.name] for peering in peerings for other in peering.vpcs if other != vpc
+    }
 
 
 def _checks(vpc: Vpc, peerings: list[Peering], vpcs: Mapping[str, Vpc]) -> Iterator[Fact]:

@@ -59,7 +59,7 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     built = vpcs(lab, allocations)
     for vpc in built.values():
         yield from _vpc_facts(vpc, lab, allocations)
-    yield from peering_facts(lab.peerings, built)
+    yield from peering_facts(lab.peerings, built, allocations.enis)
     for transit in lab.transit_gateways:
         yield from transit_gateway_facts(transit, built, lab.on_premises)
     for site in lab.on_premises:
