@@ -12,7 +12,7 @@ from testbed.eks.fargate.profiles import on_fargate
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.load_balancer import load_balancer
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
-from testbed.plan.balancers import balancer_groups, service_address
+from testbed.plan.balancers import Given
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.security_groups import (
     balancer_group,
@@ -84,14 +84,14 @@ def _rules_for_balancers(
     lab: Lab, vpc: Vpc, allocations: Allocations
 ) -> Iterator[tuple[str, GroupRule]]:
     """The rules that let load balancers' traffic reach its targets, in one group of each node."""
+    given = Given(lab, allocations)
     for cluster, balancer in load_balancers(lab):
         if cluster.vpc != vpc.name:
             continue
         rules = [node_rule(cluster.name, balancer.service)]
         if balancer.is_network:
-            groups = balancer_groups(lab, cluster, balancer, allocations)
-            given = service_address(cluster, balancer.service, allocations)
-            rules = [*target_rules(balancer, groups, given)]
+            groups, address = given.groups(cluster, balancer), given.to(cluster, balancer.service)
+            rules = [*target_rules(balancer, groups, address)]
         for name in _target_groups_of(cluster, balancer):
             yield from ((name, rule) for rule in rules)
 

@@ -7,7 +7,7 @@ from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
 from testbed.net.programs import Program
-from testbed.plan.balancers import balancer_groups, service_address
+from testbed.plan.balancers import Given
 from testbed.plan.proxies import behind
 from testbed.services import dns
 from testbed.services.cluster_dns import pod_names, schema_version, service_records
@@ -105,14 +105,13 @@ def _registries(lab: Lab) -> Iterator[dns.Record]:
 
 
 def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:
-    addresses = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
+    given = Given(lab, allocations)
     for cluster, balancer in load_balancers(lab):
-        given = service_address(cluster, balancer.service, allocations)
+        address = given.to(cluster, balancer.service)
         if balancer.is_network:
-            groups = balancer_groups(lab, cluster, balancer, allocations)
-            yield checker_program(balancer, groups, given)
+            yield checker_program(balancer, given.groups(cluster, balancer), address)
         else:
-            yield balancer_program(balancer, addresses, given)
+            yield balancer_program(balancer, given.addresses, address)
 
 
 def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancer import LoadBalancer, load_balancer
 from testbed.kubernetes.model import Service
+from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, Sysctl
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.health import Server
@@ -31,6 +32,7 @@ from testbed.vpc.load_balancers import NO_LISTENER, NO_TARGET, TABLE
 FAMILY = "ip"
 SEED = "0x1"  # of the hash: the same flow goes to the same target in every lab
 TCP_IDLE_S, UDP_IDLE_S = 350, 120  # Network Load Balancers, "Connection idle timeout"
+LONGEST = 100  # characters of a chain's name; nft allows 128
 EPHEMERAL = "1024-65535"  # what it sends from where targets do not see the client
 
 
@@ -110,9 +112,7 @@ def _listeners(
         healthy = [target for target in group.targets if target.name not in sick]
         chosen = healthy or group.targets
         if chosen:
-            ways = ", ".join(
-                f"{i} : goto {group.listener}/{target.name}" for i, target in enumerate(chosen)
-            )
+            ways = ", ".join(f"{i} : goto {_way(group, one)}" for i, one in enumerate(chosen))
             flow = f"jhash ip saddr . {group.protocol} sport mod {len(chosen)} seed {SEED}"
             called = f"ip daddr {own} {group.protocol} dport {group.port}"
             why = f"the flow's hash chooses one of {len(chosen)} targets"
@@ -123,7 +123,15 @@ def _listeners(
 def _target(ns: str, group: TargetGroup, target: Target) -> NftChain:
     to = f"meta l4proto {group.protocol} dnat to {target.ip}:{target.port}"
     rule = ChainRule(to, f"to {target.name}, a target of the listener on port {group.port}")
-    return _chain(ns, f"{group.listener}/{target.name}", (rule,))
+    return _chain(ns, _way(group, target), (rule,))
+
+
+def _way(group: TargetGroup, target: Target) -> str:
+    """The chain that translates to a target."""
+    name = f"{group.listener}/{target.name}"
+    if len(name) <= LONGEST:
+        return name
+    return f"{group.listener}/{names.digest('way', name, length=12)}"
 
 
 def _clients(

@@ -9,6 +9,7 @@ import pytest
 from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
+from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
 from testbed.kubernetes.load_balancer import PREFIX, load_balancer
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab, health
@@ -115,6 +116,38 @@ def test_pods_are_targets_in_their_own_zone() -> None:
     assert targets(old) == targets(new) == ["tcp-80/web-0", "tcp-80/web-1"]
     assert targets(new, ZONE_B) == ["tcp-80/web-2"]
     assert chain(new, "tcp-80/web-0") == ["meta l4proto tcp dnat to 10.0.1.5:80"]
+
+
+def test_addresses_that_were_written_are_targets_too_everywhere_if_outside() -> None:
+    """A registered address beyond the VPC's subnets is in every zone."""
+    written = EndpointSlice(
+        "web-1",
+        "web",
+        (EndpointAddress(IPv4Address("10.0.2.77")), EndpointAddress(IPv4Address("192.168.0.9"))),
+        (EndpointPort(8080),),
+    )
+    web = replace(service(type="nlb-ip", scheme="internet-facing"), selector={})
+    cluster = EksCluster("eks", "main", NODES, PODS, services=(web,), endpoint_slices=(written,))
+    described = Lab("test", (VPC,), (cluster,))
+    state = plan(described, allocate(described))
+
+    chains = {(one.ns, one.name) for one in state if isinstance(one, NftChain)}
+
+    assert (ZONE_A, "tcp-80/192.168.0.9") in chains
+    assert (ZONE_A, "tcp-80/10.0.2.77") not in chains
+    assert {(ZONE_B, "tcp-80/192.168.0.9"), (ZONE_B, "tcp-80/10.0.2.77")} <= chains
+
+
+def test_a_chain_has_a_name_that_nft_takes() -> None:
+    """128 characters; a pod's name and its namespace have 63 each."""
+    pod = Pod("p" * 63, namespace="n" * 63, node="node-1", labels={"app": "web"})
+    web = replace(service(type="nlb-ip"), namespace=pod.namespace, name="web")
+    cluster = EksCluster("eks", "main", NODES, (pod,), services=(web,))
+    described = Lab("test", (VPC,), (cluster,))
+
+    state = plan(described, allocate(described))
+
+    assert max(len(one.name) for one in state if isinstance(one, NftChain)) <= 128
 
 
 @pytest.mark.parametrize(
