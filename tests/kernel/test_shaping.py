@@ -1,5 +1,6 @@
 """A link's shaper: what we write is what tc writes, and what is read is what was written."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -8,6 +9,7 @@ import pytest
 
 from testbed.kernel.apply import apply
 from testbed.kernel.namespaces import LocalStore
+from testbed.kernel.netlink.batch import Wiring, writing
 from testbed.kernel.observe import observe
 from testbed.kernel.programs import run
 from testbed.net.facts import Bridge, Netns, State
@@ -99,3 +101,15 @@ def test_what_somebody_else_made_is_seen(store: LocalStore) -> None:
     [found] = [fact for fact in observe(store).state if isinstance(fact, Shaper)]
 
     assert found.limits == (Limit(7, 5000),)
+
+
+def test_only_a_shaper_that_limits_somebody_is_needed() -> None:
+    """kubenet puts one at every cbr0; a kernel without htb (ENOENT) carries other labs as well."""
+    idle = replace(SHAPER, limits=())
+    wiring = Wiring(wanted={}, found={}, new=frozenset(), indexes={"n1": {"cbr0": 2}}, places={})
+
+    [alone] = writing("n1", [idle], wiring, int)
+    needed = writing("n1", [SHAPER], wiring, int)
+
+    assert errno.ENOENT in alone.forgiven
+    assert not any(errno.ENOENT in one.forgiven for one in needed)

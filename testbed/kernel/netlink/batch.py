@@ -119,12 +119,21 @@ def writing(
                 continue
             case _:
                 messages = _known(encode.written, fact, indexes)
-        forgiven = EXISTS if isinstance(fact, Route | Shaper) else NOTHING
-        requests.extend(Request(fact, data, forgiven) for data in messages)
+        requests.extend(Request(fact, data, _forgiven(fact)) for data in messages)
         if isinstance(fact, Address) and not fact.connected:
             data = encode.removed(connected_route(fact), indexes)
             requests.append(Request(fact, data, GONE))
     return requests
+
+
+def _forgiven(fact: Fact) -> frozenset[int]:
+    """A shaper that limits nobody is done without by a kernel that has none: `verify` tells."""
+    match fact:
+        case Shaper(limits=()):
+            return EXISTS | GONE
+        case Route() | Shaper():
+            return EXISTS
+    return NOTHING
 
 
 def by_netlink(sysctl: Sysctl) -> bool:

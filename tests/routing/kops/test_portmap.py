@@ -165,3 +165,27 @@ def test_a_udp_client_reaches_the_pod_that_has_the_port_now(bed: Bed) -> None:
 
         assert b'"pod": "taking"' in client.recv(4096)
     bed.up(before)
+
+
+def test_one_port_of_two_addresses_and_two_protocols_is_for_three_pods(bed: Bed) -> None:
+    """G42: no conflict between pods with same hostPort but different hostIP and protocol."""
+    before = bed.lab
+    [cluster] = before.clusters
+    own = IPv4Address(str(bed.address("node-1")))
+    three = (
+        pod("inner", (Port(80, "http", host_port=8083, host_ip=LOCALHOST),)),
+        pod("outer", (Port(80, "http", host_port=8083, host_ip=own),)),
+        pod("datagrams", (Port(7, "udp", host_port=8083, host_ip=own),)),
+    )
+    others = tuple(one for one in cluster.pods if one not in SHOP)
+    bed.up(replace(before, clusters=(replace(cluster, pods=(*others, *three)),)))
+
+    assert bed.allocations.pending == ()
+    assert seen(bed, "node-2", "node-1", 8083)[0] == "outer"
+    assert seen(bed, "node-1", "127.0.0.1", 8083)[0] == "inner"
+    with socket_in(bed.store, "node-2", kind=socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect((str(own), 8083))
+        client.send(b"who?")
+        assert b'"pod": "datagrams"' in client.recv(4096)
+    bed.up(before)
