@@ -11,10 +11,11 @@ from pathlib import Path
 
 from testbed.daemon.lock import locked
 from testbed.errors import UsageError
+from testbed.kernel.machine.mounts import LABS
 from testbed.kernel.machine.processes import Process, record, recorded
 
 INSIDE = "TESTBED_INSIDE"  # in the environment: the directory of the lab a process is in
-ROOT_DIRECTORY = Path("/run/testbed")
+ROOT_DIRECTORY = LABS
 HOLDER_RECORD, OWNER_RECORD = "holder.json", "owner.json"  # in a lab's directory
 LOCK = ".lock"  # of a lab: `.LAB.lock`, beside its directory
 LONGEST_SOCKET = 107  # bytes: sun_path, unix(7)

@@ -143,7 +143,8 @@ def on_a_host(tmp_path: Path) -> OnAHost:
 
     def run(test: Callable[[Commands], None]) -> None:
         def work() -> None:
-            mounts.mount("tmpfs", "/run", "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV)
+            flags = mounts.MS_NOSUID | mounts.MS_NODEV
+            mounts.mount("tmpfs", "/run", "tmpfs", flags, "mode=0755")
             test(Commands(tmp_path))
 
         in_scratch(work, timeout_s=HOST_S)
@@ -158,6 +159,7 @@ def on_a_users_host(on_a_host: OnAHost) -> OnAHost:
 
     def run(test: Callable[[Commands], None]) -> None:
         def work(_: Commands) -> None:
+            Path("/run/testbed").mkdir()  # root has labs of its own
             home = Path("/run/user")
             home.mkdir(mode=0o700)
             os.chown(home, ordinary.USER, ordinary.USER)

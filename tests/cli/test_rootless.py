@@ -6,6 +6,7 @@ import select
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from testbed.daemon.home import Home
 from tests import ordinary
-from tests.cli.conftest import Commands
+from tests.cli.conftest import Commands, OnAHost
 
 pytestmark = pytest.mark.kernel
 
@@ -202,6 +203,20 @@ def test_an_up_that_is_killed_leaves_nothing(user: Path) -> None:
     commands.down()
     assert not commands.home.path.exists()
     assert not processes_of(commands.name)
+
+
+def test_roots_labs_are_not_in_the_way_of_a_program_that_is_root_only_inside(
+    on_a_users_host: OnAHost,
+) -> None:
+    """`make test` without sudo, where root has labs: `up` would refuse /run/testbed."""
+
+    def test(commands: Commands) -> None:
+        argv = [sys.executable, "-m", "testbed.kernel.rootless", sys.executable, "-m", "testbed"]
+        done = subprocess.run([*argv, "ls", "-o", "json"], capture_output=True, check=False)
+
+        assert (done.returncode, done.stdout) == (0, b"[]\n"), done.stderr
+
+    on_a_users_host(test)
 
 
 TRAP = Path("/tmp", f"testbed-{ordinary.USER}")  # where a user without XDG_RUNTIME_DIR looks

@@ -21,6 +21,7 @@ RUN = Path("/run")
 HOST_RUN = ".host"
 LOCK = "xtables.lock"  # iptables
 NAMES = Path("/run/netns")  # where iproute2 looks names up
+LABS = Path("/run/testbed")  # root's
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -70,9 +71,11 @@ def _own_run() -> None:
 
         /run/user -> .host/user
 
-    An ordinary user may not make /run/netns, nor lock the machine's /run/xtables.lock.
+    An ordinary user may not make /run/netns, nor lock the machine's /run/xtables.lock; whoever is
+    root here only has labs of their own.
     """
-    names = [entry.name for entry in RUN.iterdir() if entry.name not in (NAMES.name, LOCK)]
+    left_out = (NAMES.name, LABS.name, LOCK)
+    names = [entry.name for entry in RUN.iterdir() if entry.name not in left_out]
     machines = _copy_of_mounts(RUN)
     try:
         mount("tmpfs", str(RUN), "tmpfs", UNPRIVILEGED, "mode=0755")
