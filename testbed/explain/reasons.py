@@ -177,6 +177,12 @@ _ALL = (
         "call a node that has an endpoint, or set the policy to Cluster",
     ),
     Reason(
+        "X_INVALID",
+        "{ns} knows no connection that it could be of, and drops that: {rule}",
+        "bring both directions of the connection through {ns}; a promiscuous bridge's copies are of"
+        " none either; for segments out of the window: nf_conntrack_tcp_be_liberal",
+    ),
+    Reason(
         "X_CLOSED_PORT",
         "nobody in {ns} listens on {protocol} port {port}",
         "start a server there, or use another port",

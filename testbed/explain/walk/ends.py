@@ -8,15 +8,16 @@ from testbed.explain.reasons import dropped
 from testbed.kops.dedup import DEDUP
 from testbed.net.facts import IpAddress
 
-# Comments of kube-proxy's rules, and of the one of kubelet's by which it dropped until 1.24
-COMMENTS = {
+SOURCE_CHECK_CODE = "ENI_SOURCE_DEST_CHECK_RESTRICTION"
+# Words of kube-proxy's rules, and of the one of kubelet's by which it dropped until 1.24
+WORDS = {
     "has no endpoints": "X_NO_ENDPOINTS",
     "has no local endpoints": "X_NO_LOCAL_ENDPOINTS",
     "traffic not accepted by KUBE-FW-": "X_SOURCE_RANGES",
     "kubernetes firewall for dropping marked packets": "X_MARKED_TO_DROP",
+    "--ctstate INVALID -j DROP": "X_INVALID",
 }
 # Chains whose every refusal means one thing: kube-proxy's of nftables mode, and kubenet's
-SOURCE_CHECK_CODE = "ENI_SOURCE_DEST_CHECK_RESTRICTION"
 CHAINS = {("kube-proxy", "reject-chain"): "X_NO_ENDPOINTS", ("filter", DEDUP): "X_DEDUP"}
 
 
@@ -71,7 +72,7 @@ def _code(filtered: Filtered) -> str:
     step = filtered.step
     if code := CHAINS.get((step.table, step.chain)):
         return code
-    for comment, code in COMMENTS.items():
-        if comment in step.rule:
+    for words, code in WORDS.items():
+        if words in step.rule:
             return code
     return "X_REJECTED" if filtered.reject else "X_FIREWALL"

@@ -115,7 +115,7 @@ def test_today_a_copy_is_invalid_for_kube_proxy(bed: Bed, explain: Explain) -> N
         assert explain("web-0", OWN).observed.there.end.code == ""
         seen = explain("client", OWN)
         assert seen.difference is None
-        assert seen.cause == ("node-1", "X_FIREWALL")
+        assert seen.cause == ("node-1", "X_INVALID")
     finally:
         bed.up(before)
 
