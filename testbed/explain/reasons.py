@@ -179,8 +179,8 @@ _ALL = (
     Reason(
         "X_INVALID",
         "{ns} knows no connection that it could be of, and drops that: {rule}",
-        "bring both directions of the connection through {ns}; a promiscuous bridge's copies are of"
-        " none either; for segments out of the window: nf_conntrack_tcp_be_liberal",
+        "bring both directions of its connection through {ns}; copies that a promiscuous bridge"
+        " makes have none; for segments out of the window: nf_conntrack_tcp_be_liberal",
     ),
     Reason(
         "X_CLOSED_PORT",

@@ -17,8 +17,9 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.kops.node import BRIDGE_NETFILTER
-from testbed.net.facts import BridgePort, Chain, Fact, Sysctl, Veth
-from tests.routing.cni.conftest import Explain, Explained
+from testbed.net.facts import BridgePort, Chain, Sysctl, Veth
+from tests.routing.cni.breaking import dies, instead, works
+from tests.routing.cni.conftest import Explain
 from tests.routing.services.test_measured import GONE, NA, NB, TO_A, TO_B, lab_of
 
 pytestmark = pytest.mark.kernel
@@ -35,15 +36,6 @@ def today(bed: Bed) -> bool:
 
 
 @contextmanager
-def instead(bed: Bed, old: Fact, new: Fact) -> Iterator[None]:
-    bed.change(bed.state - {old} | {new})
-    try:
-        yield
-    finally:
-        bed.change(bed.state)
-
-
-@contextmanager
 def becomes(bed: Bed, **values: Any) -> Iterator[None]:
     """The lab whose cluster has other Services or pods."""
     before = bed.lab
@@ -52,19 +44,6 @@ def becomes(bed: Bed, **values: Any) -> Iterator[None]:
         yield
     finally:
         bed.up(before)
-
-
-def dies(seen: Explained, *cause: str) -> bool:
-    """Whether that is the cause, predicted as observed."""
-    assert seen.difference is None, seen.difference
-    assert not seen.delivered
-    assert seen.end.advice
-    return seen.cause == cause
-
-
-def works(seen: Explained) -> bool:
-    assert seen.difference is None, seen.difference
-    return seen.delivered
 
 
 def test_a_service_without_endpoints(explain: Explain) -> None:

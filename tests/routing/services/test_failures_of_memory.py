@@ -13,8 +13,9 @@ from testbed.bed import Bed
 from testbed.kubernetes.model import Pod, Service, ServicePort
 from testbed.net.facts import Chain
 from testbed.probes.sockets import socket_in
+from tests.routing.cni.breaking import dies, works
 from tests.routing.cni.conftest import Explain
-from tests.routing.services.test_failure_modes import becomes, dies, today, works
+from tests.routing.services.test_failure_modes import becomes, today
 from tests.routing.services.test_failure_modes import bed as bed
 
 pytestmark = pytest.mark.kernel

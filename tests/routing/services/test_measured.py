@@ -5,7 +5,6 @@ each endpoint, so that nothing is left to chance.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from testbed.kops.node import BRIDGE_NETFILTER
 from testbed.lab import Lab
 from testbed.load import parse
 from testbed.net.facts import Chain, Sysctl
+from tests.routing.cni.breaking import instead
 
 pytestmark = pytest.mark.kernel
 
@@ -170,15 +170,6 @@ def test_without_a_cluster_cidr_nobody_is_told_from_a_pod(without_cidr: Bed, era
     """A node's packets to a ClusterIP stay as they are; pods have no way around policy Local."""
     assert seen(without_cidr, "na", TO_A) == NA
     assert seen(without_cidr, "ca", NA, 30004) == "timeout"
-
-
-@contextmanager
-def instead(bed: Bed, old: Any, new: Any) -> Iterator[None]:
-    bed.change(bed.state - {old} | {new})
-    try:
-        yield
-    finally:
-        bed.change(bed.state)
 
 
 def test_without_bridge_netfilter_the_reply_misses_its_translation(bed: Bed) -> None:
