@@ -1,13 +1,14 @@
 """kube-proxy's flags, as a cluster of a topology sets them."""
 
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Seconds, refusal
+from testbed.description.ports import MOST_PORT
 from testbed.description.problem import Problem, Problems, found, quoted
 
 Era = Literal["1.14", "current"]
@@ -25,6 +26,24 @@ def _era(given: Any) -> Any:
     return given
 
 
+def _bind_address(given: Any) -> Any:
+    """`0.0.0.0:10256`, or nothing."""
+    address, colon, port = str(given).rpartition(":")
+    try:
+        IPv4Address(address)
+        known = not given or (colon and 1 <= int(port) <= MOST_PORT)
+    except ValueError:
+        known = given == ""
+    if not known:
+        raise refusal(
+            f"expected an address and a port such as 0.0.0.0:10256, found {found(given)}"
+        )
+    return given
+
+
+BindAddress = Annotated[str, BeforeValidator(_bind_address)]
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class KubeProxy:
     """What kube-proxy was started with; defaults are its own, or the cluster's where it has some.
@@ -36,6 +55,7 @@ class KubeProxy:
     conntrack_tcp_be_liberal: nf_conntrack_tcp_be_liberal is set, and INVALID is not dropped.
     iptables_sync_period_s: how often it writes its rules again, 30 s really; none leaves them as
     somebody made them, so that one can look.
+    healthz_bind_address, metrics_bind_address: where it answers for itself; empty for nowhere.
     """
 
     era: Annotated[Era | None, BeforeValidator(_era)] = None
@@ -49,6 +69,8 @@ class KubeProxy:
     iptables_sync_period_s: Annotated[
         Seconds | None, Field(alias="iptablesSyncPeriod", gt=0, le=3600)
     ] = None
+    healthz_bind_address: BindAddress = "0.0.0.0:10256"
+    metrics_bind_address: BindAddress = "127.0.0.1:10249"
 
     def within(self, era: Era, cluster_cidr: IPv4Network | None) -> Self:
         """The same where nothing is left to the cluster any more; its era and its pods' range."""

@@ -96,6 +96,7 @@ class Node:
     labels: besides the ones every node has.
     security_groups: of all its network interfaces; none for the ones its cluster gives it.
     docker: it has docker's bridge, docker0, which takes 172.17.0.0/16.
+    terminating: it is being deleted, which kube-proxy tells load balancers since 1.28.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Node:
     annotations: Mapping[str, str] | None = None
     security_groups: tuple[str, ...] = ()
     docker: bool = False
+    terminating: bool = False
     metadata_options: MetadataOptions = MetadataOptions()
 
 

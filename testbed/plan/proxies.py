@@ -65,7 +65,7 @@ def proxy_listeners(cluster: Cluster, allocations: Allocations) -> Iterator[List
     """kube-proxy's own ports on every node, what load balancers ask, and what it only holds."""
     ports = proxied(cluster, allocations)
     for node in proxy_nodes(cluster, allocations):
-        yield from own_listeners(node.name, era(cluster))
+        yield from own_listeners(cluster.proxy, node)
         yield from health_listeners(ports, node.name, era(cluster))
         yield from held_ports(ports, cluster.proxy, node)
 
@@ -109,6 +109,7 @@ def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, 
         if isinstance(cluster, KopsCluster)
         else ()
     )
+    ending = {node.name for node in cluster.nodes if node.terminating}
     found = []
     for name in kubelets(cluster, allocations):
         enis = [eni for eni in allocations.enis if eni.instance == name]
@@ -119,6 +120,7 @@ def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, 
                 ip=own[0],
                 addresses=(*own, LOOPBACK, *([gateway(ranges[name])] if name in bridged else ())),
                 pod_cidr=ranges.get(name),
+                terminating=name in ending,
             )
         )
     return tuple(found)

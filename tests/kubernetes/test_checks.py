@@ -3,10 +3,12 @@
 from ipaddress import IPv4Address
 
 import pytest
+from pydantic import ValidationError
 
 from testbed.description.ports import Port
 from testbed.description.problem import Problem
 from testbed.kubernetes.checks import problems
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Container, Node, Pod
 
 NODES = (Node("node-1", "a", "t3.small"), Node("node-2", "a", "t3.small"))
@@ -118,3 +120,12 @@ def test_a_pod_has_a_container() -> None:
 def test_a_pod_on_its_nodes_network_has_no_address_of_an_eni() -> None:
     """Two wishes that exclude each other."""
     assert only(Pod("web", node="node-1", host_network=True, eni=1)).key == "pods.web.eni"
+
+
+@pytest.mark.parametrize("address", ["10256", "0.0.0.0", "node-1:10256", "0.0.0.0:0", ":10256"])
+def test_where_kube_proxy_answers_is_an_address_and_a_port(address: str) -> None:
+    """Or nothing, for nowhere."""
+    with pytest.raises(ValidationError, match="expected an address and a port"):
+        KubeProxy(healthz_bind_address=address)
+
+    assert KubeProxy(healthz_bind_address="").healthz_bind_address == ""

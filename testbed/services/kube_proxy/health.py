@@ -8,9 +8,10 @@ has none, whatever the path.
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from testbed.kubernetes.kube_proxy import Era
-from testbed.net.endpoints import EVERY_ADDRESS, NOW, Listener, Page, Pages
+from testbed.kubernetes.kube_proxy import Era, KubeProxy
+from testbed.net.endpoints import NOW, Listener, Page, Pages
 from testbed.services.kube_proxy.ports import ProxiedPort
+from testbed.services.kube_proxy.rules import ProxyNode
 
 OK, UNAVAILABLE = "200 OK", "503 Service Unavailable"
 JSON = ("Content-Type", "application/json")
@@ -18,40 +19,44 @@ NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 TEXT = ("Content-Type", "text/plain; charset=utf-8")
 WEIGHT = "X-Load-Balancing-Endpoint-Weight"  # since 1.27
 
-Fields = tuple[tuple[str, str], ...]
 
-HEALTHZ = 10256  # --healthz-bind-address=0.0.0.0:10256
-METRICS = 10249  # --metrics-bind-address=127.0.0.1:10249
-LOOPBACK = IPv4Address("127.0.0.1")
+def own_listeners(proxy: KubeProxy, node: ProxyNode) -> Iterator[Listener]:
+    """kube-proxy's own ports on a node: its health, by default for all, and for itself its mode.
 
-
-def own_listeners(node: str, era: Era) -> Iterator[Listener]:
-    """kube-proxy's own ports on a node: `/healthz` for everybody, its mode for the node itself.
-
-    Its rules are never older than 30 s, so it is healthy; no node of a lab is being deleted.
+    Its rules are never older than 30 s, so it is healthy as long as the node stays.
     """
-    times = f'"lastUpdated": "{NOW}","currentTime": "{NOW}"'
-    healthz = {"/healthz": Page(OK, f"{{{times}}}", (JSON,))}
-    local: Fields = (TEXT,)
-    if era != "1.14":
-        fields: Fields = (JSON, NO_SNIFFING)
-        eligible = Page(OK, f'{{{times}, "nodeEligible": true}}', fields)
-        healthz = {"/healthz": eligible, "/livez": Page(OK, f"{{{times}}}", fields)}
-        local = (TEXT, NO_SNIFFING)
-    metrics = {"/healthz": Page(OK, "ok", local), "/proxyMode": Page(OK, "iptables", local)}
-    for number, pages, address in (
-        (HEALTHZ, healthz, EVERY_ADDRESS),
-        (METRICS, metrics, LOOPBACK),
+    for bound, pages in (
+        (proxy.healthz_bind_address, _healthz(proxy, node)),
+        (proxy.metrics_bind_address, _metrics(proxy)),
     ):
-        yield Listener(
-            netns=node,
-            port=number,
-            protocol="http",
-            pod="",
-            node=node,
-            address=address,
-            site=Pages(tuple(pages.items())),
-        )
+        address, _, port = bound.rpartition(":")
+        if bound:
+            yield Listener(
+                netns=node.name,
+                port=int(port),
+                protocol="http",
+                pod="",
+                node=node.name,
+                address=IPv4Address(address),
+                site=Pages(tuple(pages.items())),
+            )
+
+
+def _healthz(proxy: KubeProxy, node: ProxyNode) -> dict[str, Page]:
+    times = f'"lastUpdated": "{NOW}","currentTime": "{NOW}"'
+    if proxy.era == "1.14":
+        return {"/healthz": Page(OK, f"{{{times}}}", (JSON,))}
+    fields, status = (JSON, NO_SNIFFING), UNAVAILABLE if node.terminating else OK
+    eligible = "false" if node.terminating else "true"
+    return {
+        "/healthz": Page(status, f'{{{times}, "nodeEligible": {eligible}}}', fields),
+        "/livez": Page(OK, f"{{{times}}}", fields),
+    }
+
+
+def _metrics(proxy: KubeProxy) -> dict[str, Page]:
+    fields = (TEXT,) if proxy.era == "1.14" else (TEXT, NO_SNIFFING)
+    return {"/healthz": Page(OK, "ok", fields), "/proxyMode": Page(OK, "iptables", fields)}
 
 
 def health_listeners(ports: Iterable[ProxiedPort], node: str, era: Era) -> Iterator[Listener]:

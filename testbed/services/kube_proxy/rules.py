@@ -30,13 +30,14 @@ DECIMALS: dict[Era, int] = {"1.14": 5, "current": 10}  # of a probability; ten s
 class ProxyNode:
     """A node as its kube-proxy sees it.  addresses: those that node ports may be on.
 
-    A node without a name has no endpoint of its own.
+    A node without a name has no endpoint of its own.  terminating: it is being deleted.
     """
 
     name: str = ""
     ip: IPv4Address | None = None
     addresses: tuple[IPv4Address, ...] = ()
     pod_cidr: IPv4Network | None = None
+    terminating: bool = False
 
 
 class Line(NamedTuple):

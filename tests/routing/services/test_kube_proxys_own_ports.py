@@ -3,6 +3,7 @@
 import errno
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,31 @@ def test_the_node_alone_may_ask_for_its_mode(bed: Bed) -> None:
     assert curl(bed, "na", "http://localhost:10249/proxyMode") == (200, "iptables")
     assert curl(bed, "na", "http://localhost:10249/healthz") == (200, "ok")
     assert curl(bed, "client", "http://10.0.1.11:10249/proxyMode")[0] == 0
+
+
+def test_a_node_that_is_being_deleted_says_so_today(bed: Bed) -> None:
+    """Load balancers shall send it nothing new; that it lives is another question."""
+    nodes = cluster(bed).nodes
+    ending = tuple(replace(one, terminating=one.name == "nb") for one in nodes)
+    bed.up(changed(bed, nodes=ending))
+
+    status, body = curl(bed, "client", "http://10.0.2.11:10256/healthz")
+    assert status == (503 if today(bed) else 200)
+    assert json.loads(body).get("nodeEligible") is (False if today(bed) else None)
+    assert curl(bed, "client", "http://10.0.1.11:10256/healthz")[0] == 200, "control"
+    assert curl(bed, "client", "http://10.0.2.11:10256/livez")[0] == (200 if today(bed) else 404)
+    bed.up(changed(bed, nodes=nodes))
+
+
+def test_it_answers_where_its_flags_say(bed: Bed) -> None:
+    """--metrics-bind-address=0.0.0.0:10249, for Prometheus; --healthz-bind-address may be none."""
+    before = cluster(bed).kube_proxy
+    open_to_all = replace(before, metrics_bind_address="0.0.0.0:9249", healthz_bind_address="")
+    bed.up(changed(bed, kube_proxy=open_to_all))
+
+    assert curl(bed, "client", "http://10.0.1.11:9249/proxyMode") == (200, "iptables")
+    assert curl(bed, "client", "http://10.0.1.11:10256/healthz")[0] == 0
+    bed.up(changed(bed, kube_proxy=before))
 
 
 def taken(bed: Bed, node: str, number: int, kind: socket.SocketKind) -> bool:
