@@ -10,6 +10,7 @@ from testbed.explain.netfilter.conditions import (
     ALL_BITS,
     Action,
     AddressType,
+    Chance,
     Condition,
     Continue,
     Element,
@@ -34,7 +35,7 @@ from testbed.explain.netfilter.nft_words import (
 
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
 _SEGMENT_SIZE = ("tcp", "option", "maxseg", "size", "set", "rt", "mtu")
-NEVER = Matches((Field("protocol"),))
+EXCEEDED = 0.001  # how often a rate is no fact tells: only that it may be
 _LARGEST = {"ttl": 255, "sport": 65535, "dport": 65535}
 
 
@@ -117,12 +118,12 @@ def _tracked(words: Words) -> Condition | None:
 
 
 def _over_a_rate(words: Words) -> Condition | None:
-    """`update @rates { iifname limit rate over 1024/second … }`: no packet that comes alone is."""
+    """`update @rates { iifname limit rate over 1024/second … }`: it may be, and mostly is not."""
     if words.peek() != "update":
         return None
     while words.take() != "}":
         pass
-    return NEVER
+    return Chance(EXCEEDED)
 
 
 def _address_type(words: Words) -> Condition | None:

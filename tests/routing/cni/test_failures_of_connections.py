@@ -4,6 +4,10 @@ Each has its upstream issue (aws/amazon-vpc-cni-k8s), and a control that shows t
 at work.  What is observed is what the broken kernels let predict.
 """
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -11,8 +15,11 @@ import pytest
 from testbed.bed import Bed
 from testbed.eks.model import EksCluster
 from testbed.net import metadata
-from testbed.net.facts import Chain
+from testbed.net.facts import Chain, NftChain
+from testbed.probes.sockets import socket_in
+from testbed.vpc.fabric import RATES
 from testbed.vpc.model import MetadataOptions
+from testbed.vpc.resolver import DNS_ADDRESS
 from tests.routing.cni.breaking import (
     NODE,
     SOURCE_CHECK,
@@ -87,3 +94,51 @@ def test_a_hop_limit_of_1_ends_tokens_at_the_node(bed: Bed, explain: Explain) ->
     assert isinstance(cluster, EksCluster)
     bed.up(replace(lab, clusters=(replace(cluster, nodes=nodes),)))
     assert works(explain("pod-1", imds))
+
+
+def test_an_eni_that_asks_amazon_too_often_is_not_answered(bed: Bed, explain: Explain) -> None:
+    """#296: 1024 packets a second of each ENI to DNS, metadata and time; here it is one."""
+    bed.up(cni_lab())
+    chain = bed.fact(NftChain, ns="vpc-main", family="bridge", name="mapping")
+    slow = tuple(replace(one, text=one.text.replace("1024", "1")) for one in chain.rules)
+    dns = str(DNS_ADDRESS)
+
+    with (
+        instead(bed, chain, replace(chain, rules=slow)),
+        counted_anew(bed),
+        asking(bed, "pod-1", dns),
+    ):
+        assert dies(explain("pod-1", dns, 53, "udp"), "vpc-main", "X_LINK_LOCAL_PPS")
+        assert works(explain("pod-1", "pod-3")), "control: everybody else may be called"
+        assert works(explain("pod-3", dns, protocol="icmp")), "control: another ENI"
+    assert works(explain("pod-1", dns, protocol="icmp"))
+
+
+@contextmanager
+def counted_anew(bed: Bed) -> Iterator[None]:
+    """What is in the set keeps the rate that it began with."""
+    flush = "nft", "flush", "set", "bridge", "vpc", RATES
+    assert bed.run("vpc-main", *flush).returncode == 0
+    yield
+    assert bed.run("vpc-main", *flush).returncode == 0
+
+
+@contextmanager
+def asking(bed: Bed, source: str, destination: str) -> Iterator[None]:
+    """Datagrams without end, from a thread."""
+    done = threading.Event()
+    with socket_in(bed.store, source, kind=socket.SOCK_DGRAM) as client:
+        client.connect((destination, 53))
+
+        def ask() -> None:
+            while not done.is_set():
+                with suppress(OSError):  # nobody may listen there
+                    client.send(b"?")
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
