@@ -7,20 +7,17 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.eks import allocate as eks
-from testbed.eks.fargate.allocate import kept_interfaces
 from testbed.eks.ipamd.memory import Memory, remembered
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
 from testbed.kops.model import KopsCluster
-from testbed.kubernetes.load_balancer import load_balancer
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
-from testbed.lab import Cluster, Lab, api_servers, load_balancers
-from testbed.networks import transit_gateway
+from testbed.lab import Cluster, Lab
+from testbed.lab.interfaces import Primary, primaries, subnets
 from testbed.services.allocate import allocate_services
 from testbed.vpc.addresses import reserved
-from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
-from testbed.vpc.eni import nat_netns
+from testbed.vpc.ec2 import Ec2, Eni
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Subnet, Vpc
 
@@ -41,16 +38,6 @@ class Allocations:
     memories: tuple[Memory, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Primary:
-    """The ENI a node, NAT gateway or load balancer starts with, as the topology wants it."""
-
-    interface: InterfaceSpecification
-    instance_type: str  # of a node
-    source_dest_check: bool
-    public: bool
-
-
 def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     """Addresses for everything in the lab; what `before` gave and still fits is kept.
 
@@ -58,12 +45,11 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     manifests are not read, or no address is left for a Service.
     """
     before = before or Allocations()
-    wanted = (*_primaries(lab), *_on_fargate(lab, before.enis))
-    primaries = {one.interface.instance: one for one in wanted}
-    types = {name: one.instance_type for name, one in primaries.items() if one.instance_type}
-    kept = _kept(lab, primaries, before.enis)
+    wanted = {one.interface.instance: one for one in primaries(lab, before.enis)}
+    types = {name: one.instance_type for name, one in wanted.items() if one.instance_type}
+    kept = _kept(lab, wanted, before.enis)
     ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types)
-    _launch(ec2, primaries.values())
+    _launch(ec2, wanted.values())
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before) for cluster in lab.clusters]
     given = [_given(cluster, before) for cluster in lab.clusters]
@@ -153,116 +139,30 @@ def _adapter() -> TypeAdapter[Allocations]:
     return TypeAdapter(Allocations)
 
 
-def _primaries(lab: Lab) -> Iterator[_Primary]:
-    """Every node's first ENI, and the only one of each instance, NAT gateway, load balancer."""
-    subnets = _subnets(lab)
-    for cluster in lab.clusters:
-        for node in cluster.nodes:
-            interface = InterfaceSpecification(
-                vpc=cluster.vpc,
-                subnet=node.subnet,
-                instance=node.name,
-                device_index=0,
-                private_ip=node.private_ip,
-            )
-            subnet = subnets.get((cluster.vpc, node.subnet))
-            public = bool(subnet and subnet.map_public_ip_on_launch)
-            yield _Primary(interface, node.instance_type, node.source_dest_check, public)
-    for vpc in lab.vpcs:
-        yield from _bare(vpc)
-        for gateway in vpc.nat_gateways:
-            interface = InterfaceSpecification(
-                vpc=vpc.name,
-                subnet=gateway.subnet,
-                instance=nat_netns(gateway.name),
-                device_index=0,
-                interface_type="nat_gateway",
-            )
-            # it forwards what is not its own, so AWS switches its check off
-            yield _Primary(interface, "", source_dest_check=False, public=True)
-    for _, of, server in api_servers(lab):
-        interface = InterfaceSpecification(
-            vpc=of.name, subnet=server.subnet.name, instance=server.netns, device_index=0
-        )
-        yield _Primary(interface, "", source_dest_check=True, public=False)
-    for cluster, balancer in load_balancers(lab):
-        interface = InterfaceSpecification(
-            vpc=cluster.vpc,
-            subnet=balancer.subnet.name,
-            instance=balancer.netns,
-            device_index=0,
-            private_ip=balancer.private_ip,
-            interface_type=balancer.interface_type,
-        )
-        public = not load_balancer(balancer.service.annotations).internal
-        # a Network Load Balancer sends targets packets with its clients' addresses
-        checked = not balancer.is_network
-        yield _Primary(interface, "", source_dest_check=checked, public=public)
-    yield from _attachments(lab)
-
-
-def _attachments(lab: Lab) -> Iterator[_Primary]:
-    """An ENI in each subnet of each transit gateway's attachments, which is AWS's own."""
-    for gateway in lab.transit_gateways:
-        for one in gateway.attachments:
-            for subnet in one.subnets:
-                specified = InterfaceSpecification(
-                    vpc=one.vpc,
-                    subnet=subnet,
-                    instance=transit_gateway.interface(gateway.name, one, subnet),
-                    device_index=0,
-                    interface_type="transit_gateway",
-                )
-                yield _Primary(specified, "", source_dest_check=False, public=False)
-
-
-def _bare(vpc: Vpc) -> Iterator[_Primary]:
-    """The ENIs of a VPC's instances that are no nodes."""
-    public = {subnet.name: subnet.map_public_ip_on_launch for subnet in vpc.subnets}
-    for one in vpc.instances:
-        interface = InterfaceSpecification(
-            vpc=vpc.name,
-            subnet=one.subnet,
-            instance=one.name,
-            device_index=0,
-            private_ip=one.private_ip,
-        )
-        wanted = public.get(one.subnet, False) if one.public_ip is None else one.public_ip
-        yield _Primary(interface, one.instance_type, one.source_dest_check, wanted)
-
-
-def _on_fargate(lab: Lab, enis: Iterable[Eni]) -> Iterator[_Primary]:
-    """The ENIs that pods on Fargate keep; a new one's subnet is for the allocation to choose."""
-    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
-    for cluster in lab.clusters:
-        if isinstance(cluster, EksCluster):
-            for interface in kept_interfaces(cluster, vpcs[cluster.vpc], enis):
-                yield _Primary(interface, "", source_dest_check=True, public=False)
-
-
-def _launch(ec2: Ec2, primaries: Iterable[_Primary]) -> None:
+def _launch(ec2: Ec2, wanted: Iterable[Primary]) -> None:
     """Every primary ENI there, as the topology wants it.
 
     Those with an address of their own come first: nobody else may be given it.
     """
-    for one in sorted(primaries, key=lambda one: one.interface.private_ip is None):
+    for one in sorted(wanted, key=lambda one: one.interface.private_ip is None):
         attached = ec2.attached(one.interface.instance)
         eni = attached[0] if attached else ec2.create_network_interface(one.interface)
         ec2.modify_source_dest_check(eni.id, enabled=one.source_dest_check)
+        ec2.set_running(eni.id, running=one.running)
         if one.public:
             ec2.associate_address(eni.id)
         else:
             ec2.disassociate_address(eni.id)
 
 
-def _kept(lab: Lab, primaries: dict[str, _Primary], enis: Iterable[Eni]) -> Iterator[Eni]:
+def _kept(lab: Lab, starting: dict[str, Primary], enis: Iterable[Eni]) -> Iterator[Eni]:
     """The ENIs of instances that are still what they were; any other starts anew."""
-    subnets = _subnets(lab)
+    places = subnets(lab)
     kept_instances: set[str] = set()
     for eni in sorted(enis, key=lambda eni: eni.device_index):
-        wanted = primaries.get(eni.instance)
-        subnet = subnets.get((eni.vpc, eni.subnet))
-        if wanted is None or subnet is None or not _fits(eni, wanted, subnets):
+        wanted = starting.get(eni.instance)
+        subnet = places.get((eni.vpc, eni.subnet))
+        if wanted is None or subnet is None or not _fits(eni, wanted, places):
             continue
         if eni.device_index == 0:
             kept_instances.add(eni.instance)
@@ -271,7 +171,7 @@ def _kept(lab: Lab, primaries: dict[str, _Primary], enis: Iterable[Eni]) -> Iter
             yield eni if paired else replace(eni, public_ip=None)
 
 
-def _fits(eni: Eni, wanted: _Primary, subnets: Mapping[tuple[str, str], Subnet]) -> bool:
+def _fits(eni: Eni, wanted: Primary, subnets: Mapping[tuple[str, str], Subnet]) -> bool:
     """Whether the topology still allows this ENI of an instance, with all its addresses.
 
     ipamD may have attached ENIs in other subnets of the instance's zone.
@@ -294,7 +194,3 @@ def _fits(eni: Eni, wanted: _Primary, subnets: Mapping[tuple[str, str], Subnet])
 def _within_limits(eni: Eni, instance_type: str) -> bool:
     allowed = limits(instance_type)
     return eni.device_index < allowed.enis and eni.slots <= allowed.ipv4_per_eni
-
-
-def _subnets(lab: Lab) -> dict[tuple[str, str], Subnet]:
-    return {(vpc.name, subnet.name): subnet for vpc in lab.vpcs for subnet in vpc.subnets}

@@ -103,7 +103,7 @@ def _ways(lab: Lab, prefix: str) -> Iterator[tuple[str, str]]:
     path = (f"testbed explain {prefix}{{}} {{}}", "one packet's life, rule by rule")
     pods = [(cluster, pod) for cluster in lab.clusters for pod in cluster.pods]
     if not pods:
-        ends = [instance.name for vpc in lab.vpcs for instance in vpc.instances]
+        ends = [instance.name for vpc in lab.vpcs for instance in vpc.running]
         if len(ends) > 1:
             yield path[0].format(*ends[:2]), path[1]
         return

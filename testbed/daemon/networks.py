@@ -25,6 +25,7 @@ def instance_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             yield {
                 "name": instance.name,
                 "vpc": vpc.name,
+                "state": instance.state,
                 "subnet": instance.subnet,
                 "type": instance.instance_type,
                 "ip": str(eni.primary),
@@ -37,7 +38,7 @@ def instance_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
 def route_table_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     """Route tables with each route's state and origin."""
     for vpc in vpcs(lab, allocations).values():
-        enis = [eni for eni in allocations.enis if eni.vpc == vpc.name]
+        enis = [eni for eni in allocations.enis if eni.vpc == vpc.name and eni.is_link]
         targets = Targets(vpc, enis, hops(vpc, lab.peerings, lab.transit_gateways))
         for table in route_tables(vpc):
             yield {

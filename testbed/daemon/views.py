@@ -219,7 +219,7 @@ def addresses(lab: Lab, allocations: Allocations) -> dict[str, str]:
     named = {
         eni.instance: str(eni.primary)
         for eni in allocations.enis
-        if eni.device_index == 0 and eni.is_link
+        if eni.device_index == 0 and eni.interface_type != "transit_gateway"
     }
     named |= {place.pod: str(place.ip) for place in allocations.pods}
     for site in lab.on_premises:

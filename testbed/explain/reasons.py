@@ -216,6 +216,11 @@ _ALL = (
         "send with the ENI's own MAC",
     ),
     Reason(
+        "BAD_STATE",
+        "{destination} is in a state that takes no packets: {route}",
+        "start the instance",
+    ),
+    Reason(
         "X_NO_MAPPING",
         "no ENI of the VPC has {destination}",
         "send to an address that is assigned; run its pod or instance",

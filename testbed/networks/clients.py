@@ -58,7 +58,7 @@ def _servers(lab: Lab, cluster: Cluster, allocations: Allocations) -> Iterator[S
     primary = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
     for vpc in lab.vpcs:
         kind: Kind = "same vpc" if vpc.name == cluster.vpc else "another vpc"
-        for instance in vpc.instances:
+        for instance in vpc.running:
             port = first_port(instance.ports, "http")
             if port:
                 yield Server(instance.name, kind, primary[instance.name], port)

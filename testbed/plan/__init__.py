@@ -38,6 +38,7 @@ from testbed.vpc.instance import bare_facts
 from testbed.vpc.internet import internet_facts
 from testbed.vpc.model import Vpc
 from testbed.vpc.resolver import resolver_facts
+from testbed.vpc.routing import stopped_facts
 
 __all__ = ["endpoints", "leaving", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
 
@@ -73,7 +74,11 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
 
 
 def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
-    enis = [eni for eni in allocations.enis if eni.vpc == vpc.name and eni.is_link]
+    own = [eni for eni in allocations.enis if eni.vpc == vpc.name]
+    enis = [eni for eni in own if eni.is_link]
+    for eni in own:
+        if not eni.running:
+            yield from stopped_facts(eni)
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     around = surroundings(vpc, lab.peerings, lab.transit_gateways, _by_name(lab), allocations.enis)
     yield from fabric_facts(vpc, enis, around, memberships(lab))
@@ -89,7 +94,7 @@ def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
             served = {ANYWHERE} if gateways[eni.instance].serves_every_source else others
             yield from nat_gateway_facts(vpc, subnets[eni.subnet], eni, served)
     primary = {eni.instance: eni for eni in enis if eni.device_index == 0}
-    for instance in vpc.instances:
+    for instance in vpc.running:
         yield from bare_facts(instance, primary[instance.name], subnets[instance.subnet])
 
 

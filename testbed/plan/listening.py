@@ -22,7 +22,7 @@ from testbed.vpc.endpoints import listeners as instance_listeners
 def listeners(lab: Lab, allocations: Allocations) -> tuple[Listener, ...]:
     """Every port the lab serves: its pods', nodes', instances' and the internet's."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
-    bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
+    bare = [instance for vpc in lab.vpcs for instance in vpc.running]
     theirs = kubernetes_endpoints.listeners(pods, allocations.pods)
     return (
         *theirs,
@@ -81,7 +81,7 @@ def endpoints(lab: Lab, allocations: Allocations) -> tuple[Endpoint, ...]:
     """Every running pod and every bare instance as a row and a column of the matrix."""
     pods = [pod for cluster in lab.clusters for pod in cluster.pods]
     nodes = {eni.instance: eni.primary for eni in allocations.enis if eni.device_index == 0}
-    bare = [instance for vpc in lab.vpcs for instance in vpc.instances]
+    bare = [instance for vpc in lab.vpcs for instance in vpc.running]
     return (
         *kubernetes_endpoints.endpoints(pods, allocations.pods, nodes),
         *instance_endpoints(bare, allocations.enis),

@@ -23,7 +23,7 @@ class Eni:
     """An elastic network interface and what it was given.
 
     addresses: the primary first.  prefixes: all their addresses are the ENI's too.
-    public_ip: paired with the primary at the internet gateway.
+    public_ip: paired with the primary at the internet gateway.  running: whether its instance is.
     """
 
     id: str
@@ -37,11 +37,12 @@ class Eni:
     public_ip: IPv4Address | None = None
     interface_type: InterfaceType = "interface"
     prefixes: tuple[IPv4Network, ...] = ()
+    running: bool = True
 
     @property
     def is_link(self) -> bool:
-        """Whether it is the link of a namespace; a transit gateway's takes an address, no more."""
-        return self.interface_type != "transit_gateway"
+        """Whether it is the link of a namespace; else it takes addresses and no more."""
+        return self.running and self.interface_type != "transit_gateway"
 
     @property
     def primary(self) -> IPv4Address:
@@ -199,6 +200,10 @@ class Ec2:
     def modify_source_dest_check(self, eni_id: str, *, enabled: bool) -> None:
         """ModifyNetworkInterfaceAttribute: may the ENI carry packets of other addresses?"""
         self._enis[eni_id] = replace(self._eni(eni_id), source_dest_check=enabled)
+
+    def set_running(self, eni_id: str, *, running: bool) -> None:
+        """StartInstances, StopInstances: the ENI keeps its private addresses."""
+        self._enis[eni_id] = replace(self._eni(eni_id), running=running)
 
     def associate_address(self, eni_id: str) -> IPv4Address:
         """The public address paired with the ENI's primary one, a new one if it has none."""

@@ -84,7 +84,8 @@ class Instance:
 
     public_ip: none leaves it to its subnet's mapPublicIpOnLaunch.  ip_forward: its kernel routes,
     as an appliance's or a NAT instance's does.  docker: it has docker's bridge, docker0.
-    security_groups: none for the VPC's default one.
+    security_groups: none for the VPC's default one.  state: a stopped one keeps its private
+    address, gives its public one back, and nothing reaches it.
     """
 
     name: str
@@ -98,6 +99,12 @@ class Instance:
     ports: Ports = ECHO_PORTS
     security_groups: tuple[str, ...] = ()
     metadata_options: MetadataOptions = MetadataOptions()
+    state: Literal["running", "stopped"] = "running"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is there for packets."""
+        return self.state == "running"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -144,6 +151,11 @@ class Vpc:
     security_groups: Annotated[tuple[SecurityGroup, ...], named()] = ()
     prefix_lists: Annotated[tuple[PrefixList, ...], named()] = ()
     network_acls: Annotated[tuple[NetworkAcl, ...], named()] = ()
+
+    @property
+    def running(self) -> tuple[Instance, ...]:
+        """The bare instances that are there for packets."""
+        return tuple(one for one in self.instances if one.is_running)
 
     def free_routes(self, table: RouteTable) -> int:
         """How many routes a table takes besides its own; propagated ones do not count."""

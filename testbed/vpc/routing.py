@@ -53,6 +53,18 @@ def address_route(ns: str, subnet: Subnet, address: IPv4Address, why: str) -> Ro
     )
 
 
+def stopped_facts(eni: Eni) -> Iterator[Route]:
+    """The addresses of an ENI whose instance does not run: nobody else has them."""
+    for address in eni.delivered:
+        yield Route(
+            ns=router(eni.vpc),
+            table=ADDRESSES,
+            dst=host(address),
+            kind="blackhole",
+            why=f"BAD_STATE: {eni.id} has {address}, and {eni.instance} is stopped",
+        )
+
+
 def routing_facts(vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop]) -> Iterator[Fact]:
     """The router's rules and the VPC's route tables.
 

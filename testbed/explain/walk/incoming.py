@@ -10,6 +10,7 @@ from testbed.explain.routing.reverse_path import ODD, Refusal
 from testbed.explain.walk.trip import Trip
 from testbed.networks.transit_gateway import NO_ROUTE
 
+ONE_ADDRESS = 32  # the length of its prefix
 # What the sender of a packet that came in is told of a route without a next hop; a blackhole is
 # silent, and so is a namespace that does not forward (ip_error).
 TOLD = {
@@ -68,7 +69,8 @@ def refuse(trip: Trip, decision: Decision, told: str = "") -> None:
 def blackhole_code(decision: Decision) -> str:
     """Why a blackhole is there.
 
-    In a VPC: an address that nobody has, no entry at all, or an entry without a target.
+    In a VPC: an address that nobody has, or whose instance is stopped, no entry at all, or an
+    entry without a target.
     """
     if decision.route is not None and is_transit_gateway(decision.route.ns):
         missing = decision.route.metric == NO_ROUTE
@@ -77,6 +79,8 @@ def blackhole_code(decision: Decision) -> str:
         return "X_BLACKHOLE"
     if decision.fabric[-1].name != MAPPING:
         return "BAD_STATE_ROUTE"
+    if decision.route is not None and decision.route.dst.prefixlen == ONE_ADDRESS:
+        return "BAD_STATE"
     return "NO_ROUTE_TO_DESTINATION" if decision.to_anywhere else "X_NO_MAPPING"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from testbed.allocations import allocate
 from testbed.bed import Bed
 from testbed.vpc.fabric import GATEWAY_MAC
 from tests.routing.vpc.frames import Frame, arp_request, ears, gratuitous_arp, heard_as, send
@@ -208,3 +209,45 @@ def test_an_eni_that_is_gone_takes_its_addresses_and_routes_with_it(fabric: Bed)
     finally:
         fabric.up(whole)
     assert fabric.ping("one", "10.0.2.30").received == 1
+
+
+def test_a_stopped_instance_keeps_its_address_and_takes_no_packets(fabric: Bed) -> None:
+    """Step 1, BAD_STATE: silence, no answer to ARP, its routes are blackholes; then it is back."""
+    whole = fabric.lab
+    [vpc] = whole.vpcs
+    stopped = tuple(
+        replace(one, state="stopped") if one.name in ("appliance", "two") else one
+        for one in vpc.instances
+    )
+
+    fabric.up(replace(whole, vpcs=(replace(vpc, instances=stopped),)))
+    try:
+        assert fabric.path("one", "appliance").code == "BAD_STATE"
+        assert fabric.path("one", "172.20.9.1").code == "BAD_STATE_ROUTE"
+        for gone in ("appliance", "two"):
+            assert fabric.ping("one", gone, timeout_s=0.2).received == 0
+        assert "two" not in fabric.store.names()
+        assert fabric.matrix().pairs == 4 * 3
+        assert not fabric.drift()
+    finally:
+        fabric.up(whole)
+    for back in ("appliance", "two"):
+        assert fabric.ping("one", back, timeout_s=5.0).received == 1
+
+
+def test_a_stopped_instance_gives_its_assigned_public_address_back(fabric: Bed) -> None:
+    """And keeps the private one: nobody else is given it."""
+    [vpc] = fabric.lab.vpcs
+    [one, *others] = vpc.instances
+    public = replace(one, public_ip=True, private_ip=None)
+    running = replace(fabric.lab, vpcs=(replace(vpc, instances=(public, *others)),))
+    asleep = replace(public, state="stopped")
+    stopped = replace(fabric.lab, vpcs=(replace(vpc, instances=(asleep, *others)),))
+
+    before = allocate(running)
+    after = allocate(stopped, before)
+
+    [was] = [eni for eni in before.enis if eni.instance == "one"]
+    [now] = [eni for eni in after.enis if eni.instance == "one"]
+    assert was.public_ip is not None
+    assert (now.addresses, now.public_ip) == (was.addresses, None)

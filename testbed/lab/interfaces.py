@@ -1,0 +1,126 @@
+"""The network interfaces that a lab starts with, as its topology wants them.  Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from testbed.eks.fargate.allocate import kept_interfaces
+from testbed.eks.model import EksCluster
+from testbed.kubernetes.load_balancer import load_balancer
+from testbed.lab import Lab, api_servers, load_balancers
+from testbed.networks import transit_gateway
+from testbed.vpc.ec2 import Eni, InterfaceSpecification
+from testbed.vpc.eni import nat_netns
+from testbed.vpc.model import Subnet, Vpc
+
+
+@dataclass(frozen=True)
+class Primary:
+    """The ENI a node, NAT gateway or load balancer starts with, as the topology wants it."""
+
+    interface: InterfaceSpecification
+    instance_type: str  # of a node
+    source_dest_check: bool
+    public: bool
+    running: bool = True
+
+
+def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
+    """Every node's first ENI, and the only one of each instance, gateway and load balancer.
+
+    before: the ENIs that are there, of which pods on Fargate keep theirs.
+    """
+    places = subnets(lab)
+    for cluster in lab.clusters:
+        for node in cluster.nodes:
+            interface = InterfaceSpecification(
+                vpc=cluster.vpc,
+                subnet=node.subnet,
+                instance=node.name,
+                device_index=0,
+                private_ip=node.private_ip,
+            )
+            subnet = places.get((cluster.vpc, node.subnet))
+            public = bool(subnet and subnet.map_public_ip_on_launch)
+            yield Primary(interface, node.instance_type, node.source_dest_check, public)
+    for vpc in lab.vpcs:
+        yield from _bare(vpc)
+        for gateway in vpc.nat_gateways:
+            interface = InterfaceSpecification(
+                vpc=vpc.name,
+                subnet=gateway.subnet,
+                instance=nat_netns(gateway.name),
+                device_index=0,
+                interface_type="nat_gateway",
+            )
+            # it forwards what is not its own, so AWS switches its check off
+            yield Primary(interface, "", source_dest_check=False, public=True)
+    for _, of, server in api_servers(lab):
+        interface = InterfaceSpecification(
+            vpc=of.name, subnet=server.subnet.name, instance=server.netns, device_index=0
+        )
+        yield Primary(interface, "", source_dest_check=True, public=False)
+    for cluster, balancer in load_balancers(lab):
+        interface = InterfaceSpecification(
+            vpc=cluster.vpc,
+            subnet=balancer.subnet.name,
+            instance=balancer.netns,
+            device_index=0,
+            private_ip=balancer.private_ip,
+            interface_type=balancer.interface_type,
+        )
+        public = not load_balancer(balancer.service.annotations).internal
+        # a Network Load Balancer sends targets packets with its clients' addresses
+        checked = not balancer.is_network
+        yield Primary(interface, "", source_dest_check=checked, public=public)
+    yield from _attachments(lab)
+    yield from _on_fargate(lab, before)
+
+
+def _attachments(lab: Lab) -> Iterator[Primary]:
+    """An ENI in each subnet of each transit gateway's attachments, which is AWS's own."""
+    for gateway in lab.transit_gateways:
+        for one in gateway.attachments:
+            for subnet in one.subnets:
+                specified = InterfaceSpecification(
+                    vpc=one.vpc,
+                    subnet=subnet,
+                    instance=transit_gateway.interface(gateway.name, one, subnet),
+                    device_index=0,
+                    interface_type="transit_gateway",
+                )
+                yield Primary(specified, "", source_dest_check=False, public=False)
+
+
+def _bare(vpc: Vpc) -> Iterator[Primary]:
+    """The ENIs of a VPC's instances that are no nodes."""
+    public = {subnet.name: subnet.map_public_ip_on_launch for subnet in vpc.subnets}
+    for one in vpc.instances:
+        interface = InterfaceSpecification(
+            vpc=vpc.name,
+            subnet=one.subnet,
+            instance=one.name,
+            device_index=0,
+            private_ip=one.private_ip,
+        )
+        wanted = public.get(one.subnet, False) if one.public_ip is None else one.public_ip
+        yield Primary(
+            interface,
+            one.instance_type,
+            one.source_dest_check,
+            public=wanted and one.is_running,  # AWS takes an assigned one back at the stop
+            running=one.is_running,
+        )
+
+
+def _on_fargate(lab: Lab, enis: Iterable[Eni]) -> Iterator[Primary]:
+    """The ENIs that pods on Fargate keep; a new one's subnet is for the allocation to choose."""
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for cluster in lab.clusters:
+        if isinstance(cluster, EksCluster):
+            for interface in kept_interfaces(cluster, vpcs[cluster.vpc], enis):
+                yield Primary(interface, "", source_dest_check=True, public=False)
+
+
+def subnets(lab: Lab) -> dict[tuple[str, str], Subnet]:
+    """Every subnet, by its VPC and its name."""
+    return {(vpc.name, subnet.name): subnet for vpc in lab.vpcs for subnet in vpc.subnets}
