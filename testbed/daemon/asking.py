@@ -43,7 +43,7 @@ def asked(
     if service is None:
         protocol = protocol or ("tcp" if port else "icmp")
         port = port or _served_port(running, destination, protocol)
-        return question(protocol, own, _address(running, source, destination), port, size)
+        return question(protocol, own, called(running, source, destination), port, size)
     by_name = service.qualified == destination
     inside = by_name and source != INTERNET
     address = _inside(running, service) if inside else _outside(running, service, source)
@@ -101,7 +101,7 @@ def _outside(running: RunningLab, service: Service, source: str) -> IpAddress:
     )
 
 
-def _address(running: RunningLab, source: str, destination: str) -> IpAddress:
+def called(running: RunningLab, source: str, destination: str) -> IpAddress:
     """The address of a name; from the outside the public one, where there is one."""
     if source == INTERNET:
         for eni in running.allocations.enis:

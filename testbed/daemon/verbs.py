@@ -7,6 +7,7 @@ from importlib import import_module
 
 from testbed.daemon import balancers, manifests, services, slides, views
 from testbed.daemon.applied import kept
+from testbed.daemon.asking import called
 from testbed.daemon.protocol import Json
 from testbed.daemon.rollout import set_env
 from testbed.daemon.running import RunningLab
@@ -132,8 +133,8 @@ def ping(
     count: int,
     timeout_s: float,
 ) -> Json:
-    """Echo requests from one place to another; names stand for addresses."""
-    place, address = running.require(source), running.address(destination)
+    """Echo requests from one place to another; a name is the address that the source knows."""
+    place, address = running.require(source), called(running, source, destination)
     result = probe_ping(running.store, place, address, count=count, timeout_s=timeout_s)
     return {
         "source": source,
@@ -159,7 +160,7 @@ def matrix(running: RunningLab, progress: Progress, *, protocol: Probed, timeout
 
 def path(running: RunningLab, progress: Progress, *, source: str, destination: str) -> Json:
     """The way from one place to another, hop by hop, as each kernel on it answers."""
-    place, address = running.require(source), running.address(destination)
+    place, address = running.require(source), called(running, source, destination)
     running.refuse_service(address)
     return trace_path(running.store, running.state, place, address).to_json()
 

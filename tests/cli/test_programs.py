@@ -1,5 +1,6 @@
 """The real programs of a running lab, and what its places make of names."""
 
+import json
 import os
 import select
 import signal
@@ -66,6 +67,15 @@ def test_names_are_found_by_exec_in_shells_and_at_mininets_prompt(balanced: Comm
     assert '"pod": "web-' in balanced.on("mininet", "-c", command)
     popen = "py client.popen('getent hosts web').communicate()[0].decode()"
     assert address in balanced.on("mininet", "-c", popen)
+
+
+def test_from_the_internet_a_name_is_a_public_address(balanced: Commands) -> None:
+    """Nobody outside has a way to the private one."""
+    balanced.up()
+
+    way = json.loads(balanced.on("path", "internet", "elb-web-us-west-2a", "-o", "json"))
+
+    assert [hop["ns"] for hop in way["hops"]][:3] == ["internet", "igw-main", "vpc-main"]
 
 
 def test_down_leaves_no_program(balanced: Commands) -> None:
