@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
-from testbed.daemon.views import addresses
+from testbed.daemon.shown.views import addresses
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift

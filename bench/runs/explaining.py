@@ -9,9 +9,9 @@ from bench.meter import Numbers, used
 from bench.runs.lab import TOPOLOGIES, large, testbed, topology
 from bench.spaces import isolate
 from testbed.allocations import allocate
-from testbed.daemon import home as homes
-from testbed.daemon.pairs import all_pairs
-from testbed.daemon.protocol import Json, call
+from testbed.daemon.process import home as homes
+from testbed.daemon.process.protocol import Json, call
+from testbed.daemon.questions.pairs import all_pairs
 from testbed.explain.walk.world import World
 from testbed.plan import endpoints, plan
 

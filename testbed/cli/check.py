@@ -6,7 +6,7 @@ import click
 
 from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
 from testbed.cli.output import emit, mark, table
-from testbed.daemon.protocol import Json
+from testbed.daemon.process.protocol import Json
 
 EXIT_FAILED, EXIT_INCONCLUSIVE = 1, 3
 

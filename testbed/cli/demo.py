@@ -11,10 +11,10 @@ from testbed.cli.look import side_by_side
 from testbed.cli.options import option, publish_option, rootless_option
 from testbed.cli.output import mark, note, table
 from testbed.cli.privilege import choose_owner
-from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
-from testbed.daemon.home import Home
-from testbed.daemon.protocol import Json, call
+from testbed.daemon.process import home as homes
+from testbed.daemon.process.home import Home
+from testbed.daemon.process.protocol import Json, call
 from testbed.lab import Lab
 
 EXIT_FAILED = 1

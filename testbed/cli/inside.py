@@ -8,7 +8,7 @@ import click
 from testbed.cli.options import chosen, lab_option
 from testbed.cli.output import note
 from testbed.daemon import inside
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from testbed.errors import UsageError
 
 RAW = {"ignore_unknown_options": True, "allow_interspersed_args": False}

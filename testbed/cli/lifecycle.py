@@ -8,10 +8,10 @@ import click
 from testbed.cli import privilege
 from testbed.cli.options import chosen, option, output_option, publish_option, rootless_option
 from testbed.cli.output import emit, note, table
-from testbed.daemon import home as homes
 from testbed.daemon import lifecycle
-from testbed.daemon.home import Home
-from testbed.daemon.protocol import Json, answers, call
+from testbed.daemon.process import home as homes
+from testbed.daemon.process.home import Home
+from testbed.daemon.process.protocol import Json, answers, call
 from testbed.errors import UsageError
 from testbed.lab import Lab
 
@@ -109,7 +109,7 @@ def _difference(lab: Lab) -> Json:
 
         return call(running, "diff", lab=to_json(lab))
     from testbed.allocations import allocate
-    from testbed.daemon.views import difference
+    from testbed.daemon.shown.views import difference
     from testbed.net.diff import compare
     from testbed.plan import plan
 

@@ -6,7 +6,7 @@ import click
 
 from testbed.cli.options import ask, lab_option, output_option
 from testbed.cli.output import emit, note, table
-from testbed.daemon.protocol import Json
+from testbed.daemon.process.protocol import Json
 
 COLUMNS = {
     "services": ["name", "type", "clusterIp", "externalIp", "ports", "selector", "cluster"],

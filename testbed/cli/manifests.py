@@ -8,7 +8,7 @@ import click
 from testbed.cli.options import chosen, lab_option, option, output_option
 from testbed.cli.output import emit, note, table
 from testbed.daemon import lifecycle
-from testbed.daemon.protocol import Json
+from testbed.daemon.process.protocol import Json
 
 
 def manifest_options(function: Callable[..., Any]) -> Callable[..., Any]:

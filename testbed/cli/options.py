@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from testbed.cli.privilege import become_owner
-from testbed.daemon import home as homes
-from testbed.daemon.home import Home
-from testbed.daemon.protocol import Json, call
+from testbed.daemon.process import home as homes
+from testbed.daemon.process.home import Home
+from testbed.daemon.process.protocol import Json, call
 from testbed.errors import UsageError
 
 TIMEOUTS_S = (0.01, 600)

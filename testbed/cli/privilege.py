@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from testbed.cli.output import note
-from testbed.daemon import home as homes
-from testbed.daemon.home import INSIDE, Home
+from testbed.daemon.process import home as homes
+from testbed.daemon.process.home import INSIDE, Home
 from testbed.errors import MissingFeature, UsageError
 
 AGAIN = "TESTBED_SUDO"  # in the environment: sudo has been used already

@@ -8,8 +8,8 @@ import click
 from testbed.cli.check import matrix_, verify_
 from testbed.cli.look import get_, path_, slide_
 from testbed.daemon import inside
-from testbed.daemon.home import Home
-from testbed.daemon.protocol import call
+from testbed.daemon.process.home import Home
+from testbed.daemon.process.protocol import call
 from testbed.errors import UsageError
 from testbed.mininet.prompt import Command, Said, prompt
 from testbed.mininet.view import from_json

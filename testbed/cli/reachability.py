@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import click
 
 from testbed.cli.output import emit, note, table
-from testbed.daemon import home as homes
-from testbed.daemon.protocol import Json, answers, call
+from testbed.daemon.process import home as homes
+from testbed.daemon.process.protocol import Json, answers, call
 from testbed.explain.reachability import Reachability, told
 from testbed.lab import Lab
 
@@ -51,7 +51,7 @@ def _compared(lab: Lab, against: Lab | None) -> Json:
 
 def _predicted(lab: Lab) -> Reachability:
     from testbed.allocations import allocate
-    from testbed.daemon.pairs import all_pairs
+    from testbed.daemon.questions.pairs import all_pairs
     from testbed.explain.walk.world import World
     from testbed.plan import endpoints, plan
 

@@ -6,7 +6,7 @@ from testbed.cli.lifecycle import print_difference
 from testbed.cli.options import chosen, lab_option, output_option
 from testbed.cli.output import emit, note
 from testbed.cli.rollout import without_kubectls_words
-from testbed.daemon.protocol import call
+from testbed.daemon.process.protocol import call
 
 
 @click.command("restart")

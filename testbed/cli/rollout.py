@@ -5,7 +5,7 @@ import click
 from testbed.cli.lifecycle import print_difference
 from testbed.cli.options import chosen, lab_option, option, output_option
 from testbed.cli.output import emit, note
-from testbed.daemon.protocol import call
+from testbed.daemon.process.protocol import call
 from testbed.errors import UsageError
 
 

@@ -7,7 +7,7 @@ import click
 from testbed.cli.look import ALIASES
 from testbed.cli.options import ask, lab_option, option, output_option
 from testbed.cli.output import emit, table
-from testbed.daemon.protocol import Json
+from testbed.daemon.process.protocol import Json
 
 
 @click.command("describe")

@@ -12,8 +12,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from testbed.daemon.home import INSIDE, Home
-from testbed.daemon.tree import enter, fork_inside
+from testbed.daemon.process.home import INSIDE, Home
+from testbed.daemon.process.tree import enter, fork_inside
 from testbed.errors import KernelError, UsageError
 from testbed.kernel import programs, resolv
 from testbed.kernel.machine import mounts

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from testbed.daemon import ending, publish, tree
-from testbed.daemon.home import Home, homes, locks
-from testbed.daemon.protocol import Json, answers, call
+from testbed.daemon.process import ending, publish, tree
+from testbed.daemon.process.home import Home, homes, locks
+from testbed.daemon.process.protocol import Json, answers, call
 from testbed.errors import UsageError
 from testbed.kernel.machine.modules import load
 from testbed.lab import Lab, kernel_modules, to_json
@@ -99,7 +99,7 @@ def _load_modules(lab: Lab, progress: Progress | None) -> None:
 
 
 def _start_daemon(home: Home) -> None:
-    from testbed.daemon import server  # heavy: only where a daemon is started
+    from testbed.daemon.process import server  # heavy: only where a daemon is started
 
     tree.start_daemon(home, server.main)
 

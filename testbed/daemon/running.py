@@ -7,10 +7,11 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
-from testbed.daemon import checkpoints, host_local, views
-from testbed.daemon.applied import Names, record, recorded
-from testbed.daemon.home import Home
-from testbed.daemon.store import HolderStore
+from testbed.daemon.changes import checkpoints, host_local
+from testbed.daemon.changes.applied import Names, record, recorded
+from testbed.daemon.process.home import Home
+from testbed.daemon.process.store import HolderStore
+from testbed.daemon.shown import views
 from testbed.errors import KernelError, TestbedError, UsageError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from testbed.allocations import Allocations
-from testbed.daemon.protocol import Json
+from testbed.daemon.process.protocol import Json
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import Pod, Service
 from testbed.kubernetes.placement import PodAddress
@@ -18,7 +18,7 @@ from testbed.lab import Cluster, Lab
 from testbed.net.facts import IpAddress
 from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.eni import nat_netns
+from testbed.vpc.fabric.eni import nat_netns
 from testbed.vpc.naming import INTERNET, region
 
 TIMEOUT_S = 3

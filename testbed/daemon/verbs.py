@@ -5,12 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-from testbed.daemon import balancers, manifests, services, slides, views
-from testbed.daemon.applied import kept
-from testbed.daemon.asking import called
-from testbed.daemon.protocol import Json
-from testbed.daemon.rollout import set_env
+from testbed.daemon.changes import manifests
+from testbed.daemon.changes.applied import kept
+from testbed.daemon.changes.rollout import set_env
+from testbed.daemon.process.protocol import Json
+from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
+from testbed.daemon.shown import balancers, services, slides, views
 from testbed.daemon.tour import tour as choose_checks
 from testbed.errors import UsageError
 from testbed.kernel.observe import observe
@@ -212,10 +213,10 @@ VERBS: dict[str, Callable[..., Json]] = {
 } | {
     verb: partial(_told, module, verb)
     for module, verb in (
-        ("explain", "explain"),
-        ("explain", "reasons"),
-        ("explain", "reachability"),
-        ("clients", "clients"),
-        ("restart", "restart"),
+        ("questions.explain", "explain"),
+        ("questions.explain", "reasons"),
+        ("questions.explain", "reachability"),
+        ("questions.clients", "clients"),
+        ("changes.restart", "restart"),
     )
 }

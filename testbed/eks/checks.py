@@ -10,7 +10,7 @@ from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError
 from testbed.kubernetes import bandwidth
 from testbed.kubernetes.model import Node, Pod
-from testbed.vpc import instance_checks
+from testbed.vpc.checks import instances as instance_checks
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Vpc
 from testbed.vpc.security.checks import interface_problems

@@ -14,12 +14,12 @@ from testbed.net import names
 from testbed.net.endpoints import Listener
 from testbed.net.facts import ANYWHERE, Address, Fact, Netns, Route
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.eni import device, instance_side
-from testbed.vpc.gateways import INTERNET_MTU, end_system, link
-from testbed.vpc.instance import JUMBO, own_address
+from testbed.vpc.fabric.eni import device, instance_side
+from testbed.vpc.fabric.gateways import INTERNET_MTU, end_system, link
+from testbed.vpc.fabric.instance import JUMBO, own_address
+from testbed.vpc.fabric.routing import host
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import INTERNET, gateway_address, region
-from testbed.vpc.routing import host
 
 HTTPS, KUBELET = 443, 10250
 PUBLIC = IPv4Network("198.51.100.128/25")  # RFC 5737: the public endpoints' addresses

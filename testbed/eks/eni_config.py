@@ -10,7 +10,7 @@ from testbed.eks.model import EksCluster, EniConfig
 from testbed.eks.profiles import ERAS
 from testbed.kubernetes.labels import node_labels
 from testbed.kubernetes.model import Node
-from testbed.vpc.metadata import identifier
+from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 
 EXTERNAL = "vpc.amazonaws.com/externalEniConfig"  # a label set from outside; it comes first

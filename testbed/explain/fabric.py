@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from testbed.explain.journey import FabricStep, NetfilterStep
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import LOCAL, NftElement, Route, Rule
-from testbed.vpc.load_balancers import CLASSIC_TABLE, NO_LISTENER, NO_TARGET, SOURCE_RANGES
-from testbed.vpc.load_balancers import TABLE as LOAD_BALANCER
+from testbed.vpc.fabric.load_balancers import CLASSIC_TABLE, NO_LISTENER, NO_TARGET, SOURCE_RANGES
+from testbed.vpc.fabric.load_balancers import TABLE as LOAD_BALANCER
 from testbed.vpc.naming import (
     ADDRESSES,
     POD_RANGE,

@@ -10,7 +10,7 @@ from testbed.kops.model import KopsCluster, KopsNode
 from testbed.kops.ranges import MASK_SIZE, blocks
 from testbed.kops.routes import cluster_tables
 from testbed.kubernetes import bandwidth
-from testbed.vpc import instance_checks
+from testbed.vpc.checks import instances as instance_checks
 from testbed.vpc.model import Vpc
 
 SMALLEST = 30  # prefix length of a range with an address for cbr0 and one for a pod

@@ -12,8 +12,8 @@ from testbed.kubernetes.placement import NodeRange
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Bridge, ChainPiece, ChainRule, Fact, Netns, Sysctl
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric import JUMBO
-from testbed.vpc.instance import docker_facts, primary_facts, routing_sysctls
+from testbed.vpc.fabric.instance import docker_facts, primary_facts, routing_sysctls
+from testbed.vpc.fabric.subnets import JUMBO
 from testbed.vpc.model import Subnet
 
 CBR0 = "cbr0"

@@ -22,10 +22,10 @@ from testbed.networks.peering import neighbours
 from testbed.services import checks as services_checks
 from testbed.services.load_balancers import balancers
 from testbed.services.load_balancers import checks as load_balancer_checks
-from testbed.vpc import checks as vpc_checks
-from testbed.vpc import quotas
-from testbed.vpc.eni import nat_netns
-from testbed.vpc.instance import DOCKER
+from testbed.vpc.checks import quotas
+from testbed.vpc.checks import vpc as vpc_checks
+from testbed.vpc.fabric.eni import nat_netns
+from testbed.vpc.fabric.instance import DOCKER
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import (
     INTERNET,

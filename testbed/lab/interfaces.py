@@ -9,7 +9,7 @@ from testbed.kubernetes.load_balancer import load_balancer
 from testbed.lab import Lab, api_servers, load_balancers
 from testbed.networks import transit_gateway
 from testbed.vpc.ec2 import Eni, InterfaceSpecification
-from testbed.vpc.eni import nat_netns
+from testbed.vpc.fabric.eni import nat_netns
 from testbed.vpc.model import Subnet, Vpc
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from testbed.daemon.inside import enter_lab
 from testbed.daemon.lifecycle import lasting
-from testbed.daemon.protocol import call
+from testbed.daemon.process.protocol import call
 from testbed.errors import TestbedError
 from testbed.lab import Lab
 from testbed.mininet.net import LabNet

@@ -8,8 +8,8 @@ from testbed.description.problem import Problem, Problems, names, quoted, unknow
 from testbed.networks import peering as peerings_of
 from testbed.networks import private_gateway, site, transit_gateway
 from testbed.networks.model import Connection, Peering, Site, TransitGateway
+from testbed.vpc.checks.routes import Around
 from testbed.vpc.model import VIRTUAL_PRIVATE_GATEWAY, Vpc
-from testbed.vpc.route_checks import Around
 
 MOST_PEERINGS = 50  # active ones of a VPC: Amazon VPC quotas
 MOST_PROPAGATED = 100  # routes of a table: Amazon VPC quotas

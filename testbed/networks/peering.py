@@ -11,14 +11,14 @@ from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.networks.model import Peering
 from testbed.networks.return_to_sender import FAMILY, TABLE, return_facts
+from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric import JUMBO
-from testbed.vpc.gateways import link
+from testbed.vpc.fabric.gateways import link
+from testbed.vpc.fabric.resolver import resolver_address
+from testbed.vpc.fabric.routing import Hop
+from testbed.vpc.fabric.subnets import JUMBO
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import region, router
-from testbed.vpc.ranges import widest
-from testbed.vpc.resolver import resolver_address
-from testbed.vpc.routing import Hop
 
 BETWEEN_REGIONS = 8500  # bytes: VPC Peering Guide, "How VPC peering connections work"
 # Next hops of the link; neither end has an address.

@@ -11,13 +11,13 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, NftElement, NftSet, Route
 from testbed.networks.model import Connection, Site
+from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric import JUMBO, keep_ttl
-from testbed.vpc.gateways import forwarding, link
+from testbed.vpc.fabric.gateways import forwarding, link
+from testbed.vpc.fabric.routing import Hop
+from testbed.vpc.fabric.subnets import JUMBO, keep_ttl
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import private_gateway, router
-from testbed.vpc.ranges import widest
-from testbed.vpc.routing import Hop
 
 DEVICE = "vgw"  # the router's link to the gateway
 INSIDE = "vpc"  # the gateway's own

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet, Route, Rule
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.routing import Hop, host
+from testbed.vpc.fabric.routing import Hop, host
 
 FAMILY, TABLE = "ip", "peering"
 SENDERS = "nat-gateways"

@@ -9,6 +9,8 @@ from testbed.networks import transit_gateway as transit
 from testbed.networks.model import Peering, Site, TransitGateway
 from testbed.networks.site import End
 from testbed.vpc.ec2 import Eni
+from testbed.vpc.fabric.routing import Hop
+from testbed.vpc.fabric.surroundings import Attached, Surroundings
 from testbed.vpc.model import (
     PROPAGATION,
     VIRTUAL_PRIVATE_GATEWAY,
@@ -18,8 +20,6 @@ from testbed.vpc.model import (
 )
 from testbed.vpc.naming import private_gateway as private_gateway_name
 from testbed.vpc.naming import route_tables, transit_gateway
-from testbed.vpc.routing import Hop
-from testbed.vpc.surroundings import Attached, Surroundings
 
 
 def surroundings(

@@ -22,12 +22,12 @@ from testbed.net.facts import (
 )
 from testbed.networks import private_gateway
 from testbed.networks.model import Attachment, Site, TransitGateway
-from testbed.vpc.fabric import keep_ttl
-from testbed.vpc.gateways import forwarding, link
+from testbed.vpc.fabric.gateways import forwarding, link
+from testbed.vpc.fabric.resolver import resolver_address
+from testbed.vpc.fabric.routing import ASSOCIATION, Hop
+from testbed.vpc.fabric.subnets import keep_ttl
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import bridge, router, table_numbers, transit_gateway
-from testbed.vpc.resolver import resolver_address
-from testbed.vpc.routing import ASSOCIATION, Hop
 
 MTU = 8500  # bytes: Transit Gateway Guide, "Quotas"
 DEFAULT = "default"  # the table of what says no other

@@ -31,14 +31,14 @@ from testbed.plan.proxies import proxy_facts
 from testbed.plan.security import memberships, with_security_groups
 from testbed.plan.servers import programs, resolvers
 from testbed.services.load_balancers.health import ALL_WELL, Health
-from testbed.vpc.eni import nat_netns
-from testbed.vpc.fabric import fabric_facts
-from testbed.vpc.gateways import internet_gateway_facts, nat_gateway_facts
-from testbed.vpc.instance import bare_facts
-from testbed.vpc.internet import internet_facts
+from testbed.vpc.fabric.eni import nat_netns
+from testbed.vpc.fabric.gateways import internet_gateway_facts, nat_gateway_facts
+from testbed.vpc.fabric.instance import bare_facts
+from testbed.vpc.fabric.internet import internet_facts
+from testbed.vpc.fabric.resolver import resolver_facts
+from testbed.vpc.fabric.routing import stopped_facts
+from testbed.vpc.fabric.subnets import fabric_facts
 from testbed.vpc.model import Vpc
-from testbed.vpc.resolver import resolver_facts
-from testbed.vpc.routing import stopped_facts
 
 __all__ = ["endpoints", "leaving", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
 

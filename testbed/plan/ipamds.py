@@ -21,7 +21,7 @@ from testbed.lab import Lab
 from testbed.net.endpoints import EVERY_ADDRESS, Listener, Site
 from testbed.net.facts import IpAddress
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.metadata import identifier
+from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 
 BOUND = re.compile(r"([0-9.]*):([0-9]{1,5})")  # Go's net.Listen; `:61679` is every address

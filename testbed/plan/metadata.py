@@ -7,9 +7,9 @@ from testbed.lab import Lab
 from testbed.net.endpoints import Listener
 from testbed.net.metadata import InstanceMetadata
 from testbed.plan.security import memberships
-from testbed.vpc.metadata import instance_metadata
+from testbed.vpc.fabric.metadata import instance_metadata
+from testbed.vpc.fabric.resolver import metadata_listener
 from testbed.vpc.model import MetadataOptions, Vpc
-from testbed.vpc.resolver import metadata_listener
 from testbed.vpc.security.groups import groups_of
 
 

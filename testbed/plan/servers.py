@@ -15,9 +15,9 @@ from testbed.services.load_balancers.checker import checker_program
 from testbed.services.load_balancers.classic import balancer_program
 from testbed.services.load_balancers.health import ALL_WELL, Health
 from testbed.services.load_balancers.naming import balancer_records
+from testbed.vpc.fabric.resolver import DNS_ADDRESS, resolver_address
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import INTERNET, region, resolver
-from testbed.vpc.resolver import DNS_ADDRESS, resolver_address
 
 
 def programs(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> tuple[Program, ...]:

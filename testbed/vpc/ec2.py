@@ -7,8 +7,8 @@ from typing import Literal
 
 from testbed.errors import AwsError
 from testbed.net import names
-from testbed.vpc import refusals
 from testbed.vpc.addresses import AddressPool
+from testbed.vpc.checks import refusals
 from testbed.vpc.model import Internet, Vpc
 from testbed.vpc.prefixes import addresses_of
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
 from tests import ordinary

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from testbed.kernel.machine.processes import pid_namespace
 from testbed.kernel.machine.scratch import in_child
 from testbed.kernel.namespaces import entered

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from testbed import cli
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Done, run
 from tests.inputs.shares import tried

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import OWNER_RECORD, Home, directory
+from testbed.daemon.process.home import OWNER_RECORD, Home, directory
 from testbed.kernel.machine.processes import Process, record
 from tests.cli.conftest import Commands, OnAHost
 

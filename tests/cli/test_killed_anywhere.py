@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home, directory
+from testbed.daemon.process.home import Home, directory
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Done, Verb, run
 

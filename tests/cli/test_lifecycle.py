@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from testbed.errors import UsageError
 from testbed.kernel.machine.processes import Process
 from tests import ordinary

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import ROOT_DIRECTORY, Home
+from testbed.daemon.process.home import ROOT_DIRECTORY, Home
 from testbed.kernel.machine import mounts
 from tests.cli.conftest import Commands, OnAHost
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from testbed.cli.look import ALIASES, get_
-from testbed.daemon.views import KERNEL_KINDS as ROWS_OF_KERNELS
-from testbed.daemon.views import KINDS
+from testbed.daemon.shown.views import KERNEL_KINDS as ROWS_OF_KERNELS
+from testbed.daemon.shown.views import KINDS
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel

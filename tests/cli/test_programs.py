@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel

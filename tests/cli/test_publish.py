@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from testbed.kernel.machine.processes import Process
 from tests.cli.conftest import Commands
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from tests.cli.conftest import Commands
 
 pytestmark = pytest.mark.kernel

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from testbed.daemon.home import Home
+from testbed.daemon.process.home import Home
 from tests import ordinary
 from tests.cli.conftest import Commands, OnAHost
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from testbed.allocations import allocate
-from testbed.daemon.balancers import described
-from testbed.daemon.views import rows
+from testbed.daemon.shown.balancers import described
+from testbed.daemon.shown.views import rows
 from testbed.load import load
 from testbed.services.load_balancers.health import Judged, Server
 from testbed.services.load_balancers.naming import dns_name

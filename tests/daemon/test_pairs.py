@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.daemon import pairs
+from testbed.daemon.questions import pairs
 from testbed.explain.reachability import reachability
 from testbed.explain.walk.predict import failure
 from testbed.explain.walk.world import World

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.daemon.places import places
+from testbed.daemon.shown.places import places
 from testbed.load import load
 from testbed.net.facts import Netns
 from testbed.plan import plan

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from testbed.allocations import allocate
-from testbed.daemon.security import acl_rows, group_rows
+from testbed.daemon.shown.security import acl_rows, group_rows
 from testbed.load import load
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.daemon.services import described, named
-from testbed.daemon.views import rows
+from testbed.daemon.shown.services import described, named
+from testbed.daemon.shown.views import rows
 from testbed.errors import UsageError
 from testbed.lab import Lab
 from testbed.load import load

@@ -15,7 +15,7 @@ from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.lab.checks import problems, warnings
 from testbed.plan.security import memberships
-from testbed.vpc.metadata import identifier
+from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.model import SecurityGroup
 

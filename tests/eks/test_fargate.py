@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import Allocations, allocate
-from testbed.daemon.places import places
-from testbed.daemon.services import named
-from testbed.daemon.views import rows
+from testbed.daemon.shown.places import places
+from testbed.daemon.shown.services import named
+from testbed.daemon.shown.views import rows
 from testbed.description.ports import Port, Protocol
 from testbed.eks.fargate.checks import problems
 from testbed.eks.fargate.profiles import CHOSEN, on_fargate

@@ -15,7 +15,7 @@ from testbed.load import load
 from testbed.net.facts import Chain, Fact, NftChain
 from testbed.net.show import show
 from testbed.plan import plan
-from testbed.vpc.eni import nat_netns
+from testbed.vpc.fabric.eni import nat_netns
 from testbed.vpc.naming import (
     INTERNET,
     internet_gateway,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.daemon.views import order
+from testbed.daemon.shown.views import order
 from testbed.load import load
 from testbed.net.show import show
 from testbed.plan import plan

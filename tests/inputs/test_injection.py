@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from testbed.allocations import allocate
-from testbed.daemon.manifests import put
+from testbed.daemon.changes.manifests import put
 from testbed.errors import DescriptionError, UsageError
 from testbed.lab import Lab
 from testbed.load import parse

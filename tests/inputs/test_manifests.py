@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from testbed.allocations import allocate
-from testbed.daemon.manifests import put
+from testbed.daemon.changes.manifests import put
 from testbed.errors import DescriptionError, UsageError
 from testbed.kubernetes import manifests
 from testbed.kubernetes.kube_proxy import ERAS, KubeProxy

@@ -11,7 +11,7 @@ from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster
 from testbed.lab import Lab
 from testbed.net.facts import Chain, NftElement, Route, Rule
-from testbed.vpc.routing import LIFTED
+from testbed.vpc.fabric.routing import LIFTED
 
 pytestmark = pytest.mark.kernel
 

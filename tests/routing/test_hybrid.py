@@ -19,7 +19,7 @@ from testbed.net.diff import compare
 from testbed.net.facts import Chain, NftElement, Sysctl
 from testbed.networks.clients import connections, owner, settings
 from testbed.plan import plan
-from testbed.vpc.routing import PROPAGATED
+from testbed.vpc.fabric.routing import PROPAGATED
 
 pytestmark = pytest.mark.kernel
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from testbed.bed import bed as bring_up
-from testbed.daemon.slides import compared, filled, values
+from testbed.daemon.shown.slides import compared, filled, values
 from testbed.load import load
 
 pytestmark = pytest.mark.kernel

@@ -6,10 +6,10 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.description.problem import Problem
-from testbed.vpc.checks import problems
+from testbed.vpc.checks.quotas import warnings
+from testbed.vpc.checks.ranges import restricted
+from testbed.vpc.checks.vpc import problems
 from testbed.vpc.model import PROPAGATION, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
-from testbed.vpc.quotas import warnings
-from testbed.vpc.ranges import restricted
 
 OUT = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
 PUBLIC = RouteTable("main", (OUT,))

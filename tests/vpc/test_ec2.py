@@ -6,7 +6,7 @@ import pytest
 
 from testbed.errors import AwsError
 from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
-from testbed.vpc.eni import device, instance_side, port, vpc_side
+from testbed.vpc.fabric.eni import device, instance_side, port, vpc_side
 from testbed.vpc.model import Internet, Subnet, Vpc
 
 SMALL = Subnet("a", IPv4Network("10.0.1.0/28"), "eu-west-1a")  # 11 addresses: .4 to .14

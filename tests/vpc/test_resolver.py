@@ -3,10 +3,10 @@
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.net.facts import Neighbour, Route, Rule
-from testbed.vpc.fabric import GATEWAY_MAC
+from testbed.vpc.fabric.resolver import resolver_address, resolver_facts
+from testbed.vpc.fabric.subnets import GATEWAY_MAC
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import ADDRESSES, region
-from testbed.vpc.resolver import resolver_address, resolver_facts
 
 FIRST = Subnet("first", IPv4Network("10.0.0.0/24"), "us-west-2a")
 SECOND = Subnet("second", IPv4Network("10.0.1.0/24"), "us-west-2b")

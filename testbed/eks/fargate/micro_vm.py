@@ -10,11 +10,11 @@ from ipaddress import IPv4Address
 from testbed.net import metadata
 from testbed.net.facts import Fact, Netns, Route
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.gateways import end_system
-from testbed.vpc.instance import JUMBO, primary_facts
-from testbed.vpc.metadata import private_name
+from testbed.vpc.fabric.gateways import end_system
+from testbed.vpc.fabric.instance import JUMBO, primary_facts
+from testbed.vpc.fabric.metadata import private_name
+from testbed.vpc.fabric.routing import host
 from testbed.vpc.model import Subnet, Vpc
-from testbed.vpc.routing import host
 
 
 def node_name(address: IPv4Address, vpc: Vpc) -> str:

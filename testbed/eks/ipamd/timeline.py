@@ -18,9 +18,9 @@ from testbed.eks.ipamd.store import DataStore, count
 from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Node
+from testbed.vpc.checks.ranges import fits
 from testbed.vpc.ec2 import Ec2, InterfaceSpecification
 from testbed.vpc.model import Internet, Subnet, Vpc
-from testbed.vpc.ranges import fits
 
 PERIOD_S = 5.0  # amazon-vpc-cni-k8s: ipPoolMonitorInterval, half of it before a pass
 QUIET_S = REFUSED_S + PERIOD_S  # after the last moment: longer than any of ipamD's intervals

@@ -10,8 +10,8 @@ from testbed.eks.wiring.snat import snat_facts
 from testbed.kubernetes.model import Node
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.eni import device, instance_side
-from testbed.vpc.instance import docker_facts, own_address, primary_facts, routing_sysctls
+from testbed.vpc.fabric.eni import device, instance_side
+from testbed.vpc.fabric.instance import docker_facts, own_address, primary_facts, routing_sysctls
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import gateway_address
 

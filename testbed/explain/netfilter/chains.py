@@ -6,7 +6,6 @@ from typing import Any
 
 from testbed.explain import fabric
 from testbed.explain.journey import Header, NetfilterStep
-from testbed.explain.netfilter import iptables_text, nft_text
 from testbed.explain.netfilter.conditions import (
     Action,
     Chance,
@@ -24,7 +23,9 @@ from testbed.explain.netfilter.conditions import (
     Translate,
     Verdict,
 )
+from testbed.explain.netfilter.iptables import text as iptables_text
 from testbed.explain.netfilter.matching import Elements, Surroundings, Test, getter, reads, test
+from testbed.explain.netfilter.nft import text as nft_text
 from testbed.explain.packet import Packet, address
 from testbed.net.facts import Chain, NftChain
 

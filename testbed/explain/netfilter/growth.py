@@ -8,7 +8,7 @@ from testbed.explain.journey import NetfilterStep, Step
 from testbed.explain.netfilter.chains import CompiledChain, CompiledRule
 from testbed.explain.netfilter.conditions import Action, Continue, Jump, Lookup, Reject, Verdict
 from testbed.explain.netfilter.graph import Dropped, Edge, Graph, Node, Unknown
-from testbed.explain.netfilter.nft_actions import verdict
+from testbed.explain.netfilter.nft.actions import verdict
 from testbed.explain.netfilter.passage import effects, value_of
 from testbed.explain.packet import Packet
 

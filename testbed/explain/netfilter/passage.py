@@ -20,7 +20,7 @@ from testbed.explain.netfilter.conditions import (
 )
 from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.nat import set_up
-from testbed.explain.netfilter.nft_words import part
+from testbed.explain.netfilter.nft.words import part
 from testbed.explain.packet import IP_AND_TCP, LARGEST, Packet
 from testbed.explain.routing.local_table import OwnAddresses
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from testbed.explain.netfilter.chains import ANY_CHAIN, CompiledChain, compiled, rule_reads
 from testbed.explain.netfilter.matching import Elements
-from testbed.explain.netfilter.nft_words import element_of
+from testbed.explain.netfilter.nft.words import element_of
 from testbed.explain.routing.policy import Routing
 from testbed.net.facts import Chain, Fact, NftChain, NftElement, NftSet
 

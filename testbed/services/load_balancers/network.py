@@ -24,10 +24,10 @@ from testbed.services.load_balancers.source_ranges import (
 )
 from testbed.services.load_balancers.targets import Target, TargetGroup
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric import JUMBO
-from testbed.vpc.gateways import forwarding
-from testbed.vpc.instance import primary_facts
-from testbed.vpc.load_balancers import NO_LISTENER, NO_TARGET, TABLE
+from testbed.vpc.fabric.gateways import forwarding
+from testbed.vpc.fabric.instance import primary_facts
+from testbed.vpc.fabric.load_balancers import NO_LISTENER, NO_TARGET, TABLE
+from testbed.vpc.fabric.subnets import JUMBO
 
 FAMILY = "ip"
 SEED = "0x1"  # of the hash: the same flow goes to the same target in every lab

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from testbed.kubernetes.model import Service
 from testbed.net.facts import ChainRule, Fact, NftElement, NftSet
-from testbed.vpc.load_balancers import SOURCE_RANGES
-from testbed.vpc.ranges import widest
+from testbed.vpc.checks.ranges import widest
+from testbed.vpc.fabric.load_balancers import SOURCE_RANGES
 
 FAMILY = "ip"
 CLIENTS = "source-ranges"  # the set

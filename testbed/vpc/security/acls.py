@@ -17,9 +17,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.net.nft_spelling import icmp_code, icmp_type
 from testbed.vpc.ec2 import Eni
+from testbed.vpc.fabric.routing import LIFTED
+from testbed.vpc.fabric.surroundings import Attached
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import bridge, router
-from testbed.vpc.routing import LIFTED
 from testbed.vpc.security.model import (
     ALL,
     ALL_PORTS,
@@ -30,7 +31,6 @@ from testbed.vpc.security.model import (
 )
 from testbed.vpc.security.permissions import Direction
 from testbed.vpc.security.spelling import other_protocol
-from testbed.vpc.surroundings import Attached
 
 FAMILY, TABLE = "ip", "vpc"
 HAIRPINS = "hairpins"

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain
 from testbed.vpc.ec2 import Eni
+from testbed.vpc.fabric.surroundings import Surroundings
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import RESOLVER_DEVICE, router
 from testbed.vpc.security import acls, tracking
 from testbed.vpc.security.groups import Memberships, group_facts
-from testbed.vpc.surroundings import Surroundings
 
 FAMILY, TABLE = "ip", "vpc"
 FORWARD = "type filter hook forward priority filter; policy accept;"

@@ -17,9 +17,9 @@ from testbed.eks.model import EksCluster
 from testbed.net import metadata
 from testbed.net.facts import Chain, NftChain
 from testbed.probes.sockets import socket_in
-from testbed.vpc.fabric import RATES
+from testbed.vpc.fabric.resolver import DNS_ADDRESS
+from testbed.vpc.fabric.subnets import RATES
 from testbed.vpc.model import MetadataOptions
-from testbed.vpc.resolver import DNS_ADDRESS
 from tests.routing.cni.breaking import (
     NODE,
     SOURCE_CHECK,

@@ -15,7 +15,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
-from testbed.daemon import host_local
+from testbed.daemon.changes import host_local
 from testbed.kernel.namespaces import Descriptors, LocalStore
 from testbed.kernel.observe import observe
 from testbed.kops.model import KopsCluster

@@ -15,7 +15,7 @@ from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, En
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
 from testbed.load import load
 from testbed.probes.sockets import socket_in
-from testbed.vpc.resolver import DNS_ADDRESS
+from testbed.vpc.fabric.resolver import DNS_ADDRESS
 from tests.routing.dns_messages import CNAME, NXDOMAIN, PTR, SRV, TXT, A, Answer, answers, question
 
 pytestmark = pytest.mark.kernel

@@ -11,7 +11,7 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.bed import Bed
-from testbed.vpc.fabric import GATEWAY_MAC
+from testbed.vpc.fabric.subnets import GATEWAY_MAC
 from tests.routing.vpc.frames import Frame, arp_request, ears, gratuitous_arp, heard_as, send
 
 pytestmark = pytest.mark.kernel

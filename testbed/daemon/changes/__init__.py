@@ -1,0 +1,1 @@
+"""What changes a running lab besides `up`: manifests, settings, restarts, health."""

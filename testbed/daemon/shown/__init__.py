@@ -1,0 +1,1 @@
+"""What `get`, `describe` and `slide` show of a running lab.  Pure."""

@@ -1,0 +1,1 @@
+"""iptables' rules taken apart, from what `iptables-save` prints."""

@@ -1,0 +1,1 @@
+"""nft's rules taken apart, from what `nft list` prints."""

@@ -1,0 +1,107 @@
+"""Amazon's own services of a VPC, DNS and instance metadata, reached whatever the routes.
+
+A namespace of its own behind the VPC's router, where a real DNS server and the lab's own server of
+metadata listen.
+"""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Interface
+
+from testbed.net import metadata
+from testbed.net.endpoints import Listener
+from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, NftElement, Route, Rule
+from testbed.net.metadata import InstanceMetadata
+from testbed.vpc.fabric.gateways import end_system, link
+from testbed.vpc.fabric.routing import host
+from testbed.vpc.fabric.subnets import FAMILY, GATEWAY_MAC, JUMBO, SERVICES, TABLE
+from testbed.vpc.model import Vpc
+from testbed.vpc.naming import ADDRESSES, RESOLVER_DEVICE, bridge, resolver, router
+
+DNS_ADDRESS = IPv4Address("169.254.169.253")  # VPC User Guide, "Amazon DNS server"
+BEFORE_ROUTE_TABLES = 90  # the priority of the router's rule, before routing.ASSOCIATION
+INSIDE = "vpc"  # the resolver's own
+ROUTER_SIDE = IPv4Address("169.254.255.5")  # next hops of that link
+RESOLVER_SIDE = IPv4Address("169.254.255.6")
+
+
+def resolver_address(vpc: Vpc) -> IPv4Address:
+    """The base of the VPC's first range plus two (VPC User Guide, "Amazon DNS server")."""
+    return vpc.cidrs[0][2]
+
+
+def link_local_services(vpc: Vpc) -> dict[IPv4Address, str]:
+    """The addresses that Amazon itself answers on, for every instance, and what they are."""
+    servers = {
+        resolver_address(vpc): "base plus two is the VPC's DNS server",
+        DNS_ADDRESS: "the VPC's DNS server, for every VPC alike",
+    }
+    return {
+        **(servers if vpc.enable_dns_support else {}),
+        metadata.ADDRESS: "the instance metadata service",
+    }
+
+
+def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
+    """The namespace of Amazon's services, and the router's way to them.
+
+    In the router:   90:  from all to 10.0.0.2 lookup 1000
+                     ip route show table 1000:  10.0.0.2 via 169.254.255.6 dev dns onlink
+    """
+    ns, place = resolver(vpc.name), router(vpc.name)
+    yield Netns(ns=ns, why=f"DNS server and instance metadata of VPC {vpc.name}")
+    yield from end_system(ns)
+    near, far = (place, RESOLVER_DEVICE, ROUTER_SIDE), (ns, INSIDE, RESOLVER_SIDE)
+    yield from link(near, far, JUMBO, "router to DNS server and instance metadata")
+    yield Route(
+        ns=ns, dst=ANYWHERE, via=ROUTER_SIDE, dev=INSIDE, onlink=True, why="back into the VPC"
+    )
+    for address, why in link_local_services(vpc).items():
+        yield Address(ns=ns, dev=INSIDE, ip=IPv4Interface(host(address)), why=why)
+        yield from _way_to(vpc, address, why)
+
+
+def _way_to(vpc: Vpc, address: IPv4Address, why: str) -> Iterator[Fact]:
+    """The router's route, before any of the route tables, and its answer to ARP."""
+    place = router(vpc.name)
+    yield NftElement(
+        ns=place, family=FAMILY, table=TABLE, set=SERVICES, element=str(address), why=why
+    )
+    yield Route(
+        ns=place,
+        table=ADDRESSES,
+        dst=host(address),
+        via=RESOLVER_SIDE,
+        dev=RESOLVER_DEVICE,
+        onlink=True,
+        why=why,
+    )
+    yield Rule(
+        ns=place,
+        priority=BEFORE_ROUTE_TABLES,
+        dst=host(address),
+        table=ADDRESSES,
+        why="no route table can keep an instance from Amazon's services",
+    )
+    for subnet in vpc.subnets:
+        if address in subnet.cidr or address.is_link_local:
+            yield Neighbour(
+                ns=place,
+                dev=bridge(subnet),
+                ip=address,
+                mac=GATEWAY_MAC,
+                why="the bridge answers ARP for Amazon's services; frames for them are routed",
+            )
+
+
+def metadata_listener(vpc: Vpc, instances: Iterable[InstanceMetadata]) -> Listener:
+    """The instance metadata service of a VPC."""
+    ns = resolver(vpc.name)
+    return Listener(
+        netns=ns,
+        port=metadata.PORT,
+        protocol="imds",
+        pod="imds",
+        node=ns,
+        address=metadata.ADDRESS,
+        metadata=tuple(instances),
+    )
