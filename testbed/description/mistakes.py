@@ -26,6 +26,7 @@ EXPECTED = {
     "greater_than": "a number above {gt}",
     "greater_than_equal": "a number from {ge} on",
     "less_than_equal": "a number up to {le}",
+    "too_short": "{min_length} or more entries",
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
 }

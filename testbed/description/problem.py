@@ -77,9 +77,9 @@ def found(value: Any) -> str:
         case str():
             return quoted(value)
         case list() | tuple():
-            return "a list"
+            return "a list" if value else "an empty list"
         case dict():
-            return "a map"
+            return "a map" if value else "an empty map"
     return f"a {type(value).__name__}"
 
 

@@ -390,6 +390,15 @@ def test_an_endpoint_may_have_a_hostname():
         assert [one.hostname for one in addresses][:2] == ["db-0", ""]
 
 
+def test_an_endpoint_has_an_address():
+    """Or nothing could be said of it."""
+    nowhere = SLICE.replace("addresses: [10.0.9.2]", "addresses: []")
+
+    assert error_of(nowhere) == (
+        "app.yaml:7: endpoints[1].addresses: expected 1 or more entries, found an empty list"
+    )
+
+
 def test_an_endpoint_is_what_its_conditions_say():
     """One that is not told is ready; one that ends may still serve."""
     [found] = objects(SLICE).endpoint_slices
