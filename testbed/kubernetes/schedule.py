@@ -83,8 +83,11 @@ class _Places:
     def free(self, pod: Pod) -> list[str]:
         """The nodes that take a pod."""
         wanted = _host_sockets(pod)
-        asked = [pod.node] if pod.node else [one for one in self.left if one not in self.taints]
-        return [one for one in asked if self.left[one] > 0 and not self._clash(wanted, one)]
+        asked = [pod.node] if pod.node else self.left
+        roomy = [one for one in asked if self.left.get(one, 0) > 0]
+        if self.taints and not pod.node:
+            roomy = [one for one in roomy if one not in self.taints]
+        return [one for one in roomy if not self._clash(wanted, one)] if wanted else roomy
 
     def reason(self, pod: Pod) -> str:
         """kube-scheduler's words for a pod that no node takes; it sorts its reasons as text.
