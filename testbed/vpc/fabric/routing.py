@@ -61,7 +61,7 @@ def stopped_facts(eni: Eni) -> Iterator[Route]:
             table=ADDRESSES,
             dst=host(address),
             kind="blackhole",
-            why=f"BAD_STATE: {eni.id} has {address}, and {eni.instance} is stopped",
+            why=f"{eni.instance} is stopped, and its {eni.id} keeps {address}",
         )
 
 

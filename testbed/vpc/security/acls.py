@@ -45,6 +45,9 @@ TRANSIT: Mapping[str, str] = {
     FROM_TRANSIT: "what comes from a transit gateway leaves the attachment's subnet",
     TO_TRANSIT: "what goes to a transit gateway enters the attachment's subnet",
 }
+# It matches nothing: a rule that asks conntrack makes the kernel put fragments together, so that
+# the ports of a datagram count for all of it.
+REASSEMBLED = ChainRule("ct state untracked continue", "rules see whole datagrams")
 LAST = "*"  # the rule that denies what no entry matches
 
 
@@ -66,6 +69,7 @@ def stage(vpc: Vpc, attached: Iterable[Attached] = ()) -> tuple[ChainRule, ...]:
         for name, why in TRANSIT.items()
     )
     return (
+        REASSEMBLED,
         ChainRule(f"{inside} {others} return", "traffic inside a subnet meets no network ACL"),
         *([] if vpc.acls_meet_hairpins else [hairpins]),
         *before,
