@@ -1,5 +1,6 @@
 """What Kubernetes promises of pods that call themselves, of affinity's end, of stray segments."""
 
+import re
 import socket
 from ipaddress import IPv4Address
 
@@ -90,6 +91,7 @@ def test_a_segment_out_of_the_window_resets_no_connection(bed: Bed) -> None:
         ends = Ends(server.getsockname(), server.getpeername())
         now = numbers(server)
         stray = acknowledgement(ends, now.sends + FAR_AHEAD, now.expects)
+        before = invalid(bed, "nb")
         send(bed.store, "client", ends, stray)
         if today(bed):
             caller.send(b"on")
@@ -97,3 +99,10 @@ def test_a_segment_out_of_the_window_resets_no_connection(bed: Bed) -> None:
         else:
             with pytest.raises(ConnectionResetError):
                 server.recv(8)
+        assert invalid(bed, "nb") > before, "the first node that it passes"
+
+
+def invalid(bed: Bed, node: str) -> int:
+    """How many packets conntrack has called invalid on a node."""
+    counted = bed.run(node, "conntrack", "-S").stdout
+    return sum(int(number) for number in re.findall(r" invalid=([0-9]+)", counted))
