@@ -10,9 +10,9 @@ from testbed.cli.look import get_, path_, slide_
 from testbed.daemon import inside
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.protocol import call
+from testbed.daemon.shown.prompt import from_json
 from testbed.errors import UsageError
 from testbed.mininet.prompt import Command, Said, prompt
-from testbed.mininet.view import from_json
 
 VERBS = {"get": get_, "matrix": matrix_, "path": path_, "slide": slide_, "verify": verify_}
 

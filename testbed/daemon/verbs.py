@@ -12,11 +12,11 @@ from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import balancers, services, slides, views
+from testbed.daemon.shown import prompt as view
 from testbed.daemon.tour import tour as choose_checks
 from testbed.errors import UsageError
 from testbed.kernel.observe import observe
 from testbed.lab import Lab, from_json
-from testbed.mininet import view
 from testbed.net.endpoints import Probed
 from testbed.plan import endpoints
 from testbed.probes.matrix import matrix as probe_matrix

@@ -12,10 +12,10 @@ from typing import Any
 
 from mininet.util import errRun
 
+from testbed.daemon.shown.prompt import Interface, Place, View
 from testbed.errors import KernelError, UsageError
 from testbed.mininet.net import LabNet
 from testbed.mininet.nodes import LabIntf, LabLink, LabNode
-from testbed.mininet.view import Interface, Place, View
 from testbed.net import names
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from mininet.log import error
 from mininet.net import Mininet
 
+from testbed.daemon.shown.prompt import View
 from testbed.mininet.nodes import Instance, LabIntf, LabLink, LabNode, Pod, Router, refused
-from testbed.mininet.view import View
 
 KINDS: dict[str, type[LabNode]] = {"pod": Pod, "node": Instance, "router": Router}
 LINK_UP_S = 2.0  # the kernel looks after links once a second: net/core/link_watch.c

@@ -23,8 +23,8 @@ from mininet.node import Node
 from mininet.util import errRun
 
 from testbed.daemon.inside import enter_place
+from testbed.daemon.shown.prompt import Interface, Place
 from testbed.errors import KernelError, UsageError
-from testbed.mininet.view import Interface, Place
 
 SENTINEL = chr(127)  # mininet.node: the prompt of a node's shell
 SETTLED = "testbed-settled"

@@ -8,12 +8,12 @@ from typing import TypeVar
 from testbed.daemon.inside import enter_lab
 from testbed.daemon.lifecycle import lasting
 from testbed.daemon.process.protocol import call
+from testbed.daemon.shown.prompt import from_json
 from testbed.errors import TestbedError
 from testbed.lab import Lab
 from testbed.mininet.net import LabNet
 from testbed.mininet.nodes import uninterrupted
 from testbed.mininet.prompt import converse, results_on_stdout
-from testbed.mininet.view import from_json
 
 AnyNet = TypeVar("AnyNet", bound=LabNet)
 

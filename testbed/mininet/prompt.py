@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from mininet.cli import CLI
 from mininet.log import OUTPUT, StreamHandlerNoNewline, error, lg, output
 
+from testbed.daemon.shown.prompt import View
 from testbed.errors import TestbedError
 from testbed.mininet.net import LabNet
 from testbed.mininet.nodes import LabNode, uninterrupted
-from testbed.mininet.view import View
 
 NOT_UNDERSTOOD = 2  # exit code of a script with a line that the prompt complains of
 

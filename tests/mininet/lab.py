@@ -9,10 +9,10 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
+from testbed.daemon.shown.prompt import view
 from testbed.errors import CheckFailed
 from testbed.kubernetes.placement import PodAddress
 from testbed.mininet.prompt import Said
-from testbed.mininet.view import view
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, Route, State, Veth
 
 PODS = {

@@ -199,7 +199,9 @@ def test_mininet_itself_is_left_as_it_was() -> None:
 
 def test_it_is_imported_only_where_it_is_used() -> None:
     """Mininet brings setuptools along: 0.1 s that no other command shall pay."""
-    loads = "import sys, testbed.mininet, testbed.mininet.view; print('mininet' in sys.modules)"
+    loads = (
+        "import sys, testbed.mininet, testbed.daemon.shown.prompt; print('mininet' in sys.modules)"
+    )
 
     done = subprocess.run(
         [sys.executable, "-c", loads],

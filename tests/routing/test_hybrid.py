@@ -8,6 +8,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
+from testbed.daemon.questions.connections import connections, owner, settings
 from testbed.eks.model import EksCluster
 from testbed.explain.reachability import question, reach
 from testbed.explain.walk.predict import predict
@@ -17,7 +18,6 @@ from testbed.lab import Lab
 from testbed.load import load
 from testbed.net.diff import compare
 from testbed.net.facts import Chain, NftElement, Sysctl
-from testbed.networks.clients import connections, owner, settings
 from testbed.plan import plan
 from testbed.vpc.fabric.routing import PROPAGATED
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
 from testbed.daemon.process.protocol import Json
+from testbed.daemon.questions.connections import Connection, Setting, connections, owner, settings
 from testbed.daemon.running import RunningLab
 from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
@@ -12,7 +13,6 @@ from testbed.explain.reachability import question, reach
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.net.facts import IpAddress, State
-from testbed.networks.clients import Connection, Setting, connections, owner, settings
 from testbed.plan import plan
 from testbed.probes import http
 from testbed.probes.outcome import Outcome, Row, Target

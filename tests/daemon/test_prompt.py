@@ -3,8 +3,8 @@
 import json
 from ipaddress import IPv4Address, IPv4Interface
 
+from testbed.daemon.shown.prompt import Interface, Place, from_json, to_json, view
 from testbed.kubernetes.placement import PodAddress
-from testbed.mininet.view import Interface, Place, from_json, to_json, view
 from testbed.net.facts import Address, Fact, Netns, Veth
 
 
