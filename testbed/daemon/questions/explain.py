@@ -112,7 +112,7 @@ def _exit_code(answer: Answer) -> int:
 def _predicted(running: RunningLab, answer: Answer, start: str, memory: Memory) -> Answer:
     """What would become of it in the kernels as they are now, with the edits; nothing is sent."""
     known = served(running.described(), running.allocations)
-    told = (one for one in known if one.metadata)  # what it answers no kernel tells
+    told = (one for one in known if one.metadata or one.held)  # which no kernel tells
     listeners = Sockets([*listening(running.store, running.store.names()), *told])
     world = _edited(running, answer.edits) if answer.edits else _present(running)
     header, known_before = answer.header, memory or ()

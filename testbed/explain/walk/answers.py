@@ -15,6 +15,9 @@ def answered(trip: Trip, end: End, told: str, served: Sockets | None) -> Packet 
     """What comes back; None for nothing.  told: what the sender is told if not answered."""
     packet = trip.packet
     if end.delivered:
+        silent = served is not None and not served.reads(trip.space.ns, packet)
+        if packet.protocol == "udp" and silent:
+            return None
         kind = ANSWERS.get(packet.kind)
         if kind == "ACK" and served is not None and asks_metadata(packet.header):
             return packet.answered(DATA, served.token_ttl(trip.space.ns, packet))

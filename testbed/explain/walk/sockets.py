@@ -13,7 +13,10 @@ class Sockets:
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._addresses: dict[tuple[str, str, int], set[int]] = {}
         self._told: dict[str, tuple[InstanceMetadata, ...]] = {}  # by the server's namespace
+        self._held: set[tuple[str, str, int]] = set()
         for one in listeners:
+            if one.held:
+                self._held.add((one.netns, one.transport, one.port))
             if one.metadata:
                 self._told[one.netns] = one.metadata
             key = one.netns, one.transport, one.port
@@ -25,6 +28,10 @@ class Sockets:
             if one.enabled and address(packet.source) in one.addresses:
                 return one.hop_limit
         return TTL
+
+    def reads(self, ns: str, packet: Packet) -> bool:
+        """Whether anybody reads what was taken: some only keep a port from others."""
+        return (ns, packet.protocol, packet.destination_port) not in self._held
 
     def take(self, ns: str, packet: Packet) -> bool:
         """Whether somebody takes a packet that was delivered there; kernels answer pings."""

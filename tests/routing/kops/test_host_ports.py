@@ -96,11 +96,14 @@ def test_without_its_chain_clients_get_kubelets_own_socket(bed: Bed, explain: Ex
         bed.change(bed.state - {jumps} | {replace(jumps, rules=())})
         nobody = explain("node-2", str(bed.address("node-1")), 8080)
         silent = bed.http("node-2", "node-1", 8080)
+        datagram = explain("node-2", str(bed.address("node-1")), 7007, "udp")
 
     assert (works.difference, works.delivered) == (None, True)
     assert works.observed.there.end.ns == "shop"
     assert (nobody.difference, nobody.delivered) == (None, True)
     assert (nobody.observed.there.end.ns, silent.verdict) == ("node-1", "timeout")
+    assert (datagram.difference, datagram.delivered) == (None, False)
+    assert datagram.observed.there.end.delivered, "taken, and never read"
 
 
 def held(bed: Bed, node: str) -> set[int]:
