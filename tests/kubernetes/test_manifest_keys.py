@@ -27,6 +27,7 @@ DEPLOYMENT = {"spec": {"template": SELECTING}}
         ("Pod", POD, ("node",), "spec.nodeName"),
         ("Pod", SELECTING, ("node",), "spec.nodeSelector"),
         ("Pod", POD, ("containers", "side", "ports", 0), "spec.containers[1].ports[0]"),
+        ("Pod", POD, ("containers", "others", "ports", 0), "spec.containers"),
         ("Deployment", DEPLOYMENT, (), "metadata.name"),
         ("Deployment", DEPLOYMENT, ("namespace",), "metadata.namespace"),
         ("Deployment", DEPLOYMENT, ("hostname",), "spec.template.spec.hostname"),

@@ -37,15 +37,16 @@ def written(kind: str, data: Mapping[str, Any], path: Path) -> Path:
         case _, ():
             return NAME
         case "Deployment", (str(first), *_) if first not in METADATA:
-            template = data["spec"]["template"]
+            template = data.get("spec", {}).get("template", {})
             return ("spec", "template", *written("Pod", template, path))
         case "Deployment", _:
             return written("Pod", data, path)
         case "Pod", ("node", *_):
-            bound = "nodeName" in data["spec"]
+            bound = "nodeName" in data.get("spec", {})
             return ("spec", "nodeName" if bound else "nodeSelector")
         case "Pod", ("containers", str(name), *rest):
-            return ("spec", "containers", _index(data["spec"]["containers"], name), *rest)
+            places = _places(data, name)
+            return ("spec", "containers", *places[:1], *(rest if places else ()))
         case "Service", ("healthCheck", *_):
             return TIMEOUT
         case "Endpoints", ("addresses" | "ports", *_):
@@ -54,5 +55,7 @@ def written(kind: str, data: Mapping[str, Any], path: Path) -> Path:
     return (*PLACES.get(kind, METADATA).get(str(key), ("spec", key)), *rest)
 
 
-def _index(containers: list[Mapping[str, Any]], name: str) -> int:
-    return next(i for i, one in enumerate(containers) if one.get("name") == name)
+def _places(pod: Mapping[str, Any], name: str) -> list[int]:
+    """Where a container is in its list; of two pods of one name it may be the other one's."""
+    containers = pod.get("spec", {}).get("containers", [])
+    return [i for i, one in enumerate(containers) if one.get("name") == name]
