@@ -5,6 +5,7 @@ the behaviour a fact imitates and its source; it takes no part in equality.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
@@ -14,6 +15,7 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
+from operator import attrgetter
 from typing import ClassVar
 
 IpAddress = IPv4Address | IPv6Address
@@ -39,14 +41,18 @@ class Fact:
     """Something that is so in one network namespace."""
 
     identity: ClassVar[tuple[str, ...]] = ("ns",)
+    _identify: ClassVar[Callable[["Fact"], object]]
 
     ns: str
     why: str = field(default="", compare=False, repr=False)
 
+    def __init_subclass__(cls) -> None:
+        cls._identify = attrgetter(*cls.identity)
+
     @property
     def key(self) -> Key:
         """What makes it this object; facts of equal key and unequal values are an update."""
-        return (type(self).__name__, *[getattr(self, name) for name in self.identity])
+        return type(self).__name__, type(self)._identify(self)
 
 
 State = frozenset[Fact]

@@ -138,12 +138,13 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
 
 
 def _without_contradiction(facts: Iterable[Fact]) -> State:
+    state = frozenset(facts)
     seen: dict[Key, Fact] = {}
-    for fact in facts:
+    for fact in state:
         other = seen.setdefault(fact.key, fact)
-        if other != fact:
+        if other is not fact:
             raise TestbedError(f"two plans for one thing: {show(fact)} and {show(other)} (a bug)")
-    return frozenset(seen.values())
+    return state
 
 
 def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
