@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +14,14 @@ from testbed.daemon.process import home as homes
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.protocol import Json, answers, call
 from testbed.errors import UsageError
-from testbed.lab import Lab
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab  # heavy: only for those who read a file
 
 FILE = click.Path(path_type=Path)
 
 
-def loaded(file: Path, name: str | None) -> Lab:
+def loaded(file: Path, name: str | None) -> "Lab":
     """The lab a file describes, under another name where one is given."""
     from testbed.load import load, renamed
 
@@ -85,7 +88,7 @@ def up_(
     note("next: " + " · ".join(f"testbed {verb}" for verb in verbs))
 
 
-def show_difference(lab: Lab, output: str) -> None:
+def show_difference(lab: "Lab", output: str) -> None:
     """What `up` of this lab would write and remove, by namespace."""
     difference = _difference(lab)
     if output != "table":
@@ -102,7 +105,7 @@ def print_difference(difference: Json) -> None:
     click.echo(f"{len(difference['add'])} to write, {len(difference['remove'])} to remove")
 
 
-def _difference(lab: Lab) -> Json:
+def _difference(lab: "Lab") -> Json:
     running = next((home for home in homes.running() if home.lab == lab.name), None)
     if running is not None and answers(running):
         from testbed.lab import to_json

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from testbed.daemon.process import ending, publish, tree
 from testbed.daemon.process.home import Home, homes, locks
 from testbed.daemon.process.protocol import Json, answers, call
 from testbed.errors import UsageError
 from testbed.kernel.machine.modules import load
-from testbed.lab import Lab, kernel_modules, to_json
+
+if TYPE_CHECKING:
+    from testbed.lab import Lab  # heavy, and `down` needs to know of none
 
 Progress = Callable[[str], None]
 
 
-def up(lab: Lab, progress: Progress | None = None, *, published: bool | None = None) -> Json:
+def up(lab: "Lab", progress: Progress | None = None, *, published: bool | None = None) -> Json:
     """Bring `lab` up, or change the running lab of that name into it; the daemon's report.
 
     published: whether the host gets names for its namespaces; None leaves that as it is.
@@ -31,7 +34,7 @@ def up(lab: Lab, progress: Progress | None = None, *, published: bool | None = N
         if published is False:
             publish.withdraw(home)
         try:
-            return call(home, "up", progress=progress, lab=to_json(lab))
+            return call(home, "up", progress=progress, lab=_described(lab))
         finally:  # a lab that was put back may have other descriptors too
             (publish.publish if published else publish.refresh)(home)
 
@@ -45,13 +48,13 @@ def change(home: Home, verb: str, **args: Json) -> Json:
             publish.refresh(home)
 
 
-def _start(home: Home, lab: Lab, progress: Progress | None, *, published: bool) -> Json:
+def _start(home: Home, lab: "Lab", progress: Progress | None, *, published: bool) -> Json:
     _stop(home)  # what a dead lab of that name has left
     try:
         home.make()
         with tree.start_holder(home) as lifeline:
             _start_daemon(home)
-            report = call(home, "up", progress=progress, lab=to_json(lab))
+            report = call(home, "up", progress=progress, lab=_described(lab))
             if published:
                 publish.publish(home)
             tree.commit(lifeline)
@@ -62,7 +65,7 @@ def _start(home: Home, lab: Lab, progress: Progress | None, *, published: bool) 
 
 
 @contextmanager
-def lasting(lab: Lab, progress: Progress | None = None) -> Iterator[Home]:
+def lasting(lab: "Lab", progress: Progress | None = None) -> Iterator[Home]:
     """A new lab for the block, gone after it, however it or this process ends.
 
     The process may move into the lab meanwhile, for good.  Files that a killed process has left
@@ -81,7 +84,7 @@ def lasting(lab: Lab, progress: Progress | None = None) -> Iterator[Home]:
             lifeline = undo.enter_context(tree.start_holder(home))
             undo.callback(ending.hang_up, lifeline, ending.watch(home))
             _start_daemon(home)
-            call(home, "up", progress=progress, lab=to_json(lab))
+            call(home, "up", progress=progress, lab=_described(lab))
         yield home
 
 
@@ -92,7 +95,15 @@ def _forget(home: Home, made: int) -> None:
             home.remove()
 
 
-def _load_modules(lab: Lab, progress: Progress | None) -> None:
+def _described(lab: "Lab") -> Json:
+    from testbed.lab import to_json
+
+    return to_json(lab)
+
+
+def _load_modules(lab: "Lab", progress: Progress | None) -> None:
+    from testbed.lab import kernel_modules
+
     for module in kernel_modules(lab):
         if load(module) and progress:
             progress(f"loaded the kernel module {module}: lab {lab.name} needs it")

@@ -20,7 +20,6 @@ from testbed.lab import Lab, from_json
 from testbed.net.endpoints import Probed
 from testbed.plan import endpoints
 from testbed.probes.matrix import matrix as probe_matrix
-from testbed.probes.path import path as trace_path
 from testbed.probes.ping import ping as probe_ping
 
 Progress = Callable[[str], None]
@@ -159,13 +158,6 @@ def matrix(running: RunningLab, progress: Progress, *, protocol: Probed, timeout
     ).to_json()
 
 
-def path(running: RunningLab, progress: Progress, *, source: str, destination: str) -> Json:
-    """The way from one place to another, hop by hop, as each kernel on it answers."""
-    place, address = running.require(source), called(running, source, destination)
-    running.refuse_service(address)
-    return trace_path(running.store, running.state, place, address).to_json()
-
-
 def slide(running: RunningLab, progress: Progress) -> Json:
     """The topology's slides, each compared with what its command prints on its node."""
     lab = running.described()
@@ -208,7 +200,7 @@ VERBS: dict[str, Callable[..., Json]] = {
     verb.__name__: verb
     for verb in (
         *(up, apply, delete, set_env, get, describe, verify, diff),
-        *(ping, matrix, path, slide, tour, inside, heal),
+        *(ping, matrix, slide, tour, inside, heal),
     )
 } | {
     verb: partial(_told, module, verb)
@@ -218,5 +210,6 @@ VERBS: dict[str, Callable[..., Json]] = {
         ("questions.explain", "reachability"),
         ("questions.clients", "clients"),
         ("changes.restart", "restart"),
+        ("questions.path", "path"),
     )
 }
