@@ -16,9 +16,11 @@ from testbed.errors import KernelError, TestbedError, UsageError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift
+from testbed.kernel.machine.scratch import in_child
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
+from testbed.kernel.shares import PATIENCE_S
 from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab
 from testbed.net.diff import Drift, compare
@@ -202,8 +204,13 @@ class RunningLab:
         self.supervisor.serve(programs(lab, allocations, self.health))
 
     def _write(self, wanted: State) -> None:
-        found = self.observe(wanted) if self.store.names() else None
-        apply(self.store, wanted, found)
+        """In a child, whose end gives back all the memory that takes: as much as the lab's own."""
+
+        def write() -> None:
+            found = self.observe(wanted) if self.store.names() else None
+            apply(self.store, wanted, found)
+
+        in_child(write, timeout_s=PATIENCE_S)
 
     def observe(self, wanted: State) -> Observation:
         """What the kernel has now, in every namespace, with the sysctls that are wanted."""
