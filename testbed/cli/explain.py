@@ -8,9 +8,9 @@ import click
 from testbed.cli.options import ask, lab_option, option, timeout_option
 from testbed.cli.output import emit
 from testbed.errors import UsageError
+from testbed.explain.journey import SIZES
 
 LAST_PORT = 65535
-SIZES = 68, 65535  # bytes: every link of IPv4 carries the least (RFC 791)
 FORMATS = ("text", "table", "json", "yaml", "html", "svg")
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 
 from testbed.net.facts import IpAddress
 
+SIZES = 68, 65535  # bytes: every link of IPv4 carries the least (RFC 791), no packet has more
+
 Protocol = Literal["icmp", "tcp", "udp"]
 
 

@@ -88,6 +88,25 @@ def test_what_if_changes_the_answer_and_not_the_lab(lab: Commands) -> None:
     assert "facts as planned" in lab.on("verify")
 
 
+def test_a_large_packet_is_told_with_its_size_and_where_it_does_not_fit(lab: Commands) -> None:
+    shown = lab.on("explain", "web-0", "client", "--size", "9001")
+    edit = "set link node-1 eth0 mtu 1500"
+    predicted = lab.on("explain", "web-0", "client", "--size", "1501", "--what-if", edit, code=1)
+
+    assert "icmp echo-request of 9001 bytes" in shown
+    assert "= Predicted and observed agree." in shown
+    assert "node-1 sends at most 1500 bytes by eth0" in " ".join(predicted.split())
+    assert "68<=x<=65535" in lab.on("explain", "web-0", "client", "--size", "67", code=2)
+
+
+def test_the_metadata_service_is_asked_for_a_token(lab: Commands) -> None:
+    answer = json.loads(lab.on("explain", "web-0", "169.254.169.254", "-o", "json", code=1))
+
+    assert (answer["code"], answer["difference"]) == ("X_IMDS_HOP_LIMIT", None)
+    predicted = lab.on("explain", "web-0", "169.254.169.254", "--predict", code=1)
+    assert "X_IMDS_HOP_LIMIT" in predicted
+
+
 def test_a_drawing_and_a_page_stand_alone(lab: Commands) -> None:
     drawing = ElementTree.fromstring(lab.on("explain", "web-0", "client", "-o", "svg"))
     page = lab.on("explain", "web-0", "client", "-o", "html")

@@ -49,7 +49,7 @@ def dealt(stays: Sequence[Stay], events: Sequence[KernelEvent]) -> tuple[Second,
     """The events of each stay, as far as they can be followed."""
     expected = [(stay, sighting) for stay in stays for sighting in stay.sightings]
     found: dict[int, list[KernelEvent]] = {id(stay): [] for stay in stays}
-    current, buffer, seen = stays[0], "", bool(expected)
+    current, buffer, seen, looks = stays[0], "", bool(expected), True
     for event in events:
         if event.kind in ("sent", "received"):
             if expected and _is_seen(event, expected[0][1]) and buffer in ("", event.packet):
@@ -57,7 +57,9 @@ def dealt(stays: Sequence[Stay], events: Sequence[KernelEvent]) -> tuple[Second,
                 buffer = event.packet
             elif buffer and event.packet == buffer:
                 break  # it is used for another packet by now
-        elif event.kind == "lookup" or event.packet == buffer or not seen:
+            elif not expected:
+                looks = False  # from now on it is the answer that is on its way
+        elif (looks and event.kind == "lookup") or event.packet == buffer or not seen:
             found[id(current)].append(event)
     return tuple(Second(stay, tuple(found[id(stay)])) for stay in stays)
 

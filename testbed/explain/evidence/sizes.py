@@ -34,7 +34,7 @@ def devices(stay: Stay, planned: Planned) -> Iterator[Device]:
 def too_narrow(stay: Stay, planned: Planned, mtus: Mapping[Device, int]) -> Narrow | None:
     """The device that the packet was too big for.  mtus: of `devices`; none where none counts."""
     size = stay.routed.size
-    exact = stay.is_bridged and planned.place(stay.ns).space.calls_iptables
+    exact = stay.is_bridged and stay.reached("forward")  # br_netfilter showed it to iptables
     for where, dev in devices(stay, planned) if mtus else ():
         spare = 0 if exact and where == stay.ns else SPARE
         mtu = mtus.get((where, dev), size)

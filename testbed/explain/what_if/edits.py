@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from testbed.description.problem import unknown
 from testbed.errors import UsageError
+from testbed.explain.journey import SIZES
 from testbed.explain.what_if.words import Words
 from testbed.net.facts import (
     Address,
@@ -187,17 +188,27 @@ def _set_sysctl(state: State, words: Words) -> State:
 
 
 def _set_link(state: State, words: Words) -> State:
-    """A link up or down; the routes by it go with it."""
-    name, wanted = words.take("the link"), words.take("up or down")
+    """A link up or down, which the routes by it go with, or of another MTU."""
+    name, wanted = words.take("the link"), words.take("up, down or mtu")
+    mtu = _mtu(words) if wanted == "mtu" else 0
     words.done()
     links = _links(state, words.ns)
     if name not in links:
         raise UsageError(f"{words.name} {words.ns}: {unknown('link', name, links)}")
+    if mtu:
+        return _with(state, replace(links[name], mtu=mtu, why=WHY))
     if wanted not in ("up", "down"):
-        raise words.wrong("the link's state", "up or down", wanted)
+        raise words.wrong("the link's state", "up, down or mtu", wanted)
     lost = {route for route in _all(state, words.ns, Route) if route.dev == name}
     changed = _with(state, replace(links[name], up=wanted == "up", why=WHY))
     return changed - lost if wanted == "down" else changed
+
+
+def _mtu(words: Words) -> int:
+    size = words.number("the MTU")
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise words.wrong("the MTU", f"{SIZES[0]} to {SIZES[1]} bytes", str(size))
+    return size
 
 
 def _delete_neighbour(state: State, words: Words) -> State:

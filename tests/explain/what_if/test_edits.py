@@ -135,6 +135,13 @@ def test_a_sysctl_is_set_and_a_link_goes_down_with_its_routes() -> None:
     assert (down.name, down.up) == ("eth0", False)
 
 
+def test_a_link_gets_another_mtu_and_keeps_its_routes() -> None:
+    gone, [smaller] = change("set link node-1 eth0 mtu 1500")
+
+    assert gone == {ETH0}
+    assert (smaller.mtu, smaller.up) == (1500, True)
+
+
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
@@ -155,7 +162,9 @@ def test_a_sysctl_is_set_and_a_link_goes_down_with_its_routes() -> None:
         ("add rule node-1 1000 fwmark x lookup 2", "a number"),
         ("add route node-1 10.9.0.0/16 via 10.0.1.1", "'dev DEVICE'"),
         ("add route node-1 10.9.0.0/16 dev eth9", "eth0"),
-        ("set link node-1 eth0 sideways", "up or down"),
+        ("set link node-1 eth0 sideways", "up, down or mtu"),
+        ("set link node-1 eth0 mtu", "the MTU is missing"),
+        ("set link node-1 eth0 mtu 67", "68 to 65535 bytes"),
         ("set sysctl node-1 ip_forward 1", "ip_forward"),
     ],
 )
