@@ -161,4 +161,6 @@ def test_two_files_are_compared_without_a_lab(lab: Commands, tmp_path: Path) -> 
 
     changed = {(one["from"], one["to"], one["before"]) for one in json.loads(shown)["changes"]}
     assert ("web-2", "client", "not in this lab") in changed
+    fewer = lab.run("up", "--dry-run", "--against", str(other), str(lab.file)).splitlines()
+    assert fewer[0] == "removed: web-2", "not once for each of its pairs"
     assert "--dry-run" in lab.run("up", "--reachability", str(other), code=2)

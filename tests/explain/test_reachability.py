@@ -3,7 +3,15 @@
 from ipaddress import IPv4Address
 
 from testbed.explain.journey import End, Header
-from testbed.explain.reachability import NO_SUCH, Reach, changes, question, reach, reachability
+from testbed.explain.reachability import (
+    NO_SUCH,
+    Reach,
+    changes,
+    question,
+    reach,
+    reachability,
+    told,
+)
 from testbed.net.endpoints import Endpoint
 from tests.explain import journeys
 
@@ -75,3 +83,15 @@ def test_only_pairs_that_change_are_told() -> None:
     ]
     assert found[1].to_json()["after"] == "ENI_SOURCE_DEST_CHECK_RESTRICTION"
     assert changes(after, after) == []
+
+
+def test_who_comes_and_who_goes_is_told_by_name() -> None:
+    """Beside all their pairs, which repeat it."""
+    delivered = Reach(delivered=True)
+    before = {("web-0", "client", "icmp"): delivered, ("web-0", "late", "icmp"): delivered}
+    after = {("web-0", "client", "icmp"): CHECKED, ("new", "client", "icmp"): CHECKED}
+
+    result = told(before, after)
+
+    assert (result["added"], result["removed"]) == (["new"], ["late"])
+    assert len(result["changes"]) == 3
