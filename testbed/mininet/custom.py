@@ -8,7 +8,6 @@ import atexit
 import os
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from mininet.log import info, warn
@@ -19,7 +18,7 @@ from testbed.errors import TestbedError, UsageError
 from testbed.lab import LONGEST_NAME, Lab
 from testbed.mininet.net import LabNet
 from testbed.mininet.own import own_lab, reported
-from testbed.mininet.prompt import converse
+from testbed.mininet.prompt import converse, lines_of
 
 NETS = ("Mininet", "MininetWithControlNet", "MininetCluster")  # which of them, options decide
 WITHOUT_EFFECT = {  # options of `mn` by the arguments it makes of them
@@ -101,5 +100,5 @@ def _prompt(net: LabNet, script: str | None = None) -> None:
     """The prompt, or the commands of a file: `--pre` and `--post`."""
     from testbed.cli.prompt import commands  # the testbed's verbs
 
-    lines = Path(script).read_text(encoding="utf-8").splitlines() if script else None
-    converse(net, commands(), lines)
+    with reported():
+        converse(net, commands(), lines_of(script) if script else None)

@@ -17,6 +17,7 @@ from mininet.log import OUTPUT, StreamHandlerNoNewline, error, lg, output
 
 from testbed.daemon.shown.prompt import View
 from testbed.errors import TestbedError
+from testbed.files import texts
 from testbed.mininet.net import LabNet
 from testbed.mininet.nodes import LabNode, uninterrupted
 
@@ -191,11 +192,7 @@ class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
 
     def do_source(self, line: str) -> bool:
         """Read commands from a file.  Usage: source <file>"""
-        try:
-            return self.read(Path(line).read_text(encoding="utf-8").splitlines())
-        except OSError as problem:
-            error(f"*** {line}: {problem.strerror}\n")
-            return False
+        return self.read(lines_of(line))
 
     def do_xterm(self, line: str, term: str = "xterm") -> None:
         """How to get a terminal in a place."""
@@ -218,6 +215,12 @@ class LabCli(CLI):  # type: ignore[misc]  # mininet is untyped
     def preloop(self) -> None:
         """Let the Tab key complete names with hyphens and dots."""
         readline.set_completer_delims(" \t\n/:")
+
+
+def lines_of(script: str) -> list[str]:
+    """The commands in a file.  Raises DescriptionError, which names the file."""
+    [text] = texts([script]).values()
+    return text.splitlines()
 
 
 def _peer(intf: Any) -> str:

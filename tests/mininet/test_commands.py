@@ -161,7 +161,7 @@ def test_what_would_reach_beyond_the_lab_is_refused() -> None:
     assert "web-0 iperf -s" in seen.complained
     assert "testbed shell web-0" in seen.complained
     assert "`link node-1 vpc-main down`" in seen.complained
-    assert "*** /nowhere: No such file or directory\n" in seen.complained
+    assert "*** /nowhere: no such file\n" in seen.complained
     assert seen.printed.count("a lab is what its topology says") == 2
     assert seen.left == []
 

@@ -106,6 +106,7 @@ def test_another_terminal_can_take_its_lab_down() -> None:
         ([], 2, "error: this `mn` builds labs"),
         (["--topo", "eks", "--nat"], 2, "UsageError: a lab is what its topology says"),
         (["--topo", "eks", "--test", "nope"], 1, "Exception: Test nope is unknown"),
+        (["--topo", "eks", "--pre", "/nowhere"], 2, "error: /nowhere: no such file"),
         (["--clean"], 0, "*** Nothing to clean"),
     ],
 )
