@@ -5,6 +5,7 @@ EnsureLoadBalancer), aws_loadbalancer.go; for the types `external` and `nlb-ip` 
 Controller, "Network Load Balancer" and "Annotations".
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ TRUTHS = {
     **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
 }
 ALL_BACKENDS = "*"
+
+_PATH = re.compile(r"/[A-Za-z0-9._~%/?=&:@+-]{0,1023}")
 
 Type = Literal["classic", "nlb", "nlb-ip", "external"]
 TargetType = Literal["instance", "ip"]
@@ -138,7 +141,7 @@ def _check_port(text: str) -> int | None:
 
 
 def _check_path(text: str) -> str:
-    if not text.startswith("/") or not text.isascii() or " " in text:
+    if not _PATH.fullmatch(text):  # it becomes a word of haproxy's configuration
         raise ValueError(f'expected a path such as "/healthz", found "{text}"')
     return text
 

@@ -40,6 +40,19 @@ spec:
 ---
 apiVersion: v1
 kind: Service
+metadata:
+  name: network
+  annotations:
+    service.beta.kubernetes.io/aws-load-balancer-type: external
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol: http
+    service.beta.kubernetes.io/aws-load-balancer-healthcheck-path: /up
+spec:
+  type: LoadBalancer
+  selector: {app: shop}
+  ports: [{port: 80}]
+---
+apiVersion: v1
+kind: Service
 metadata: {name: elsewhere}
 spec: {type: ExternalName, externalName: example.com}
 ---

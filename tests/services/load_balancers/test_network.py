@@ -334,6 +334,8 @@ def test_nodes_take_from_its_clients_and_from_its_subnet() -> None:
         ({"target_group_attributes": f"{PRESERVE}=maybe"}, 'expected "true" or "false"'),
         ({"healthcheck_port": "0"}, "expected a number from 1 to 65535"),
         ({"healthcheck_path": "up"}, 'expected a path such as "/healthz"'),
+        ({"healthcheck_path": "/up\nglobal"}, 'expected a path such as "/healthz"'),
+        ({"healthcheck_path": "/up #"}, 'expected a path such as "/healthz"'),
         ({"ssl_cert": "arn:…"}, "is not enforced by the testbed"),
     ],
 )
