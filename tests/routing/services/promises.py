@@ -32,6 +32,8 @@ vpcs:
       a: { cidr: 10.0.1.0/24, availabilityZone: us-west-2a }
       b: { cidr: 10.0.2.0/24, availabilityZone: us-west-2b }
       c: { cidr: 10.0.3.0/24, availabilityZone: us-west-2a }
+    routeTables:
+      main: { 0.0.0.0/0: internet-gateway }
     instances:
       outside: { subnet: c }
 clusters:
