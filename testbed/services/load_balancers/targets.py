@@ -72,4 +72,5 @@ def _pods(balancer: Balancer, vpc: Vpc, behind: Behind, port: ServicePort) -> It
     for one in behind.backends(balancer.service, port):
         zones = [subnet.availability_zone for subnet in vpc.subnets if one.ip in subnet.cidr]
         if one.ready and (everywhere or not zones or balancer.zone in zones):
-            yield Target(one.pod or str(one.ip), one.ip, one.port)
+            # what somebody wrote down is known by its address: the pod it names need not be one
+            yield Target(one.pod if balancer.service.selector else str(one.ip), one.ip, one.port)

@@ -123,7 +123,10 @@ def test_addresses_that_were_written_are_targets_too_everywhere_if_outside() -> 
     written = EndpointSlice(
         "web-1",
         "web",
-        (EndpointAddress(IPv4Address("10.0.2.77")), EndpointAddress(IPv4Address("192.168.0.9"))),
+        (
+            EndpointAddress(IPv4Address("10.0.2.77"), pod="a\nglobal"),
+            EndpointAddress(IPv4Address("192.168.0.9")),
+        ),
         (EndpointPort(8080),),
     )
     web = replace(service(type="nlb-ip", scheme="internet-facing"), selector={})
