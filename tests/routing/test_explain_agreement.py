@@ -69,8 +69,15 @@ def all_pairs(lab: Bed) -> list[Asked]:
     ]
 
 
-# A step around each MTU: 1446 by VPN, 1500 to sites and outside, 8500 between regions
-LARGE = (("icmp", 0, 1447), ("icmp", 0, 8501), ("udp", 7, 1501), ("tcp", 80, 9001))
+# A step around each MTU: 1446 by VPN, 1500 to sites and outside, 8500 between regions; and small
+# data, which the servers of port 7 acknowledge and then answer
+LARGE = (
+    ("icmp", 0, 1447),
+    ("icmp", 0, 8501),
+    ("udp", 7, 1501),
+    ("tcp", 80, 9001),
+    ("tcp", 7, 300),
+)
 
 
 def large(lab: Bed) -> list[Asked]:

@@ -27,7 +27,7 @@ _U32 = struct.Struct("!I")
 
 
 class Talk:
-    """The first data on a probe's open connection (state: how much of it was sent).
+    """The first data on a probe's open connection (state: the first answer to it).
 
     sent: its header, complete once it was sent.  segment: the largest packet that TCP would
     make of it, in bytes.
@@ -39,6 +39,7 @@ class Talk:
         self._overhead = IP_AND_TCP + self._options()
         room = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
         self.segment = self._overhead + room
+        self._answer: tuple[int, int] | None = None
         self._wants_text = asks_metadata(asked)
         self._said = (
             metadata.TOKEN_REQUEST
@@ -76,7 +77,11 @@ class Talk:
             return "there" if flags & PSH and packet.header.size == self.sent.size else None
         wanted = PSH if self._wants_text else ACK
         end = _U32.pack((self._sequence + len(self._said)) & patterns.LARGEST)
-        return "back" if packet.transport[ACKNOWLEDGED] == end and flags & wanted else None
+        if packet.transport[ACKNOWLEDGED] != end or not flags & wanted:
+            return None
+        answer = flags, packet.header.size
+        self._answer = self._answer or answer  # what a server says later acknowledges as much
+        return "back" if answer == self._answer else None
 
     def _is_sent(self, packet: Packet) -> bool:
         return packet.transport[SEQUENCE] == _U32.pack(self._sequence)
