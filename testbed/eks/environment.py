@@ -30,6 +30,7 @@ GO_INTEGER = r"0[xX]_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB]_?[01]+(_[01]+)*"
 GO_INTEGER += r"|0[oO]?_?[0-7]+(_[0-7]+)*|[1-9][0-9]*(_[0-9]+)*|0"
 LARGEST_INTEGER = 2**63
 LARGEST_MARK = 0xFFFFFFFF
+FILE = r"/\.*[^/.\x00-\x1f][^/\x00-\x1f]*$"  # whose last part is a file's name: `..` is none
 MARK = f"a number from 1 to {LARGEST_MARK:#x}"
 
 
@@ -238,9 +239,9 @@ class CniSettings:
     ] = False
 
     # what ipamD tells of itself, and what it keeps for its next start
-    backing_store: Annotated[
-        str, Field(alias="AWS_VPC_K8S_CNI_BACKING_STORE", pattern=r"/[^/]+$")
-    ] = "/var/run/aws-node/ipam.json"
+    backing_store: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_BACKING_STORE", pattern=FILE)] = (
+        "/var/run/aws-node/ipam.json"
+    )
     disable_introspection: Annotated[Boolean, Field(alias="DISABLE_INTROSPECTION")] = False
     disable_metrics: Annotated[Boolean, Field(alias="DISABLE_METRICS")] = False
     introspection_address: Annotated[

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from testbed.kernel.machine import whole
 from testbed.net import names
 
 RESOLV_CONF = "/etc/resolv.conf"
@@ -46,13 +47,7 @@ def _write(file: Path, text: str) -> None:
     """Raises OSError on a full file system; not for a text that is there already."""
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return
-    new = file.with_name(NEW)
-    try:
-        new.write_text(text, encoding="utf-8")
-    except OSError as refused:
-        refused.filename = refused.filename or str(file)
-        raise
-    new.replace(file)
+    whole.write(file, text)
 
 
 def _by_dns(switch: str) -> str:

@@ -77,7 +77,7 @@ def test_a_disk_that_fills_later_keeps_the_lab_as_it_was(on_a_host: OnAHost) -> 
         done = up_within(commands)
 
         assert done.returncode == 4
-        assert "applied.json: no space is left" in done.stderr
+        assert re.search(rf"{Home(commands.name).path}/\S+\.json: no space is left", done.stderr)
         assert Home(commands.name).applied.read_text() == before
         commands.on("verify")
         commands.on("matrix", "-p", "http")

@@ -176,3 +176,10 @@ def test_the_environment_of_the_real_manifest_is_ours_without_any() -> None:
 
     assert replace(named, additional_eni_tags=None, randomize_snat="") == CniSettings()
     assert env(AWS_VPC_K8S_CNI_VETHPREFIX="").veth_prefix == "eni"
+
+
+@pytest.mark.parametrize("path", ["", "/", "ipam.json", "/a/..", "/a/.", "/a/\0", "/a/b\n"])
+def test_a_checkpoint_is_a_file_in_the_nodes_own_directory(path: str) -> None:
+    """Its last part becomes a file of the lab: `..` would be a directory of all nodes."""
+    with pytest.raises(ValidationError):
+        env(AWS_VPC_K8S_CNI_BACKING_STORE=path)

@@ -14,6 +14,7 @@ from testbed.eks.ipamd.checkpoint import Entry, read, written
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import CheckFailed
+from testbed.kernel.machine import whole
 from testbed.kubernetes.model import Node
 from testbed.lab import Lab
 
@@ -62,9 +63,7 @@ def _write(path: Path, entries: Iterable[Entry]) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     text = written(_timed(entries, before))
     if text != before:
-        new = path.with_name(f"{path.name}.tmp")
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        whole.write(path, text)
     for other in {*path.parent.iterdir()} - {path}:
         other.unlink()
 

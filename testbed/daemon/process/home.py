@@ -11,6 +11,7 @@ from pathlib import Path
 
 from testbed.daemon.process.lock import locked
 from testbed.errors import UsageError
+from testbed.kernel.machine import whole
 from testbed.kernel.machine.mounts import LABS
 from testbed.kernel.machine.processes import Process, record, recorded
 
@@ -140,14 +141,7 @@ class Home:
 
         Raises OSError: the file system is full; then the old one is as it was.
         """
-        new = self.path / f".{name}.new"
-        try:
-            new.write_text(text)
-            new.replace(self.path / name)
-        except OSError as refused:
-            new.unlink(missing_ok=True)
-            refused.filename = refused.filename or str(self.path / name)
-            raise
+        whole.write(self.path / name, text)
 
     def make(self) -> None:
         """Make the lab's directory, sweeping what a dead lab of that name left; we own it.
