@@ -48,6 +48,17 @@ def test_without_tracefs_the_answer_is_the_same(lab: Commands) -> None:
     assert told() == told("--no-tracefs") == ["web-0", "node-1", "vpc-main", "node-2", "client"]
 
 
+def test_a_source_port_meets_the_connections_that_it_had(lab: Commands) -> None:
+    ask = ["explain", "web-0", "client:7", "--source-port"]
+
+    assert "12345" in lab.on(*ask, "12345", "-p", "udp")
+    node = ["exec", "node-1", "--", "conntrack", "-L", "-p", "udp", "--orig-port-src", "12345"]
+    assert "sport=12345 dport=7" in lab.on(*node)
+    assert "✓ delivered to client" in lab.on(*ask, "12345", "-p", "udp", "--predict")
+    assert "--source-port is for UDP" in lab.on(*ask, "12345", code=2)
+    assert "port 7 is in use at the sender" in lab.on(*ask, "7", "-p", "udp", code=2)
+
+
 def test_a_drop_exits_with_one_and_names_rule_code_and_difference(lab: Commands) -> None:
     with dropping(lab):
         shown = lab.on("explain", "web-0", "client:80", code=1)

@@ -174,7 +174,9 @@ class Probe:
                 self._socket.bind((str(header.source), self._kept_port))
         except OSError as refused:
             if refused.errno == errno.EADDRINUSE:
-                raise UsageError(f"port {self._kept_port} is in use there") from refused
+                raise UsageError(
+                    f"port {self._kept_port} is in use at the sender: a server or client has it"
+                ) from refused
             if refused.errno != errno.EADDRNOTAVAIL:
                 raise
             return False
