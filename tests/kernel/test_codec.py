@@ -158,6 +158,15 @@ def test_table_local_and_loopback_and_learnt_neighbours_are_left_out() -> None:
     assert read(message(uapi.RTM_NEWNEIGH, 0, learnt)) == []
 
 
+def test_a_neighbour_of_a_device_that_has_just_come_is_left_out() -> None:
+    """Neighbours are read after the links, and users go on meanwhile."""
+    fact = Neighbour(ns="n1", dev="eth0", ip=IPv4Address("10.0.0.1"), mac="02:00:00:00:00:01")
+    [sent] = messages(encode.written(fact, INDEXES)[0])
+
+    assert decode.neighbour("n1", sent.body, NAMES) == fact
+    assert decode.neighbour("n1", sent.body, {1: "lo"}) is None
+
+
 def test_what_no_fact_can_say_is_foreign_and_its_own_body_removes_it() -> None:
     """A rule for a port (FRA_DPORT_RANGE, 24) must not pass for the rule without it."""
     plain = encode.written(Rule(ns="n1", priority=100, table=7), INDEXES)[0]

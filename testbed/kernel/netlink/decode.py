@@ -205,9 +205,12 @@ def neighbour(ns: str, body: bytes, names: Names) -> Fact | None:
     """A permanent neighbour, or a bridge's static forwarding entry, of RTM_NEWNEIGH.
 
     `bridge fdb` calls an entry of state NUD_NOARP static; the permanent ones are the ports' own.
+    None too for one of a device that has come since `names` were read.
     """
     family, index, state, flags, _ = _NEIGHBOUR.unpack_from(body)
     if state != (uapi.NUD_NOARP if family == AF_BRIDGE else uapi.NUD_PERMANENT):
+        return None
+    if index not in names:
         return None
     found = attributes(body, _NEIGHBOUR.size)
     mac = found.get(uapi.NDA_LLADDR, b"").hex(":")
