@@ -218,7 +218,7 @@ ENI = '{"id": "e", "deviceIndex": 0'
     [
         ("", "s.json:1: not JSON: Expecting value"),
         ('{\n"enis": [', "s.json:2: not JSON: Expecting value"),
-        ("[]", "s.json:1: expected an object, found a list"),
+        ("[]", "s.json:1: expected an object, found an empty list"),
         ("[" * 100_000, "s.json: nested too deeply"),
         ('{"enis": []}', "s.json:1: instanceType: this key is missing"),
         (
