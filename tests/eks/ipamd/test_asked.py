@@ -173,6 +173,20 @@ def test_an_instance_type_without_prefixes_falls_back_to_addresses() -> None:
     assert asked(state)["decisions"] == [{"action": "AssignAddresses", "eni": "eni-0", "count": 9}]
 
 
+@BOTH
+def test_addresses_of_pods_that_are_gone_stay_assigned(profile: str) -> None:
+    """amazon-vpc-cni-k8s #1204: DEL never came.  EC2 is asked for nothing: ipamD sees 27 pods."""
+    lost = [{"id": f"eni-{i}", "deviceIndex": i, "assigned": addresses(i, 0, 9)} for i in range(3)]
+    state = {"instanceType": "m5.large", "profile": profile, "enis": lost}
+
+    found = asked(state)
+    assert (found["total"], found["assigned"], found["available"]) == (27, 27, 0)
+    assert (found["nextPod"], found["decisions"]) == (None, [])
+
+    lost[2] |= {"free": lost[2].pop("assigned")}
+    assert asked(state)["nextPod"]["eni"] == "eni-2", "control: what somebody gave back"
+
+
 def test_a_full_subnet_shows_what_is_refused() -> None:
     state: State = {"instanceType": "m5.large", "subnetFree": 1, "enis": []}
     attach(state, 0, [])
