@@ -15,7 +15,6 @@ from testbed.vpc.model import (
     PROPAGATION,
     VIRTUAL_PRIVATE_GATEWAY,
     RouteEntry,
-    RouteTable,
     Vpc,
 )
 from testbed.vpc.naming import private_gateway as private_gateway_name
@@ -68,7 +67,7 @@ def with_propagated_routes(vpc: Vpc, sites: Iterable[Site]) -> Vpc:
         if not any(to.overlaps(cidr) and not _is_wider(to, cidr) for cidr in vpc.cidrs)
     )
     tables = tuple(
-        RouteTable(table.name, table.routes + routes)
+        replace(table, routes=table.routes + routes)
         if table.name in gateway.propagate_to
         else table
         for table in route_tables(vpc)

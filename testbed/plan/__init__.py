@@ -39,6 +39,7 @@ from testbed.vpc.fabric.resolver import resolver_facts
 from testbed.vpc.fabric.routing import stopped_facts
 from testbed.vpc.fabric.subnets import fabric_facts
 from testbed.vpc.model import Vpc
+from testbed.vpc.prefix_list_routes import with_prefix_list_routes
 
 __all__ = ["endpoints", "leaving", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
 
@@ -150,7 +151,8 @@ def _without_contradiction(facts: Iterable[Fact]) -> State:
 def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:
     """The VPCs by name, with what others made in them: routes and security groups."""
     guarded = (with_security_groups(lab, vpc, allocations) for vpc in lab.vpcs)
-    built = {vpc.name: with_propagated_routes(vpc, lab.on_premises) for vpc in guarded}
+    routed = map(with_prefix_list_routes, guarded)
+    built = {vpc.name: with_propagated_routes(vpc, lab.on_premises) for vpc in routed}
     for cluster in lab.clusters:
         if isinstance(cluster, KopsCluster):
             built[cluster.vpc] = with_pod_routes(cluster, built[cluster.vpc], allocations.ranges)

@@ -1,10 +1,11 @@
 """What a topology says of a VPC, in AWS's words (VPC User Guide)."""
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Cidr, Ip, Whole, named
@@ -37,20 +38,49 @@ class RouteEntry:
 
     `internet-gateway`, `virtual-private-gateway` and `blackhole` are those; an ENI is written
     `node/1`: the node's network interface with that device index.
-    origin: who made the route, where the topology did not.
+    origin: who made the route, where the topology did not.  prefix_list: the one it is of.
     """
 
     destination: Cidr
     target: str
     origin: str = ""
+    prefix_list: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class PrefixListRoute:
+    """A route to all entries of a prefix list of the VPC.
+
+    It comes after a static route to the same range, and before a propagated one.
+    """
+
+    prefix_list: str
+    target: str
 
 
 @dataclass(frozen=True, config=STRICT)
 class RouteTable:
-    """Routes beyond the `local` one, which every table has for every range of the VPC."""
+    """Routes beyond the `local` one, which every table has for every range of the VPC.
+
+    In a file both kinds stand in one map: what begins with a letter is a prefix list's name.
+    """
 
     name: str
     routes: Annotated[tuple[RouteEntry, ...], named("destination", short="target")] = ()
+    prefix_list_routes: Annotated[
+        tuple[PrefixListRoute, ...], named("prefixList", short="target")
+    ] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, given: Any) -> Any:
+        """Ranges and names of prefix lists, which a file has together."""
+        routes = given.get("routes") if isinstance(given, dict) else None
+        if not isinstance(routes, Mapping):
+            return given
+        lists = {key: routes[key] for key in routes if re.match("[a-z]", str(key))}
+        ranges = {key: routes[key] for key in routes if key not in lists}
+        return {**given, "routes": ranges, "prefixListRoutes": lists} if lists else given
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -158,9 +188,14 @@ class Vpc:
         return tuple(one for one in self.instances if one.is_running)
 
     def free_routes(self, table: RouteTable) -> int:
-        """How many routes a table takes besides its own; propagated ones do not count."""
-        made = [entry for entry in table.routes if entry.origin != PROPAGATION]
-        return self.routes_per_route_table - len(self.cidrs) - len(made)
+        """How many routes a table takes besides its own.
+
+        Propagated ones do not count; a prefix list counts as often as it may have entries.
+        """
+        made = [e for e in table.routes if e.origin != PROPAGATION and not e.prefix_list]
+        weights = {one.name: one.max_entries or len(one.entries) for one in self.prefix_lists}
+        lists = sum(weights.get(one.prefix_list, 0) for one in table.prefix_list_routes)
+        return self.routes_per_route_table - len(self.cidrs) - len(made) - lists
 
     def is_public(self, subnet: Subnet) -> bool:
         """AWS: public means that the subnet's route table leads to an internet gateway."""

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Problem, Problems, names, quoted, unknown
+from testbed.net.facts import ANYWHERE
 from testbed.vpc.model import (
     BLACKHOLE,
     INTERNET_GATEWAY,
@@ -59,12 +60,30 @@ def _table(vpc: Vpc, table: RouteTable, enis: Mapping[str, int], around: Around)
     for twice in duplicates(str(entry.destination) for entry in table.routes):
         message = f"the table has two routes to {twice}"
         yield Problem((twice,), message, "RouteAlreadyExists")
+    yield from _prefix_lists(vpc, table, enis, around)
     for entry in table.routes:
         path = (str(entry.destination),)
         for problem in (
             *_destination(vpc, entry, around),
             *_target(vpc, table.name, entry, enis, around),
         ):
+            yield problem.under(*path)
+
+
+def _prefix_lists(
+    vpc: Vpc, table: RouteTable, enis: Mapping[str, int], around: Around
+) -> Problems:
+    lists = [one.name for one in vpc.prefix_lists]
+    for route in table.prefix_list_routes:
+        path = (route.prefix_list,)
+        if not lists:
+            expected = "expected an IPv4 range such as 10.0.0.0/16, or a prefix list of the VPC"
+            yield Problem(path, f"{expected}, found {quoted(route.prefix_list)}")
+        elif route.prefix_list not in lists:
+            message = unknown("prefix list", route.prefix_list, lists)
+            yield Problem(path, message, "InvalidPrefixListID.NotFound")
+        entry = RouteEntry(ANYWHERE, route.target)
+        for problem in _target(vpc, table.name, entry, enis, around):
             yield problem.under(*path)
 
 

@@ -30,7 +30,8 @@ LIFTED = 0x1  # the bit of the packet mark for what came for an ENI of its own s
 GATEWAY_DEVICE = "igw"  # the router's link to the internet gateway
 ROUTER_SIDE = IPv4Address("169.254.255.1")  # next hops of that link; neither end has an address
 GATEWAY_SIDE = IPv4Address("169.254.255.2")
-PROPAGATED = 100  # the metric of propagated routes: a static one to the same range comes first
+# Metrics: of routes to one range a static one comes first, then a prefix list's, then a propagated
+OF_PREFIX_LIST, PROPAGATED = 50, 100
 
 Hop = tuple[IPv4Address, str]  # a next hop, and the router's device it is on
 
@@ -102,6 +103,7 @@ def routing_facts(vpc: Vpc, enis: Iterable[Eni], around: Mapping[str, Hop]) -> I
         for entry in table.routes:
             why = f"route table {table.name}: {entry.destination} to {entry.target}"
             why += f" ({entry.origin})" if entry.origin else ""
+            why += f" ({entry.prefix_list})" if entry.prefix_list else ""
             yield targets.route(ns, number, entry, why)
 
 
@@ -128,6 +130,7 @@ class Targets:
     def route(self, ns: str, table: int, entry: RouteEntry, why: str) -> Route:
         """One entry as the kernel's route; AWS's state `blackhole` is the kernel's too."""
         metric = PROPAGATED if entry.origin == PROPAGATION else 0
+        metric = OF_PREFIX_LIST if entry.prefix_list else metric
         hop = self._hops.get(entry.target)
         if hop is None:  # the target `blackhole`, or one that is gone
             why += "" if entry.target == BLACKHOLE else ", which is gone"
