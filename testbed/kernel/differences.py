@@ -16,6 +16,7 @@ from testbed.net.diff import Drift, difference, implied
 from testbed.net.facts import Chain, Fact, State, Sysctl, Veth
 
 MANY = 64  # namespaces that are worth a process for each processor
+FACTS_A_NAMESPACE = 50  # that take as long as to enter and ask it
 
 Group = Sequence[str]  # namespaces that are best read together
 
@@ -40,8 +41,11 @@ def drift(store: NamespaceStore, wanted: State) -> Drift:
     def compare(groups: Sequence[Group]) -> _Compared:
         return _compared(store, [ns for group in groups for ns in group], there, planned)
 
+    def weight(group: Group) -> float:
+        return sum(len(planned.get(ns, ())) + FACTS_A_NAMESPACE for ns in group)
+
     groups = together(wanted, there | planned.keys())
-    compared = shared_out(compare, groups) if len(there) >= MANY else [compare(groups)]
+    compared = shared_out(compare, groups, weight) if len(there) >= MANY else [compare(groups)]
     return _joined(compared)
 
 
@@ -56,7 +60,7 @@ def together(wanted: State, names: Iterable[str]) -> list[Group]:
         own = list(peers.get(ns, ()))
         leaf = len(own) == 1 and len(peers.get(own[0], ())) > 1
         groups.setdefault(own[0] if leaf else ns, []).append(ns)
-    return sorted(groups.values(), key=len, reverse=True)
+    return list(groups.values())
 
 
 def _by_namespace(facts: Iterable[Fact]) -> dict[str, list[Fact]]:

@@ -96,4 +96,4 @@ def test_pods_are_read_with_their_node() -> None:
 
     groups = together(frozenset(veths), {"internet", *(veth.ns for veth in veths)})
 
-    assert groups == [["node-1", "pod-1", "pod-2"], ["node-2", "vpc"], ["internet"]]
+    assert groups == [["internet"], ["node-1", "pod-1", "pod-2"], ["node-2", "vpc"]]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from testbed.kernel.shares import shared_out
+from testbed.kernel.shares import dealt, shared_out
 
 
 def test_every_item_is_worked_on_once_and_elsewhere() -> None:
@@ -26,3 +26,10 @@ def test_nothing_and_one_item_need_no_child() -> None:
 def test_what_the_work_raises_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         shared_out(lambda share: [1 // item for item in share], [1, 0, 1])
+
+
+def test_shares_are_of_about_equal_weight() -> None:
+    """A VPC's router has a third of a lab's facts."""
+    assert dealt([1, 1, 9, 1, 1, 1, 1, 1, 1], 2, float) == [[9], [1] * 8]
+    assert dealt("abcde", 2, lambda item: 1.0) == [["a", "c", "e"], ["b", "d"]]
+    assert dealt("a", 2, lambda item: 1.0) == [["a"]]
