@@ -62,7 +62,7 @@ def explain(
     memory: Memory = None
     if settings["source_port"]:
         header = from_port(header, settings["source_port"])
-        memory = remembered(running.store, header)
+        memory = remembered(running.store, header, running.state)
     answer = Answer(
         lab=lab.name,
         source=source,

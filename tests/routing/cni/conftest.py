@@ -178,7 +178,7 @@ def explain(bed: Bed, observer: Observer) -> Explain:
         sysctls = [fact for fact in bed.state if isinstance(fact, Sysctl)]
         world = World(observe(bed.store, sysctls=sysctls).state)
         ears = served(bed.lab, bed.allocations)
-        known = remembered(bed.store, header) if source_port else ()
+        known = remembered(bed.store, header, bed.state) if source_port else ()
         how: dict[str, Any] = {"timeout_s": 2.0, "keep_port": bool(source_port)}
         seen = observer.observe(bed.state, bed.store.names(), source, header, **how)
         assert seen.contradictions == ()
