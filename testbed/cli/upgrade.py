@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from testbed.cli.options import chosen, lab_option, option, output_option
 from testbed.cli.output import emit
@@ -28,7 +29,8 @@ def upgrade_(lab_name: str | None, dry_run: bool, output: str, file: Path | None
     """
     if not dry_run:
         raise UsageError("a lab has no Kubernetes version: say --dry-run")
-    if file and lab_name is not None:
+    source = click.get_current_context().get_parameter_source("lab_name")
+    if file and source is ParameterSource.COMMANDLINE:  # TESTBED_LAB is no contradiction
         raise UsageError("of FILE or of a running lab: not both")
     rooms = _rooms(*(_described(file) if file else _running(lab_name)))
     if not rooms:

@@ -79,13 +79,15 @@ def test_a_lab_without_slides_says_so(lab: Commands) -> None:
 
 
 def test_room_for_an_update_is_asked_of_a_file_or_of_a_lab(
-    lab: Commands, topologies: Path
+    lab: Commands, topologies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eks, kops = str(topologies / "eks.yaml"), str(topologies / "kops.yaml")
 
     rooms = json.loads(lab.on("upgrade", "--dry-run", "-o", "json"))
     assert {room["verdict"] for room in rooms} == {"ok"}
     assert "not both" in lab.on("upgrade", "--dry-run", eks, code=2)
+    monkeypatch.setenv("TESTBED_LAB", lab.name)
+    assert "private-a" in lab.run("upgrade", "--dry-run", eks), "no contradiction"
     assert "no EKS cluster" in lab.run("upgrade", "--dry-run", kops, code=2)
 
 
