@@ -94,12 +94,17 @@ class Behind:
         not asked: Kubernetes does not know either.
         """
         if service.selector:
-            return tuple(sorted(_of_pods(service, port, self.selected(service)), key=str))
-        found = {str(one): one for one in _written(service, port, self._slices(service))}
-        return tuple(found.values())
+            of_pods = sorted(_of_pods(service, port, self.selected(service)), key=str)
+            return _once(of_pods)
+        return _once(_written(service, port, self._slices(service)))
 
     def _slices(self, service: Service) -> Sequence[EndpointSlice]:
         return self._written.get((service.namespace, service.name), ())
+
+
+def _once(backends: Iterable[Backend]) -> tuple[Backend, ...]:
+    """Of several with one address and port the last, as kube-proxy's map has it."""
+    return tuple({str(one): one for one in backends}.values())
 
 
 def _of_pods(

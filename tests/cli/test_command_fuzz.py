@@ -52,6 +52,7 @@ matrix -p tcp --timeout NUMBER | matrix -p FORMAT | clients -o FORMAT
 exec NAME -- true | exec NAME NAME -- true | exec NAME -- NAME | exec -l LAB NAME -- true
 shell NAME | apply -f FILE | apply -f FILE --dry-run | apply -f FILE --cluster NAME
 delete -f FILE | delete -f FILE --ignore-not-found | set NAME SETTING | set eks SETTING --dry-run
+restart NAME | restart daemonset aws-node | restart NAME -o FORMAT
 set NAME SETTING SETTING | render vpc-cni SETTING | render vpc-cni -f FILE --node NAME --pod NAME
 render kube-proxy -f FILE | ipam decide -f FILE | --version | NAME NAME | -l LAB get KIND
 """

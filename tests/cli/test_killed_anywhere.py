@@ -149,6 +149,15 @@ def daemon_dies_in_a_change(given: Round) -> None:
     assert done.code in (0, 5), done
 
 
+def daemon_dies_in_a_restart(given: Round) -> None:
+    """Secondary ENIs may be without addresses then."""
+    given.up()
+    victim = given.commands.daemon()
+    words = ("restart", "-l", given.commands.name, "daemonset/aws-node")
+    done = given.disturbed(*words, victim=lambda: victim, within_s=0.2)
+    assert done.code in (0, 5), done
+
+
 def daemon_dies_in_a_matrix(given: Round) -> None:
     given.up()
     victim = given.commands.daemon()
@@ -206,6 +215,7 @@ DEATHS = (
     killed_matrix,
     daemon_dies,
     daemon_dies_in_a_change,
+    daemon_dies_in_a_restart,
     daemon_dies_in_a_matrix,
     servers_die,
     servers_die_in_a_change,

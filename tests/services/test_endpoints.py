@@ -25,6 +25,14 @@ def test_pods_come_in_the_order_of_their_addresses_as_text():
     assert shown(WEB, pods, places) == ["10.0.1.50:80", "10.0.1.6:80", "10.0.1.7:80"]
 
 
+def test_pods_that_share_an_address_are_one_endpoint():
+    """After ipamD forgot the first one: kube-proxy knows endpoints by address and port."""
+    pods = [Pod("web-0"), Pod("web-1")]
+    places = [at("web-0", "10.0.1.6"), at("web-1", "10.0.1.6")]
+
+    assert shown(WEB, pods, places) == ["10.0.1.6:80"]
+
+
 def test_a_pod_that_waits_is_no_endpoint():
     assert shown(WEB, [Pod("web-0"), Pod("web-1")], [at("web-1", "10.0.1.6")]) == ["10.0.1.6:80"]
 
