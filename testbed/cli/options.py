@@ -1,6 +1,7 @@
 """What the verbs share: choosing a lab, the output format, reaching the daemon."""
 
 from collections.abc import Callable, Sequence
+from math import isnan
 from typing import Any
 
 import click
@@ -59,9 +60,17 @@ def timeout_option(awaited: str, default_s: float = 1.0) -> Callable[[Function],
         default=default_s,
         show_default=True,
         type=click.FloatRange(*TIMEOUTS_S),
+        callback=_ends,
         metavar="SECONDS",
         help=f"How long to wait for {awaited}.",
     )
+
+
+def _ends(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """The number; not a number, which is in every range, would never be over."""
+    if isnan(value):
+        raise click.BadParameter("nan is no number of seconds", ctx, param)
+    return value
 
 
 def publish_option(function: Function) -> Function:

@@ -7,6 +7,7 @@ from testbed.cli.options import chosen, lab_option, output_option
 from testbed.cli.output import emit, note
 from testbed.cli.rollout import without_kubectls_words
 from testbed.daemon.process.protocol import call
+from testbed.errors import UsageError
 
 
 @click.command("restart")
@@ -20,7 +21,9 @@ def restart_(lab_name: str | None, output: str, words: tuple[str, ...]) -> None:
     It reads its checkpoint and writes what it writes at a start, which is not all that a node
     needs; docs/ipam.md.  Prints what the kernels get and lose.
     """
-    where, *_ = without_kubectls_words(*words)
+    where, *more = without_kubectls_words(*words)
+    if more:
+        raise UsageError(f"aws-node starts again in one place, not in {where} and {more[0]!r}")
     report = call(chosen(lab_name), "restart", progress=note, where=where)
     if output != "table":
         emit(report, output)

@@ -94,6 +94,7 @@ def test_room_for_an_update_is_asked_of_a_file_or_of_a_lab(
 def test_ping_and_path_end_with_one_when_nobody_answers(lab: Commands) -> None:
     lab.on("ping", "web-0", "client")
     assert "0 of 1" in lab.on("ping", "web-0", "10.0.2.99", "--timeout", "0.2", code=1)
+    assert "no number of seconds" in lab.on("matrix", "--timeout", "nan", code=2)
     assert "X_NO_MAPPING" in lab.on("path", "web-0", "10.0.2.99", code=1)
     assert json.loads(lab.on("path", "web-0", "client", "-o", "json"))["delivered"]
 

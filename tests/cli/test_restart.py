@@ -116,4 +116,5 @@ def test_without_its_file_it_gives_addresses_that_pods_have(started: Commands) -
 
 def test_words_that_mean_no_aws_node_are_refused(started: Commands) -> None:
     assert "did you mean" in started.on("restart", "node-11", code=2)
+    assert "in one place" in started.on("restart", "node-1", "node-2", code=2)
     assert "0 to write" in started.on("restart", "daemonset", "aws-node")
