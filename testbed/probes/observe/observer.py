@@ -143,7 +143,9 @@ class Observer:
         served = _unanswered(spines, kernels)
         visited = [stay for one in spines.values() for stay in one.stays]
         planned = self._planned_by(plan)
-        narrow = {dev for stay in visited for dev in devices(stay, planned)}
+        taking = {
+            one for stay in visited for one in devices(stay, planned) if one[0] in generations
+        }
         known = Knowledge(
             routes={
                 question: kernels.route(question)
@@ -151,7 +153,7 @@ class Observer:
             },
             texts=self._rule_texts(store, visited, generations),
             planned=planned,
-            mtus=kernels.mtus(narrow) if evidence.sent.size else {},
+            mtus=kernels.mtus(taking) if evidence.sent.size else {},
         )
         around = Circumstances(
             watched=frozenset(generations),

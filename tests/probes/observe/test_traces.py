@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,9 +277,11 @@ def test_another_lab_of_equal_names_is_no_matter(bed: Bed, beds: Callable[[Lab],
         assert path(seen.round_trip.there) == ALL_THE_WAY
 
 
-def test_only_what_is_watched_is_seen(bed: Bed) -> None:
+@pytest.mark.parametrize("size", [0, 1500])
+def test_only_what_is_watched_is_seen(bed: Bed, size: int) -> None:
     """The way is known as far as somebody looks; that it was answered is known all the same."""
-    seen = observe(bed.store, bed.state, ["node-1"], "web-4", echo(bed), timeout_s=0.1)
+    asked = replace(echo(bed), size=size)
+    seen = observe(bed.store, bed.state, ["node-1"], "web-4", asked, timeout_s=0.1)
 
     assert path(seen.round_trip.there) == ["web-4", "node-1"]
     assert seen.round_trip.there.end.code == "X_UNWATCHED"
