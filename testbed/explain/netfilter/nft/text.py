@@ -21,10 +21,12 @@ from testbed.explain.netfilter.conditions import (
     NotUnderstood,
     ParsedRule,
     Range,
+    Reject,
     Tracked,
 )
 from testbed.explain.netfilter.nft.actions import action, map_of
 from testbed.explain.netfilter.nft.words import (
+    IMPLIED,
     NotKnown,
     Words,
     element,
@@ -33,6 +35,7 @@ from testbed.explain.netfilter.nft.words import (
     set_name,
 )
 
+RESET = Reject("RST")  # of TCP alone: nft asks for the protocol, and does not print that
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
 _SEGMENT_SIZE = ("tcp", "option", "maxseg", "size", "set", "rt", "mtu")
 EXCEEDED = 0.001  # how often a rate is no fact tells: only that it may be
@@ -64,6 +67,7 @@ def _statement(words: Words, conditions: list[Condition], actions: list[Action])
     done = action(words)
     if done is not None:
         actions.append(done)
+        conditions += IMPLIED["tcp"] if done == RESET else ()
         return
     if actions:
         raise NotKnown  # a condition behind an action

@@ -65,7 +65,8 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "arp operation": ("kind", "arp"),
 }
 
-_IMPLIED: Mapping[str, tuple[Condition, ...]] = {
+# What naming a field takes for granted
+IMPLIED: Mapping[str, tuple[Condition, ...]] = {
     "": (),
     "ct": (Matches((Field("state"),), (("invalid",), ("untracked",)), negated=True),),
     "ip": (Matches((Field("ethertype"),), (("ip",),)),),
@@ -124,7 +125,7 @@ def field(words: Words) -> tuple[Field, tuple[Condition, ...]]:
             for _ in range(length):
                 words.take()
             attribute, implied = _FIELDS[name]
-            return Field(attribute), _IMPLIED[implied]
+            return Field(attribute), IMPLIED[implied]
     raise NotKnown
 
 

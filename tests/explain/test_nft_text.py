@@ -1,0 +1,24 @@
+"""Rules of load balancers taken apart, as nft prints them."""
+
+import pytest
+
+from testbed.explain.netfilter.conditions import Field, Lookup, Matches, ParsedRule, Reject
+from testbed.explain.netfilter.nft.text import parse
+
+TCP = Matches((Field("protocol"),), (("tcp",),))
+
+
+@pytest.mark.parametrize("seed", ["", " seed 0x1"])
+def test_a_hash_of_the_flow_is_a_draw(seed: str) -> None:
+    """Which one it is depends on a port that nobody knows before."""
+    text = f"jhash ip saddr . tcp sport mod 2{seed} vmap {{ 0 : goto a, 1 : goto b }}"
+
+    [action] = parse(text).actions
+
+    assert action == Lookup(draw=2, elements=(((0,), "goto a"), ((1,), "goto b")))
+
+
+def test_only_tcp_is_reset() -> None:
+    """The protocol is asked for, and not printed."""
+    assert parse("reject with tcp reset") == ParsedRule((TCP,), (Reject("RST"),))
+    assert parse("reject") == ParsedRule((), (Reject("port-unreachable"),))
