@@ -141,12 +141,13 @@ def route(step: RoutingStep) -> str:
 def ending(answer: Answer) -> str:
     """The verdict in a few words: `delivered to client`, `dropped in vpc-main`.
 
-    What was refused was answered, with a reset or an ICMP error.
+    What was refused was answered, with a reset or an ICMP error that came back.
     """
     end = answer.shown.there.end
     back = answer.shown.back
     if not end.delivered:
-        return f"{'refused' if back else 'dropped'} in {end.ns}"
+        told = back is not None and back.end.delivered
+        return f"{'refused' if told else 'dropped'} in {end.ns}"
     if back is not None and not back.end.delivered:
         return f"delivered to {end.ns}, but its reply was dropped in {back.end.ns}"
     return f"delivered to {end.ns}"

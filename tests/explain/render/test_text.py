@@ -107,6 +107,16 @@ def test_a_reply_that_dies_is_a_verdict_of_its_own() -> None:
     assert "! Not the same way: node-1 sent it by eth1 and gets the reply by eth0\n" in shown
 
 
+def test_what_nobody_was_told_of_is_dropped_and_not_refused() -> None:
+    """Such as a packet too big, where the ICMP error about it was lost."""
+    asked, lost = journeys.source_checked(), journeys.asymmetric().back
+    assert lost is not None
+    heard = replace(lost, end=replace(lost.end, delivered=True))
+
+    assert "✗ dropped in vpc-main" in text(journeys.explained(replace(asked, back=lost)))
+    assert "✗ refused in vpc-main" in text(journeys.explained(replace(asked, back=heard)))
+
+
 def test_predicted_and_observed_stand_side_by_side_where_they_differ() -> None:
     shown = text(_answers()[-1])
 
