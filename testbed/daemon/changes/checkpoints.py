@@ -65,7 +65,8 @@ def _write(path: Path, entries: Iterable[Entry]) -> None:
     if text != before:
         whole.write(path, text)
     for other in {*path.parent.iterdir()} - {path}:
-        other.unlink()
+        if other.is_file():
+            other.unlink()
 
 
 def _timed(entries: Iterable[Entry], before: str) -> Iterator[Entry]:

@@ -21,6 +21,7 @@ VERSION = "vpc-cni-ipam/1"
 NETWORK, LINK = "aws-cni", "eth0"
 SUFFIX_LENGTH = 11  # of a host veth's name, whatever its prefix
 FAILED = "failed ipam state recovery"
+NOT_ONE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read(text: str) -> tuple[Entry, ...]:
         if version != VERSION:
             raise CheckFailed(f"{FAILED} due to unexpected checkpointVersion: {version}/{VERSION}")
         return tuple(_entry(row) for row in data.get("allocations") or ())
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except NOT_ONE as error:
         raise CheckFailed(f"{FAILED} from backing store: {error}") from error
 
 

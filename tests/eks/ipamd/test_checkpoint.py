@@ -38,6 +38,9 @@ def test_what_was_written_is_read() -> None:
         ("[]", "failed ipam state recovery from backing store"),
         (TEXT.replace("10.10.0.102", "10.10.0"), "failed ipam state recovery from backing store"),
         (TEXT.replace('"ipv4":"10.10.0.102",', ""), "from backing store"),
+        (TEXT.replace("1764378000000000000", "1e999"), "from backing store"),
+        (TEXT.replace('[{"net', '[5,{"net'), "from backing store"),
+        ("[" * 100_000, "from backing store"),
     ],
 )
 def test_with_another_file_it_does_not_start(text: str, message: str) -> None:
