@@ -46,13 +46,20 @@ class DescriptionError(TestbedError):
         self.where = where or Where()
         super().__init__(f"{self.where}: {message}" if str(self.where) else message)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.where), self.__dict__  # by pickle
+
 
 class AwsError(DescriptionError):
     """What AWS itself would refuse, with AWS's own error code (`InvalidSubnet.Conflict`)."""
 
     def __init__(self, code: str, message: str, where: Where | None = None) -> None:
         self.code = code
+        self.refusal = message
         super().__init__(f"{message} ({code})", where)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.code, self.refusal, self.where), self.__dict__
 
 
 class IgnoredSetting(UserWarning):

@@ -19,6 +19,8 @@ TIMES = 9
 SETTINGS: dict[str, Json] = {
     "port": 80,
     "protocol": "tcp",
+    "size": 0,
+    "source_port": 0,
     "edits": [],
     "predict": False,
     "tracefs": True,

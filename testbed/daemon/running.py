@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
 from testbed.daemon.changes import checkpoints, host_local
 from testbed.daemon.changes.applied import Names, record, recorded
+from testbed.daemon.names import required
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.store import HolderStore
-from testbed.daemon.shown import views
-from testbed.errors import KernelError, TestbedError, UsageError
+from testbed.errors import KernelError, TestbedError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift
@@ -25,7 +24,7 @@ from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab
 from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Listener
-from testbed.net.facts import Chain, IpAddress, State, Sysctl
+from testbed.net.facts import Chain, State, Sysctl
 from testbed.net.programs import Program
 from testbed.plan import leaving, listeners, plan, programs, resolvers
 from testbed.plan.balancers import load_balancer_facts
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
 
 PROGRAM_TIMEOUT_S = 10.0
 Derived = TypeVar("Derived")
-
-
-def addresses(running: "RunningLab") -> dict[str, str]:
-    """The addresses of all places, by name."""
-    return views.addresses(running.described(), running.allocations)
 
 
 def _planned(running: "RunningLab") -> "World":
@@ -269,60 +263,9 @@ class RunningLab:
         wanted = plan(lab, self._allocated(lab), self.health)
         return compare(wanted, self.observe(wanted).state), wanted
 
-    def require(self, name: str) -> str:
-        """The namespace a name stands for: a hostNetwork pod is in its node's.
-
-        Raises UsageError when there is none.
-        """
-        for place in self.allocations.pods:
-            if place.pod == name and place.host_network:
-                return place.node
-        names = self.store.names()
-        if name not in names:
-            waiting = {pending.pod: pending.reason for pending in self.allocations.pending}
-            if name in waiting:
-                raise UsageError(f"pod '{name}' is Pending: {waiting[name]}")
-            if name in self._services():
-                raise UsageError(
-                    f"'{name}' is a Service: `testbed explain A {name}` follows a packet to it"
-                )
-            raise UsageError(f"no '{name}' in this lab; there are: {' '.join(sorted(names))}")
-        return name
-
-    def _services(self) -> set[str]:
-        clusters = self.described().clusters
-        return {one.qualified for cluster in clusters for one in cluster.services}
-
-    def address(self, name: str) -> IpAddress:
-        """An address, or the one a name stands for.  Raises UsageError when there is none."""
-        try:
-            return IPv4Address(name)
-        except ValueError:
-            if name.count(":") > 1:
-                raise UsageError(f"'{name}' is no IPv4 address; IPv6 is not there yet") from None
-            if ":" in name:
-                raise UsageError(
-                    f"'{name}' is no name and no address; a port is a number, and only"
-                    " `explain` takes one"
-                ) from None
-        known = self.derived(addresses)
-        if name not in known:
-            self.require(name)
-            raise UsageError(f"'{name}' has no address; these have: {' '.join(sorted(known))}")
-        return IPv4Address(known[name])
-
-    def refuse_service(self, address: IpAddress) -> None:
-        """Raise UsageError for a Service's address: no routing alone leads there."""
-        for cluster in self.described().clusters:
-            if address in cluster.service_cidr:
-                raise UsageError(
-                    f"{address} is an address of Services, which kube-proxy translates: ask for"
-                    " one of its endpoints (`testbed get endpoints`)"
-                )
-
     def program(self, place: str, argv: list[str]) -> tuple[int, str]:
         """A program run in a namespace: its exit code and what it printed."""
-        netns = self.require(place)
+        netns = required(self, place)
         files = resolv.shown(self.home.resolv, netns)
         with inside(self.store, netns):
             result = run(argv, timeout_s=PROGRAM_TIMEOUT_S, files=files)

@@ -8,6 +8,7 @@ from importlib import import_module
 from testbed.daemon.changes import manifests
 from testbed.daemon.changes.applied import kept
 from testbed.daemon.changes.rollout import set_env
+from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
@@ -74,7 +75,7 @@ def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -
     """The objects of a kind, or the one of that name."""
     lab, allocations = running.described(), running.allocations
     if kind in views.KERNEL_KINDS:
-        names = [running.require(name)] if name else sorted(running.store.names())
+        names = [required(running, name)] if name else sorted(running.store.names())
         found = observe(running.store, names).state
         return views.kernel_rows(kind, found, running.state)
     rows = views.rows(kind, lab, allocations)
@@ -134,7 +135,7 @@ def ping(
     timeout_s: float,
 ) -> Json:
     """Echo requests from one place to another; a name is the address that the source knows."""
-    place, address = running.require(source), called(running, source, destination)
+    place, address = required(running, source), called(running, source, destination)
     result = probe_ping(running.store, place, address, count=count, timeout_s=timeout_s)
     return {
         "source": source,

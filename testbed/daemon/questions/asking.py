@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from testbed.daemon.running import RunningLab, addresses
+from testbed.daemon.names import address_of, addresses
+from testbed.daemon.running import RunningLab
 from testbed.errors import UsageError
 from testbed.explain.journey import Header
 from testbed.explain.reachability import question
@@ -36,7 +37,7 @@ def asked(
 
     Raises UsageError: one of the two has no address, or none that the other can use.
     """
-    own = running.address(source)
+    own = address_of(running, source)
     service = _service(running, destination)
     if destination == str(metadata.ADDRESS) and not protocol:
         protocol, port = "tcp", port or metadata.PORT
@@ -107,7 +108,7 @@ def called(running: RunningLab, source: str, destination: str) -> IpAddress:
         for eni in running.allocations.enis:
             if (eni.instance, eni.device_index) == (destination, 0) and eni.public_ip:
                 return eni.public_ip
-    return running.address(destination)
+    return address_of(running, destination)
 
 
 def _served_port(running: RunningLab, destination: str, protocol: str) -> int:

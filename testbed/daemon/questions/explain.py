@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from testbed.allocations import allocate
+from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import asked, from_port, named
 from testbed.daemon.questions.pairs import all_pairs
@@ -57,7 +58,7 @@ def explain(
     """One packet's life, in the format that is asked for, and the exit code."""
     lab = running.described()
     source = named(running, source)
-    start = running.require(source)
+    start = required(running, source)
     header = asked(running, source, destination, protocol, port, size)
     memory: Memory = None
     if settings["source_port"]:

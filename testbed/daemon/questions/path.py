@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from testbed.daemon.names import refuse_service, required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
@@ -12,6 +13,6 @@ def path(
     running: RunningLab, progress: Callable[[str], None], *, source: str, destination: str
 ) -> Json:
     """The way from one place to another, hop by hop, as each kernel on it answers."""
-    place, address = running.require(source), called(running, source, destination)
-    running.refuse_service(address)
+    place, address = required(running, source), called(running, source, destination)
+    refuse_service(running, address)
     return trace_path(running.store, running.state, place, address).to_json()

@@ -1,0 +1,71 @@
+"""What a name stands for in the running lab: a namespace, an address."""
+
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from testbed.daemon.shown import views
+from testbed.errors import UsageError
+from testbed.net.facts import IpAddress
+
+if TYPE_CHECKING:
+    from testbed.daemon.running import RunningLab
+
+
+def addresses(running: "RunningLab") -> dict[str, str]:
+    """The addresses of all places, by name."""
+    return views.addresses(running.described(), running.allocations)
+
+
+def required(running: "RunningLab", name: str) -> str:
+    """The namespace a name stands for: a hostNetwork pod is in its node's.
+
+    Raises UsageError when there is none.
+    """
+    for place in running.allocations.pods:
+        if place.pod == name and place.host_network:
+            return place.node
+    names = running.store.names()
+    if name not in names:
+        waiting = {pending.pod: pending.reason for pending in running.allocations.pending}
+        if name in waiting:
+            raise UsageError(f"pod '{name}' is Pending: {waiting[name]}")
+        if name in _services(running):
+            raise UsageError(
+                f"'{name}' is a Service: `testbed explain A {name}` follows a packet to it"
+            )
+        raise UsageError(f"no '{name}' in this lab; there are: {' '.join(sorted(names))}")
+    return name
+
+
+def _services(running: "RunningLab") -> set[str]:
+    clusters = running.described().clusters
+    return {one.qualified for cluster in clusters for one in cluster.services}
+
+
+def address_of(running: "RunningLab", name: str) -> IpAddress:
+    """An address, or the one a name stands for.  Raises UsageError when there is none."""
+    try:
+        return IPv4Address(name)
+    except ValueError:
+        if name.count(":") > 1:
+            raise UsageError(f"'{name}' is no IPv4 address; IPv6 is not there yet") from None
+        if ":" in name:
+            raise UsageError(
+                f"'{name}' is no name and no address; a port is a number, and only"
+                " `explain` takes one"
+            ) from None
+    known = running.derived(addresses)
+    if name not in known:
+        required(running, name)
+        raise UsageError(f"'{name}' has no address; these have: {' '.join(sorted(known))}")
+    return IPv4Address(known[name])
+
+
+def refuse_service(running: "RunningLab", address: IpAddress) -> None:
+    """Raise UsageError for a Service's address: no routing alone leads there."""
+    for cluster in running.described().clusters:
+        if address in cluster.service_cidr:
+            raise UsageError(
+                f"{address} is an address of Services, which kube-proxy translates: ask for"
+                " one of its endpoints (`testbed get endpoints`)"
+            )
