@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from testbed.explain.netfilter.conntrack import translate
 from testbed.explain.netfilter.decisions import Decisions
@@ -11,7 +12,8 @@ from testbed.explain.netfilter.passage import Passage
 from testbed.explain.netfilter.tables import RuleTable, rule_tables
 from testbed.explain.packet import Packet
 from testbed.explain.routing.policy import Routing
-from testbed.net.facts import Fact
+from testbed.net.facts import Chain, Fact
+from testbed.net.iptables import BUILT_IN
 
 FIRST, LAST = -(1 << 31), 1 << 31
 TRACKED = ("prerouting", "output")  # where conntrack meets a packet first
@@ -25,6 +27,7 @@ _SIDES = {
 }
 _FAMILIES = {"iptables": "ip", "inet": "ip"}
 _DEVICE_HOOKS = ("ingress", "egress")
+_LEADS_TO = re.compile(r"(?:^| )(?:-j|-g) (\S+)")
 _USES_CONNTRACK = re.compile(r"\bct |-m (?:conntrack|connmark|state) |-j CONNMARK ")
 
 Order = tuple[int, bool]
@@ -131,6 +134,24 @@ class Netfilter:
         return frozenset().union(
             *(table.reads(base.name) for base, table in self._bases if base.hook in hooks)
         )
+
+    @cached_property
+    def inner(self) -> frozenset[str]:
+        """iptables' chains that no base chain leads to at once: the thousands of a Service's."""
+        chains = [
+            fact
+            for table in self._tables.values()
+            for fact in table.facts.values()
+            if isinstance(fact, Chain)
+        ]
+        near = {
+            match[1]
+            for fact in chains
+            if fact.name in BUILT_IN
+            for rule in fact.rules
+            if (match := _LEADS_TO.search(rule.text)) is not None
+        }
+        return frozenset(fact.name for fact in chains) - BUILT_IN - near
 
     def _asks_conntrack(self) -> bool:
         return any(

@@ -2,13 +2,15 @@
 
 What a namespace does with a packet depends on the classes of its addresses there, on what its
 rules look at, and on what conntrack knows: a packet that is equal in all of that goes the same
-way.  Who answers ARP is asked each time; chance and translations are not remembered.
+way.  Who answers ARP is asked each time; what depends on chance, on a translation or on a chain of
+a Service is not remembered.
 """
 
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from testbed.explain.journey import NetfilterStep, Step
 from testbed.explain.netfilter.conntrack import Standing
 from testbed.explain.netfilter.passage import NotPredicted
 from testbed.explain.packet import Packet
@@ -53,13 +55,14 @@ class _Visited(NamedTuple):
 class _Place:
     """One namespace, as far as it is known (state: the visits)."""
 
-    __slots__ = ("classes", "read_coming", "read_made", "tracks", "visits")
+    __slots__ = ("classes", "inner", "read_coming", "read_made", "tracks", "visits")
 
     def __init__(self, space: Space) -> None:
         self.classes = space.classes
         self.read_coming = _reader(space, made_here=False)
         self.read_made = _reader(space, made_here=True)
         self.tracks = space.netfilter.tracks
+        self.inner = space.netfilter.inner
         self.visits: dict[Kind, _Visited] = {}
 
     def remember(self, kind: Kind, visited: _Visited) -> None:
@@ -76,6 +79,11 @@ def _reader(space: Space, *, made_here: bool) -> Read:
 
 def _nothing(_: Packet) -> None:
     return None
+
+
+def _led_to(step: Step) -> str:
+    """The chain that a rule sent the packet to; empty for none."""
+    return step.verdict.partition(" ")[2] if isinstance(step, NetfilterStep) else ""
 
 
 class Remembered(dict[Space, _Place]):
@@ -139,6 +147,8 @@ def _made(trip: Trip, space: Space, dev: str, kind: Kind, place: _Place) -> Arri
         return onwards  # over lo, or a veth whose ends are both here: it keeps its mark
     if trip.asking is not None and trip.asking.dev in space.bridges:
         return onwards  # the MAC says which port
+    if not place.inner.isdisjoint(map(_led_to, passage.steps)):
+        return onwards
     standing = passage.tracking.standing(space.ns, packet, packet.flow)
     if standing is not None:
         known = standing if isinstance(standing, Standing) else None

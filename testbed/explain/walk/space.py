@@ -16,6 +16,7 @@ from testbed.net.facts import (
     Address,
     Bridge,
     BridgePort,
+    Chain,
     Fact,
     Fdb,
     Foreign,
@@ -100,8 +101,11 @@ class Space:
 
     @cached_property
     def classes(self) -> AddressClasses:
-        """The addresses that are alike here."""
-        return AddressClasses(self._all())
+        """The addresses that are alike here, for packets that no inner chain is asked about."""
+        inner = self.netfilter.inner
+        return AddressClasses(
+            fact for fact in self._all() if not (isinstance(fact, Chain) and fact.name in inner)
+        )
 
     @cached_property
     def port_macs(self) -> dict[str, dict[str, str]]:

@@ -138,3 +138,30 @@ def test_what_chance_decides_is_decided_anew() -> None:
 
     assert found == []
     assert codes["X_FIREWALL"] > codes["delivered"]
+
+
+def test_a_chain_behind_another_may_tell_apart_whom_no_other_fact_does() -> None:
+    """Each node refuses one pod of another node."""
+    lab = known(FOLDER / "eks.yaml")
+    chains = [one for one in lab.state if isinstance(one, Chain) and one.table == "filter"]
+    forward = [one for one in chains if one.name == "FORWARD"]
+    pods = {one.ns: one.header.source for one in lab.asked}
+    state: State = lab.state
+    for one in forward:
+        away = [pods[ns] for ns in sorted(pods) if not is_wired(lab.state, ns, one.ns)]
+        drop = ChainRule(f"-s {away[0]}/32 -j DROP")
+        state = state - {one} | {
+            replace(one, rules=(ChainRule("-j NEAR"),)),
+            replace(one, name="NEAR", rules=(ChainRule("-j FAR"),), policy=""),
+            replace(one, name="FAR", rules=(drop,), policy=""),
+        }
+
+    found, codes = disagreements(lab, state)
+
+    assert found == []
+    assert codes["X_FIREWALL"]
+    assert codes["delivered"]
+
+
+def is_wired(state: State, pod: str, node: str) -> bool:
+    return any(isinstance(one, Veth) and (one.ns, one.peer_ns) == (pod, node) for one in state)
