@@ -31,6 +31,16 @@ MOST_REPLICAS = 10_000  # pods one machine can hold
 REFUSED = "refused"
 
 
+@dataclass(frozen=True)
+class RefusedWith:
+    """AWS's code for a value that cannot stand there: metadata of a field's type."""
+
+    code: str
+
+
+INVALID = RefusedWith("InvalidParameterValue")
+
+
 def refusal(message: str, *path: str | int) -> PydanticCustomError:
     """What a validator raises: the message as it is, at `path` below the value it was given."""
     return PydanticCustomError(REFUSED, "{message}", {"message": message, "path": path})

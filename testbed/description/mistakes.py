@@ -5,13 +5,14 @@ Pydantic says `('vpcs', 0, 'subnets', 2, 'cidr')`; the author wrote `vpcs.main.s
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from testbed.description import REFUSED, Named
+from testbed.description import REFUSED, Named, RefusedWith
 from testbed.description.problem import Path, Problem, found, nearest, quoted
 
 UNKNOWN_KEYS = ("unexpected_keyword_argument", "unexpected_positional_argument")
@@ -31,6 +32,9 @@ EXPECTED = {
     "string_too_long": "at most {max_length} characters",
 }
 
+# What AWS's API would refuse with a code: values, not a file's shape
+OF_VALUES = (REFUSED, "literal_error", "greater_than_equal", "less_than_equal")
+
 OfUnknownKey = Callable[[str, Collection[str]], str]
 
 
@@ -44,6 +48,7 @@ class Place:
     named: Named | None = None  # of this list, or of the list this is an entry of
     in_map: bool = False  # an entry whose name is the key of a map
     called: bool = False  # the arguments of a Python call
+    code: str = ""  # AWS's, for a value that cannot stand there
 
 
 def unknown_key(key: str, allowed: Collection[str]) -> str:
@@ -82,8 +87,9 @@ def _first(
         return Problem((*place.path, "kind"), f"expected {expected}, found {written}")
     if detail["type"] == REFUSED:
         context = detail["ctx"]
-        return Problem((*place.path, *context["path"]), context["message"])
-    return Problem(place.path, _message(detail, place))
+        return Problem((*place.path, *context["path"]), context["message"], place.code)
+    code = place.code if detail["type"] in OF_VALUES else ""
+    return Problem(place.path, _message(detail, place), code)
 
 
 def _message(detail: ErrorDetails, place: Place) -> str:
@@ -148,8 +154,16 @@ def _value(place: Place, key: str | int) -> Place:
     written = field.alias if field and not place.called else name
     path = place.path if left_out else (*place.path, written or name)
     data = place.data.get(key) if isinstance(place.data, Mapping) else None
-    declared = (one for one in field.metadata if isinstance(one, Named)) if field else iter(())
-    return Place(path, field.annotation if field else None, data, next(declared, None))
+    metadata = field.metadata if field else []
+    declared = next((one for one in metadata if isinstance(one, Named)), None)
+    code = next((one.code for one in metadata if isinstance(one, RefusedWith)), "")
+    return Place(path, _present(field.annotation) if field else None, data, declared, code=code)
+
+
+def _present(kind: Any) -> Any:
+    """What stands there if anything does: `tuple[Vpc, ...]` of `tuple[Vpc, ...] | None`."""
+    given = [one for one in get_args(kind) if one is not NoneType]
+    return given[0] if len(given) == 1 and NoneType in get_args(kind) else kind
 
 
 def _keys(place: Place) -> list[str]:

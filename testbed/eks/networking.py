@@ -5,10 +5,12 @@ EKS User Guide, "View Amazon EKS networking requirements for VPC and subnets".
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from testbed.description.problem import Problem, Problems, quoted, unknown
 from testbed.eks.model import EksCluster
 from testbed.vpc.addresses import free_addresses
+from testbed.vpc.checks.ranges import PRIVATE
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.checks import interface_problems
@@ -16,6 +18,8 @@ from testbed.vpc.security.checks import interface_problems
 ZONES = 2
 FREE_ADDRESSES = 6  # in each of the cluster's subnets; 16 are advised; older texts say 2 to 3
 ADVISED = 16
+LARGEST_SERVICES, SMALLEST_SERVICES = 12, 24  # prefix lengths of the range for Services
+INVALID = "InvalidParameterException"
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,20 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     for i, name in enumerate(cluster.subnets):
         if name not in known:
             message = unknown("subnet", name, known)
-            yield Problem(("subnets", i), message, "InvalidParameterException")
+            yield Problem(("subnets", i), message, INVALID)
     yield from _zones(cluster, vpc)
     yield from _dns(vpc)
+    yield from _service_cidr(cluster.service_cidr, vpc)
     plane = cluster.control_plane
     if plane and not (plane.endpoint_public_access or plane.endpoint_private_access):
         message = "Private and public endpoint access cannot be false"
-        yield Problem(("controlPlane",), message, "InvalidParameterException")
+        yield Problem(("controlPlane",), message, INVALID)
     for problem in interface_problems(
         (cluster.security_group, *plane.security_groups) if plane and vpc.security_groups else (),
         vpc,
         (cluster.security_group,),
     ):
-        yield Problem(("controlPlane", "securityGroups"), problem.message, problem.code)
+        yield Problem(("controlPlane", "securityGroups"), problem.message, INVALID)
 
 
 def warnings(cluster: EksCluster, vpc: Vpc) -> Problems:
@@ -95,7 +100,22 @@ def _zones(cluster: EksCluster, vpc: Vpc) -> Problems:
         )
         # awsdocs/amazon-eks-user-guide #795 quotes the API's answer
         key = "subnets" if cluster.subnets else "vpc"
-        yield Problem((key,), message, "InvalidParameterException")
+        yield Problem((key,), message, INVALID)
+
+
+def _service_cidr(cidr: IPv4Network, vpc: Vpc) -> Problems:
+    """EKS API, KubernetesNetworkConfigRequest: its place, its size, and nobody else's."""
+    path = ("serviceCidr",)
+    if not any(cidr.subnet_of(private) for private in PRIVATE):
+        message = f"Services have a range inside {', '.join(map(str, PRIVATE))}, not {cidr}"
+        yield Problem(path, message, INVALID)
+    if not LARGEST_SERVICES <= cidr.prefixlen <= SMALLEST_SERVICES:
+        size = f"a /{LARGEST_SERVICES} to a /{SMALLEST_SERVICES}"
+        yield Problem(path, f"at EKS a range for Services is {size}; {cidr} is not", INVALID)
+    for other in vpc.cidrs:
+        if cidr.overlaps(other):
+            message = f"the range for Services, {cidr}, overlaps {other} of VPC {quoted(vpc.name)}"
+            yield Problem(path, message, INVALID)
 
 
 def _dns(vpc: Vpc) -> Problems:

@@ -12,6 +12,8 @@ from testbed.vpc.checks.routes import Around
 from testbed.vpc.model import VIRTUAL_PRIVATE_GATEWAY, Vpc
 
 MOST_PEERINGS = 50  # active ones of a VPC: Amazon VPC quotas
+# Statuses of a peering that is there; of the others its VPCs may have changed since
+ESTABLISHED = ("pending-acceptance", "active")
 MOST_PROPAGATED = 100  # routes of a table: Amazon VPC quotas
 LARGEST_VPN = site.MTU["vpn"]
 PRIVATE_MTUS = (1500, 9001)  # bytes, of a Direct Connect's private virtual interface
@@ -57,7 +59,7 @@ def _peering(peering: Peering, vpcs: Mapping[str, Vpc]) -> Problems:
             yield Problem((key,), unknown("VPC", name, vpcs), "InvalidVpcID.NotFound")
             return
     yield from _resolution(peering, vpcs)
-    if peering.status != "failed":
+    if peering.status in ESTABLISHED:
         yield from _overlaps(peering, vpcs)
 
 
@@ -85,7 +87,7 @@ def _overlaps(peering: Peering, vpcs: Mapping[str, Vpc]) -> Problems:
 
 
 def _pairs(peerings: tuple[Peering, ...]) -> Problems:
-    there = [one for one in peerings if one.status in ("active", "pending-acceptance")]
+    there = [one for one in peerings if one.status in ESTABLISHED]
     for first, second in combinations(there, 2):
         if frozenset(first.vpcs) == frozenset(second.vpcs):
             message = f"{quoted(first.name)} connects these two VPCs already"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Ip, Whole, named
+from testbed.description import INVALID, STRICT, Cidr, Ip, Whole, named
 from testbed.description.ports import ECHO_PORTS, Ports
 from testbed.vpc.security.model import DEFAULT, NetworkAcl, PrefixList, SecurityGroup
 
@@ -103,9 +103,9 @@ class MetadataOptions:
     http_put_response_hop_limit: network hops that a token survives; pods need 2.
     """
 
-    http_endpoint: Literal["enabled", "disabled"] = "enabled"
-    http_tokens: Literal["optional", "required"] = "optional"
-    http_put_response_hop_limit: Annotated[Whole, Field(ge=1, le=64)] = 1
+    http_endpoint: Annotated[Literal["enabled", "disabled"], INVALID] = "enabled"
+    http_tokens: Annotated[Literal["optional", "required"], INVALID] = "optional"
+    http_put_response_hop_limit: Annotated[Whole, Field(ge=1, le=64), INVALID] = 1
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,6 +8,7 @@ from testbed.vpc.model import RouteTable, Subnet, Vpc
 
 INTERNET = "internet"  # the namespace of everything outside
 NOWHERE = "us-east-1"  # the region of a VPC without subnets: EC2's first
+ZONE = r"([a-z]{2}(?:-[a-z]+)+-[0-9])(?:-[a-z]{3}-[0-9])?[a-z]"
 RESOLVER_DEVICE = "dns"  # the router's link to the VPC's DNS resolver
 ADDRESSES = 1000  # the routing table with one route per assigned address
 # Comments of rules that drop what is for a cluster's own addresses and came by the default route
@@ -49,8 +50,14 @@ def network_load_balancer(name: str) -> str:
 
 def region(vpc: Vpc) -> str:
     """The region a VPC is in, by the zone of its first subnet: us-west-2a is in us-west-2."""
-    zones = [subnet.availability_zone for subnet in vpc.subnets]
-    return re.sub(r"(?<=[0-9])[a-z]$", "", zones[0]) if zones else NOWHERE
+    regions = (region_of(subnet.availability_zone) for subnet in vpc.subnets)
+    return next((one for one in regions if one), NOWHERE)
+
+
+def region_of(zone: str) -> str:
+    """The region of an availability or local zone: us-west-2a, us-west-2-lax-1a; else empty."""
+    match = re.fullmatch(ZONE, zone)
+    return match[1] if match else ""
 
 
 def bridge(subnet: Subnet) -> str:

@@ -42,6 +42,24 @@ def test_a_cluster_wants_two_availability_zones() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("cidr", "words"),
+    [
+        ("176.22.0.0/16", "inside 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"),
+        ("172.20.0.0/25", "a /12 to a /24"),
+        ("10.0.5.0/24", 'overlaps 10.0.0.0/16 of VPC "main"'),
+    ],
+)
+def test_services_have_a_private_range_of_their_own(cidr: str, words: str) -> None:
+    """KubernetesNetworkConfigRequest; hashicorp/terraform-provider-aws #23645 meets the first."""
+    cluster = EksCluster("eks", vpc="main", nodes=(NODE,), service_cidr=IPv4Network(cidr))
+
+    [problem] = problems(cluster, VPC)
+
+    assert (problem.key, problem.code) == ("serviceCidr", "InvalidParameterException")
+    assert words in problem.message
+
+
 def test_a_node_is_in_a_subnet_of_the_clusters_vpc() -> None:
     """The nearest one is offered."""
     problem = only(Node("node-1", "c", "t3.small"))

@@ -90,7 +90,7 @@ def test_the_groups_of_its_network_interfaces_are_there() -> None:
     guarded = vpc(security_groups=(SecurityGroup("default"),))
     [found] = problems(replace(cluster(), control_plane=plane), guarded)
 
-    assert (found.key, found.code) == ("controlPlane.securityGroups", "InvalidGroup.NotFound")
+    assert (found.key, found.code) == ("controlPlane.securityGroups", "InvalidParameterException")
 
 
 def test_without_dns_support_nobody_answers() -> None:

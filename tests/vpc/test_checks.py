@@ -13,6 +13,8 @@ from testbed.vpc.model import PROPAGATION, NatGateway, RouteEntry, RouteTable, S
 
 OUT = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
 PUBLIC = RouteTable("main", (OUT,))
+LOCAL = ("us-west-2a", "us-west-2-lax-1a")
+GONE = "Invalid{}ID.NotFound"
 ENIS = {"node-1": 3}  # a t3.small may have ENIs 0, 1 and 2
 
 
@@ -176,11 +178,14 @@ def test_a_subnet_has_a_name_that_can_be_one(name: str) -> None:
         ("10.0.1.0/25", "nat", "InvalidParameterValue", "exactly a subnet's range"),
         ("10.0.1.0/24", "internet-gateway", "InvalidParameterValue", "only an interface"),
         ("169.254.169.254/32", "nat", "InvalidParameterValue", "169.254.168.0/22"),
-        ("0.0.0.0/0", "internet-gatway", "", 'did you mean "internet-gateway"?'),
-        ("0.0.0.0/0", "nat-b", "", 'no route target "nat-b"; did you mean "nat"?'),
-        ("0.0.0.0/0", "node-1/3", "", '"node-1" has the ENIs 0 to 2, not "3"'),
-        ("0.0.0.0/0", "node-1/x", "", '"node-1" has the ENIs 0 to 2, not "x"'),
-        ("0.0.0.0/0", "node-2/0", "", 'no route target "node-2/0"'),
+        ("0.0.0.0/0", "internet-gatway", GONE.format("Gateway"), 'mean "internet-gateway"?'),
+        ("0.0.0.0/0", "nat-b", GONE.format("NatGateway"), '"nat-b"; did you mean "nat"?'),
+        ("0.0.0.0/0", "pcx-b", GONE.format("VpcPeeringConnection"), 'no route target "pcx-b"'),
+        ("0.0.0.0/0", "tgw-b", GONE.format("TransitGateway"), 'no route target "tgw-b"'),
+        ("0.0.0.0/0", "i-0123", GONE.format("Instance"), 'no route target "i-0123"'),
+        ("0.0.0.0/0", "node-1/3", GONE.format("NetworkInterface"), "has the ENIs 0 to 2"),
+        ("0.0.0.0/0", "node-1/x", GONE.format("NetworkInterface"), "has the ENIs 0 to 2"),
+        ("0.0.0.0/0", "node-2/0", GONE.format("Gateway"), 'no route target "node-2/0"'),
     ],
 )
 def test_a_route_leads_somewhere_and_aws_allows_it(
@@ -278,9 +283,21 @@ def test_quotas_of_an_account_are_warned_of() -> None:
     assert "AddressLimitExceeded" in problem.message
 
 
-@pytest.mark.parametrize("zone", ["", "a" * 64, "us west 2a"])
+@pytest.mark.parametrize("zone", ["", "a" * 64, "us west 2a", "us-west-2", "us-west-2A"])
 def test_a_zone_has_a_name_that_fits_into_dns_names(zone: str) -> None:
     """The domain of the VPC's resolver is made of it, which dnsmasq has to read."""
     odd = replace(subnet("a", "10.0.1.0/24"), availability_zone=zone)
 
     assert only(with_subnets(odd)).path == ("subnets", "a", "availabilityZone")
+    assert only(with_subnets(odd)).code == "InvalidParameterValue"
+
+
+def test_all_zones_of_a_vpc_are_in_one_region() -> None:
+    """A local zone's region is in its name too."""
+    here, local = (replace(subnet("a", "10.0.1.0/24"), availability_zone=zone) for zone in LOCAL)
+    there = replace(subnet("b", "10.0.2.0/24"), availability_zone="eu-west-1a")
+
+    assert list(problems(with_subnets(here, replace(local, name="b", cidr=there.cidr)), {})) == []
+    problem = only(with_subnets(here, there))
+    assert (problem.key, problem.code) == ("subnets.b.availabilityZone", "InvalidParameterValue")
+    assert "expected a zone of us-west-2" in problem.message

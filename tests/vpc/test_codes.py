@@ -18,6 +18,8 @@ def codes(source: Path) -> Iterator[str]:
                 yield from _texts(args)
             case ast.Assign(targets=[ast.Name(id="code")], value=value):
                 yield from _texts([value])
+            case ast.Assign(targets=[ast.Name(id="NOT_FOUND")], value=ast.Dict(values=values)):
+                yield from _texts(values)
             case ast.Tuple(elts=elements) if "quotas" in source.name:
                 yield from _texts(elements)
 

@@ -51,5 +51,6 @@ def test_arp_for_it_is_answered_with_the_routers_mac_in_its_subnet_alone() -> No
 
 def test_a_region_is_a_zone_without_its_letter() -> None:
     assert region(MAIN) == "us-west-2"
-    assert region(Vpc("main", MAIN.cidrs, (Subnet("a", FIRST.cidr, "z1"),))) == "z1"
+    for zone, there in (("eu-central-1b", "eu-central-1"), ("us-west-2-lax-1a", "us-west-2")):
+        assert region(Vpc("main", MAIN.cidrs, (Subnet("a", FIRST.cidr, zone),))) == there
     assert region(Vpc("main", MAIN.cidrs)) == "us-east-1"

@@ -19,6 +19,15 @@ from testbed.vpc.model import (
 
 # AWS's own services live here; routes into it are refused (VPC User Guide, "Subnet route tables").
 SERVICES = IPv4Network("169.254.168.0/22")
+# CreateRoute's codes for a target that is not there, by how its id begins
+NOT_FOUND = {
+    "eni-": "InvalidNetworkInterfaceID.NotFound",
+    "i-": "InvalidInstanceID.NotFound",
+    "nat-": "InvalidNatGatewayID.NotFound",
+    "pcx-": "InvalidVpcPeeringConnectionID.NotFound",
+    "tgw-": "InvalidTransitGatewayID.NotFound",
+    "": "InvalidGatewayID.NotFound",
+}
 GATEWAYS = (INTERNET_GATEWAY, VIRTUAL_PRIVATE_GATEWAY)
 
 
@@ -149,8 +158,9 @@ def _eni_target(entry: RouteEntry, gateways: list[str], enis: Mapping[str, int])
     instance, slash, index = entry.target.partition("/")
     if instance not in enis or not slash:
         known = [*GATEWAYS, BLACKHOLE, *gateways, *enis]
-        yield Problem((), unknown("route target", entry.target, known))
+        codes = (code for prefix, code in NOT_FOUND.items() if entry.target.startswith(prefix))
+        yield Problem((), unknown("route target", entry.target, known), next(codes))
     elif not re.fullmatch("[0-9]{1,2}", index) or int(index) >= enis[instance]:
         most = enis[instance] - 1
         message = f"{quoted(instance)} has the ENIs 0 to {most}, not {quoted(index)}"
-        yield Problem((), message)
+        yield Problem((), message, NOT_FOUND["eni-"])

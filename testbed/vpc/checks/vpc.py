@@ -10,7 +10,7 @@ from testbed.vpc.checks import quotas, ranges
 from testbed.vpc.checks import routes as route_checks
 from testbed.vpc.checks.routes import NOTHING_AROUND, Around
 from testbed.vpc.model import INTERNET_GATEWAY, Subnet, Vpc
-from testbed.vpc.naming import bridge, route_tables
+from testbed.vpc.naming import bridge, region, region_of, route_tables
 
 # Names that Linux or the lab gives to other devices of the router's namespace.
 DEVICES = {"all", "default", "lo", "igw", "dns", "vgw"}
@@ -69,10 +69,7 @@ def _subnet(vpc: Vpc, subnet: Subnet) -> Problems:
     yield from names((), subnet.name)
     if subnet.name in DEVICES:
         yield Problem((), f"{quoted(subnet.name)} is a device of the VPC's router already")
-    if not subnet.availability_zone:
-        yield Problem(("availabilityZone",), "a subnet is in an availability zone: us-west-2a")
-    else:  # the region's name, which is part of it, is part of DNS names
-        yield from names(("availabilityZone",), subnet.availability_zone)
+    yield from _zone(vpc, subnet.availability_zone)
     cidr = subnet.cidr
     if not ranges.fits(cidr):
         message = f"a subnet is a /16 to a /28, not {cidr}"
@@ -84,6 +81,14 @@ def _subnet(vpc: Vpc, subnet: Subnet) -> Problems:
     if subnet.route_table not in tables:
         message = unknown("route table", subnet.route_table, tables)
         yield Problem(("routeTable",), message, "InvalidRouteTableID.NotFound")
+
+
+def _zone(vpc: Vpc, zone: str) -> Problems:
+    """A VPC is in one region; the name of a zone, which is part of DNS names, begins with it."""
+    expected = f"a zone of {region(vpc)}" if region_of(zone) else "such as us-west-2a"
+    if region_of(zone) != region(vpc):
+        message = f"Value ({zone}) for parameter availabilityZone is invalid: expected {expected}"
+        yield Problem(("availabilityZone",), message, "InvalidParameterValue")
 
 
 def _twice(subnet: Subnet, before: tuple[Subnet, ...]) -> Problems:

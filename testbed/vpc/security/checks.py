@@ -107,7 +107,8 @@ def _traffic(rule: Traffic) -> Problems:
         key = "icmpType" if rule.icmp_type != -1 else "icmpCode"
         yield Problem((key,), "only ICMP has types and codes; say `protocol: icmp`")
     elif rule.icmp_type < 0 <= rule.icmp_code:
-        yield Problem(("icmpCode",), "a code is of one type: give the icmpType too")
+        message = "a code is of one type: give the icmpType too"
+        yield Problem(("icmpCode",), message, "InvalidParameterValue")
 
 
 def _twice(rules: Sequence[GroupRule], i: int) -> Problems:

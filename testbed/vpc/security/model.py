@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, PlainSerializer
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Whole, refusal
+from testbed.description import INVALID, STRICT, Cidr, Whole, refusal
 from testbed.description.problem import found
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
@@ -66,13 +66,16 @@ PROTOCOL = r"^(all|tcp|udp|icmp|-1|[0-9]{1,3})$"
 PORTS = r"^[0-9]{1,5}(-[0-9]{1,5})?$"
 ProtocolText = Annotated[str, Field(pattern=PROTOCOL)]
 PortsText = Annotated[str, Field(pattern=PORTS)]
-Protocol = Annotated[str, BeforeValidator(_protocol, json_schema_input_type=ProtocolText | int)]
+Protocol = Annotated[
+    str, BeforeValidator(_protocol, json_schema_input_type=ProtocolText | int), INVALID
+]
 Ports = Annotated[
     Range | None,
     BeforeValidator(_ports, json_schema_input_type=PortsText | int | None),
     PlainSerializer(lambda ports: ports and str(ports), when_used="json"),
+    INVALID,
 ]
-IcmpNumber = Annotated[Whole, Field(ge=-1, le=255)]  # -1: every type, or every code
+IcmpNumber = Annotated[Whole, Field(ge=-1, le=255), INVALID]  # -1: every type, or every code
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -169,9 +172,9 @@ class PrefixList:
 class AclEntry(Traffic):
     """A numbered rule of a network ACL; the first that matches decides."""
 
-    rule_number: Annotated[Whole, Field(ge=1, le=LAST_ENTRY)]
+    rule_number: Annotated[Whole, Field(ge=1, le=LAST_ENTRY), INVALID]
     cidr: Cidr
-    action: Literal["allow", "deny"]
+    action: Annotated[Literal["allow", "deny"], INVALID]
 
 
 AclEntries = tuple[AclEntry, ...]
