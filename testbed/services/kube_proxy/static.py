@@ -51,7 +51,7 @@ def first_rules(proxy: KubeProxy) -> Iterator[Line]:
     """Rules that are there before any Service's; in 1.14 kubelet's chains do this."""
     if proxy.era != "1.14":
         yield from _masquerade()
-        if proxy.localhost_node_ports:
+        if proxy.routes_localnet:
             yield Line("filter", FIREWALL, _NO_MARTIANS)
 
 
