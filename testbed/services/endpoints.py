@@ -87,24 +87,39 @@ class Behind:
         }
         return (*found.values(), None)
 
-    def backends(self, service: Service, port: ServicePort | None) -> tuple[Backend, ...]:
+    def backends(
+        self, service: Service, port: ServicePort | None, *, by_name: bool = False
+    ) -> tuple[Backend, ...]:
         """What a port of a Service leads to: its pods by address, or the addresses written.
 
         port: none asks for endpoints without ports.  Whether a container serves the target port is
         not asked: Kubernetes does not know either.
+        by_name: a port that was written may have another protocol, if its name is the same.
         """
         if service.selector:
-            of_pods = sorted(_of_pods(service, port, self.selected(service)), key=str)
-            return _once(of_pods)
-        return _once(_written(service, port, self._slices(service)))
+            of_pods = _of_pods(service, port, self.selected(service))
+            return _once(sorted(of_pods, key=_address))
+        return _once(_written(port, self._slices(service), by_name=by_name))
 
     def _slices(self, service: Service) -> Sequence[EndpointSlice]:
         return self._written.get((service.namespace, service.name), ())
 
 
+def _address(backend: Backend) -> str:
+    """By its text, as both controllers sort: 10.0.1.50 is before 10.0.1.6."""
+    return str(backend.ip)
+
+
 def _once(backends: Iterable[Backend]) -> tuple[Backend, ...]:
-    """Of several with one address and port the last, as kube-proxy's map has it."""
-    return tuple({str(one): one for one in backends}.values())
+    """Of several with one address and port the last that is not ending.
+
+    A pod may have the address of one that still ends: pkg/proxy/endpointslicecache.go.
+    """
+    found: dict[str, Backend] = {}
+    for one in backends:
+        if not one.terminating or str(one) not in found:
+            found[str(one)] = one
+    return tuple(found.values())
 
 
 def _of_pods(
@@ -136,26 +151,30 @@ def target_number(port: ServicePort, pod: Pod) -> int:
 
 
 def _written(
-    service: Service, port: ServicePort | None, slices: Sequence[EndpointSlice]
+    port: ServicePort | None, slices: Sequence[EndpointSlice], *, by_name: bool
 ) -> Iterator[Backend]:
+    """As they were written: publishNotReadyAddresses is for controllers, which write `ready`."""
     for one in slices:
-        for number in _numbers(one, port):
+        for number in _numbers(one, port, by_name=by_name):
             for address in one.addresses:
                 yield Backend(
                     ip=address.ip,
                     port=number,
                     node=address.node_name,
                     pod=address.pod,
-                    ready=address.ready or service.publish_not_ready_addresses,
+                    ready=address.ready,
                     serving=address.serving,
                     terminating=address.terminating,
                     hostname=address.hostname,
                 )
 
 
-def _numbers(one: EndpointSlice, port: ServicePort | None) -> list[int]:
+def _numbers(one: EndpointSlice, port: ServicePort | None, *, by_name: bool) -> list[int]:
     """What a Service's port is in a slice."""
     if port is None:
         return [] if one.ports else [0]
-    wanted = (port.name, port.protocol)
-    return [served.port for served in one.ports if (served.name, served.protocol) == wanted]
+    return [
+        served.port
+        for served in one.ports
+        if served.name == port.name and (by_name or served.protocol == port.protocol)
+    ]

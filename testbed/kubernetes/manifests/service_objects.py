@@ -79,7 +79,7 @@ class ServiceSpec:
     health_check_node_port: Number | None = None
     internal_traffic_policy: TrafficPolicy = "Cluster"
     ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
-    ip_family_policy: Literal["SingleStack"] = "SingleStack"
+    ip_family_policy: Literal["SingleStack", "PreferDualStack"] = "SingleStack"
     load_balancer_source_ranges: tuple[SourceRange, ...] = ()
     publish_not_ready_addresses: bool = False
     session_affinity: Literal["None", "ClientIP"] = "None"
@@ -170,7 +170,7 @@ class Endpoints:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Conditions:
-    """Of an endpoint; one that is not told is ready, and serves if it is ready."""
+    """Of an endpoint; one that is not told is ready and serves."""
 
     ready: bool | None = None
     serving: bool | None = None

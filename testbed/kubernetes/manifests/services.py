@@ -78,8 +78,9 @@ def _served(port: objects.EndpointPort) -> EndpointPort:
 
 
 def _of_subset(subset: objects.Subset) -> Iterator[EndpointAddress]:
+    """In the order of their texts, as the API server stores them (RepackSubsets)."""
     for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
-        for address in addresses:
+        for address in sorted(addresses, key=lambda one: str(one.ip)):
             pod = _pod(address.target_ref)
             yield EndpointAddress(
                 ip=address.ip,
@@ -92,15 +93,14 @@ def _of_subset(subset: objects.Subset) -> Iterator[EndpointAddress]:
 
 
 def _of_slice(endpoint: objects.Endpoint) -> EndpointAddress:
-    """Kubernetes' defaults: what is not told is ready, serves if it is ready, and does not end."""
+    """kube-proxy's defaults: what is not told is ready, serves, and does not end."""
     conditions = endpoint.conditions
-    ready = conditions.ready is not False
     return EndpointAddress(
         ip=endpoint.addresses[0],
         node_name=endpoint.node_name,
         pod=_pod(endpoint.target_ref),
-        ready=ready,
-        serving=ready if conditions.serving is None else conditions.serving,
+        ready=conditions.ready is not False,
+        serving=conditions.serving is not False,
         terminating=bool(conditions.terminating),
         hostname=endpoint.hostname,
     )

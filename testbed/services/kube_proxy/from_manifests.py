@@ -1,10 +1,11 @@
 """Manifests alone, without any cluster, as what kube-proxy makes rules of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
 
 from testbed.description.ports import MOST_PORT
+from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.manifests import Objects
 from testbed.kubernetes.model import Service
@@ -27,9 +28,10 @@ def ports_of(objects: Objects, era: Era) -> tuple[ProxiedPort, ...]:
     """
     for problem in checks.service_problems(objects.services, ANY_PORT):
         raise objects.refusal(problem) or problem.error()
-    services = tuple(_with_written_endpoints(objects))
+    slices = tuple(_watched(objects.endpoint_slices, era))
+    services = tuple(_with_written_endpoints(objects.services, slices))
     given = allocate_services("", services, SERVICE_CIDR, ())
-    behind = Behind(objects.pods, _placed(objects), objects.endpoint_slices)
+    behind = Behind(objects.pods, _placed(objects), slices)
     return tuple(proxied_ports(era, services, given, behind))
 
 
@@ -39,9 +41,21 @@ def without_address(objects: Objects) -> tuple[str, ...]:
     return tuple(pod.netns for pod in objects.pods if pod.netns not in placed)
 
 
-def _with_written_endpoints(objects: Objects) -> Iterator[Service]:
-    written = {(one.namespace, one.service) for one in objects.endpoint_slices}
-    for service in objects.services:
+def _watched(slices: Iterable[EndpointSlice], era: Era) -> Iterator[EndpointSlice]:
+    """Of a Service that has both kinds, as clusters do, the kind that kube-proxy watches."""
+    slices = tuple(slices)
+    kind = "Endpoints" if era == "1.14" else "EndpointSlice"
+    there = {(one.namespace, one.service) for one in slices if one.kind == kind}
+    for one in slices:
+        if one.kind == kind or (one.namespace, one.service) not in there:
+            yield one
+
+
+def _with_written_endpoints(
+    services: Iterable[Service], slices: Iterable[EndpointSlice]
+) -> Iterator[Service]:
+    written = {(one.namespace, one.service) for one in slices}
+    for service in services:
         told = (service.namespace, service.name) in written
         yield replace(service, selector={}) if told else service
 

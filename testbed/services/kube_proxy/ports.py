@@ -110,7 +110,7 @@ def _proxied(
         internal_local=era != "1.14" and service.internal_traffic_policy == "Local",
         external_local=_external_local(era, service),
         health_check_node_port=address.health_check_node_port,
-        backends=_ordered(era, service, behind.backends(service, port)),
+        backends=_ordered(era, behind.backends(service, port, by_name=era == "1.14")),
     )
 
 
@@ -124,6 +124,6 @@ def _external_local(era: Era, service: Service) -> bool:
     return accessible and service.external_traffic_policy == "Local"
 
 
-def _ordered(era: Era, service: Service, backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
-    """As an Endpoints object has them; with EndpointSlices, since 1.19, by their text."""
+def _ordered(era: Era, backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
+    """As an Endpoints object has them; with EndpointSlices, since 1.19, by address and port."""
     return backends if era == "1.14" else tuple(sorted(backends, key=str))

@@ -90,10 +90,10 @@ def test_affinity_has_no_comments_either(rendered: Rendered):
 
     same = "--mask 255.255.255.255 --rsource"
     assert found[f"nat {SVC}"] == [
-        f"-m recent --rcheck --seconds 10800 --reap --name {OTHER} {same} -j {OTHER}",
         f"-m recent --rcheck --seconds 10800 --reap --name {OWN} {same} -j {OWN}",
-        f"-m statistic --mode random --probability 0.50000000000 -j {OTHER}",
-        f"-j {OWN}",
+        f"-m recent --rcheck --seconds 10800 --reap --name {OTHER} {same} -j {OTHER}",
+        f"-m statistic --mode random --probability 0.50000000000 -j {OWN}",
+        f"-j {OTHER}",
     ]
     assert found[f"nat {OWN}"][1] == (
         f"-p tcp -m recent --set --name {OWN} {same} -m tcp -j DNAT --to-destination 10.2.0.2:8080"
