@@ -17,7 +17,7 @@ class InstanceMetadata:
     """One instance's metadata.
 
     addresses: who asks with one of these is this instance.  paths: texts by their path below
-    `/latest/meta-data/`.  tokens_required: only version 2 is answered.  hop_limit: the TTL of the
+    `/latest/`.  tokens_required: only version 2 is answered.  hop_limit: the TTL of the
     packets that bring a token.  enabled: false answers nothing but 403.
     """
 

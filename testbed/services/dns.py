@@ -6,13 +6,13 @@ from ipaddress import IPv4Address, IPv4Network
 
 from testbed.net.programs import Program
 from testbed.vpc.ec2 import Eni
+from testbed.vpc.naming import ACCOUNT
 
 PORT = 53
 CLUSTER_DOMAIN = "cluster.local"  # kubelet --cluster-domain
 SRV_PRIORITY = 0  # the only one there is in a cluster
 SERVICE_TTL_S = 30  # kubernetes v1.14, cluster/addons/dns: kube-dns, and CoreDNS's Corefile
 INSTANCE_TTL_S = 60  # what the Amazon-provided DNS server answers
-ACCOUNT = "123456789012"  # the one in AWS's examples
 FIRST_REGION = "us-east-1"  # whose names are older than regions, and have none in them
 OUTSIDE_ADDRESS = IPv4Address("127.0.0.53")  # the resolver of the hosts of the internet
 NDOTS = 5  # kubelet, pkg/kubelet/network/dns: defaultDNSOptions

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from testbed.net import names
 from testbed.vpc.model import RouteTable, Subnet, Vpc
 
+ACCOUNT = "123456789012"  # the one in AWS's examples
 INTERNET = "internet"  # the namespace of everything outside
 NOWHERE = "us-east-1"  # the region of a VPC without subnets: EC2's first
 ZONE = r"([a-z]{2}(?:-[a-z]+)+-[0-9])(?:-[a-z]{3}-[0-9])?[a-z]"

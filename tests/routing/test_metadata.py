@@ -1,5 +1,6 @@
 """Instance metadata, asked by nodes and pods with curl: versions, tokens, and the hop limit."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,53 @@ def test_a_token_is_of_one_instance_and_must_be_right_even_where_none_is_needed(
 )
 def test_a_token_lives_from_a_second_to_six_hours(imds: Bed, seconds: str, status: str) -> None:
     assert token(imds, "node-1", seconds)[0] == status
+
+
+def test_answers_tell_how_long_the_token_lives(imds: Bed) -> None:
+    """aws-sdk-go's feature/ec2/imds, which ipamD is built on, takes no token without it."""
+
+    def told(*arguments: str) -> str:
+        done = imds.run("node-3", "curl", "-s", "-m", "9", "-D", "-", *arguments)
+        fields = [line.partition(": ") for line in done.stdout.splitlines()]
+        return next((value for name, _, value in fields if name.lower() == TTL.lower()), "")
+
+    assert told("-X", "PUT", "-H", f"{TTL}: 21600", f"{BASE}/latest/api/token") == "21600"
+    _, given = token(imds, "node-3", "21600")
+    assert 0 < int(told("-H", f"{TOKEN}: {given}", f"{DATA}/mac")) <= 21600
+    assert told(f"{DATA}/mac") == "", "without a token there is none to tell of"
+
+
+def test_every_version_has_the_data_and_is_listed(imds: Bed) -> None:
+    """cloud-init asks by a date; scripts write a slash twice."""
+    own = str(imds.address("node-1"))
+
+    assert curl(imds, "node-1", f"{BASE}/")[1].splitlines()[-1] == "latest"
+    assert curl(imds, "node-1", f"{BASE}/latest/") == ("200", "dynamic\nmeta-data")
+    for path in ("2021-03-23/meta-data", "1.0/meta-data", "latest/meta-data/"):
+        assert curl(imds, "node-1", f"{BASE}/{path}/local-ipv4") == ("200", own)
+    assert curl(imds, "node-1", f"{BASE}/2021-03-24/meta-data/local-ipv4")[0] == "404"
+
+
+def test_the_identity_document_says_where_an_instance_is(imds: Bed) -> None:
+    status, text = curl(imds, "node-2", f"{BASE}/latest/dynamic/instance-identity/document")
+    document = json.loads(text)
+
+    assert status == "200"
+    assert (document["region"], document["availabilityZone"]) == ("us-west-2", "us-west-2b")
+    assert document["privateIp"] == str(imds.address("node-2"))
+    assert document["instanceId"] == curl(imds, "node-2", f"{DATA}/instance-id")[1]
+
+
+def test_odd_tokens_and_lives_are_refused(imds: Bed) -> None:
+    """Neither letters beyond ASCII nor a number of 5,000 digits are the server's undoing."""
+    for odd in ("é.é", "9" * 5000, ".", ""):
+        asked = curl(
+            imds, "node-1", "-H", f"{TOKEN}: {odd}" if odd else f"{TOKEN};", f"{DATA}/mac"
+        )
+        assert asked[0] == "401", odd
+    assert token(imds, "node-1", "9" * 5000)[0] == "400"
+    assert curl(imds, "node-1", f"{DATA}/mac")[0] == "200", "control: it still answers"
+    assert curl(imds, "node-1", "-X", "POST", f"{DATA}/mac")[0] == "405"
 
 
 def test_a_put_elsewhere_or_through_a_proxy_brings_no_token(imds: Bed) -> None:

@@ -4,6 +4,7 @@ EC2 User Guide, "Use the Instance Metadata Service" and "Instance metadata categ
 that ipamD reads: amazon-vpc-cni-k8s, pkg/awsutils/imds.go.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 
@@ -11,8 +12,9 @@ from testbed.net import names
 from testbed.net.metadata import InstanceMetadata
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import MetadataOptions, Subnet, Vpc
-from testbed.vpc.naming import region
+from testbed.vpc.naming import ACCOUNT, region
 
+DOCUMENT = "dynamic/instance-identity/document"
 Paths = Iterator[tuple[str, str]]
 
 
@@ -32,10 +34,8 @@ def instance_metadata(
     addresses = frozenset(address for eni in enis for address in eni.delivered)
     paths = [*_instance(vpc, enis[0], instance_type), *_security(groups[enis[0].id])]
     for eni in enis:
-        directory = f"network/interfaces/macs/{eni.mac}"
-        paths += [
-            (f"{directory}/{key}", text) for key, text in _interface(vpc, eni, groups[eni.id])
-        ]
+        paths += _below(f"network/interfaces/macs/{eni.mac}", _interface(vpc, eni, groups[eni.id]))
+    paths = [(DOCUMENT, _document(vpc, enis[0], instance_type)), *_below("meta-data", paths)]
     return InstanceMetadata(
         instance=enis[0].instance,
         addresses=addresses,
@@ -44,6 +44,24 @@ def instance_metadata(
         hop_limit=options.http_put_response_hop_limit,
         enabled=options.http_endpoint == "enabled",
     )
+
+
+def _below(directory: str, paths: Iterable[tuple[str, str]]) -> Paths:
+    return ((f"{directory}/{key}", text) for key, text in paths)
+
+
+def _document(vpc: Vpc, eni: Eni, instance_type: str) -> str:
+    """The instance identity document: where SDKs and agents look for their region."""
+    document = {
+        "accountId": ACCOUNT,
+        "availabilityZone": _subnets(vpc)[eni.subnet].availability_zone,
+        "instanceId": identifier("i", eni.vpc, eni.instance),
+        "instanceType": instance_type,
+        "privateIp": str(eni.primary),
+        "region": region(vpc),
+        "version": "2017-09-30",
+    }
+    return json.dumps(document, indent=2)
 
 
 def private_name(address: IPv4Address, vpc: Vpc) -> str:
@@ -64,6 +82,8 @@ def _instance(vpc: Vpc, eni: Eni, instance_type: str) -> Paths:
     yield "mac", eni.mac
     yield "placement/availability-zone", zone
     yield "placement/region", region(vpc)
+    yield "services/domain", "amazonaws.com"
+    yield "services/partition", "aws"
     if eni.public_ip:
         yield "public-ipv4", str(eni.public_ip)
 
@@ -81,6 +101,7 @@ def _interface(vpc: Vpc, eni: Eni, groups: tuple[str, ...]) -> Paths:
     yield "local-hostname", private_name(eni.primary, vpc)
     yield "local-ipv4s", _lines(eni.addresses)
     yield "mac", eni.mac
+    yield "owner-id", ACCOUNT
     yield "subnet-id", identifier("subnet", vpc.name, subnet.name)
     yield "subnet-ipv4-cidr-block", str(subnet.cidr)
     yield "vpc-id", identifier("vpc", vpc.name)
