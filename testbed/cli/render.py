@@ -153,6 +153,9 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
     help="Node ports are on these of --node-ip and 127.0.0.1 alone.",
 )
 @click.option("--iptables-localhost-nodeports/--no-iptables-localhost-nodeports", default=True)
+@click.option(
+    "--iptables-masquerade-bit", "masquerade_bit", type=click.IntRange(0, 31), default=14
+)
 @click.option("--conntrack-tcp-be-liberal", is_flag=True)
 def kube_proxy_(
     *,

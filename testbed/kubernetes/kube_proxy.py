@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Seconds, refusal
+from testbed.description import STRICT, Cidr, Seconds, Whole, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import Problem, Problems, found, quoted
 
@@ -50,6 +50,7 @@ class KubeProxy:
 
     era: `1.14` writes what Kubernetes 1.14 did, `current` what 1.30 does.
     cluster_cidr: the pods' range, by which it tells pods from others; empty for none.
+    masquerade_bit: of the mark of what gets the node's address; kubelet's is the same.
     detect_local_mode: how it tells them since 1.18.  BridgeInterface and InterfaceNamePrefix look
     at `pod_interface`; NodeCIDR looks at the node's own range.
     conntrack_tcp_be_liberal: nf_conntrack_tcp_be_liberal is set, and INVALID is not dropped.
@@ -61,6 +62,7 @@ class KubeProxy:
     era: Annotated[Era | None, BeforeValidator(_era)] = None
     cluster_cidr: Cidr | Literal[""] | None = None
     masquerade_all: bool = False
+    masquerade_bit: Annotated[Whole, Field(ge=0, le=31)] = 14
     detect_local_mode: DetectLocalMode = "ClusterCIDR"
     pod_interface: str = ""
     node_port_addresses: tuple[Cidr, ...] = ()
@@ -76,6 +78,11 @@ class KubeProxy:
         """The same where nothing is left to the cluster any more; its era and its pods' range."""
         cidr = cluster_cidr or "" if self.cluster_cidr is None else self.cluster_cidr
         return replace(self, era=self.era or era, cluster_cidr=cidr)
+
+    @property
+    def masquerade_mark(self) -> str:
+        """As rules have it: `0x4000`."""
+        return hex(1 << self.masquerade_bit)
 
     @property
     def every_node_address(self) -> bool:

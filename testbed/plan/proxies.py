@@ -30,7 +30,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 def proxy_facts(cluster: Cluster, allocations: Allocations) -> Iterator[Fact]:
     """kubelet's and kube-proxy's chains, jumps and sysctls on every node of a cluster."""
     for node in kubelets(cluster, allocations):
-        yield from kubelet_facts(node, era(cluster))
+        yield from kubelet_facts(node, cluster.proxy)
     nodes = proxy_nodes(cluster, allocations)
     yield from node_facts(nodes, proxied(cluster, allocations), cluster.proxy)
 

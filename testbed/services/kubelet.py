@@ -6,13 +6,12 @@ pkg/kubelet/kubelet_network_linux.go.
 
 from collections.abc import Iterator
 
-from testbed.kubernetes.kube_proxy import Era
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.net.facts import Chain, ChainPiece, ChainRule, Fact
 
 OWNER = "kubelet"
 POSITION = 110  # behind kube-proxy, which starts later and inserts at the front too
 
-MASQUERADE = "0x4000"  # kubelet --iptables-masquerade-bit=14
 DROP = "0x8000"  # kubelet --iptables-drop-bit=15
 
 MARK_MASQUERADE = "KUBE-MARK-MASQ"
@@ -26,10 +25,13 @@ CANARY, HINT = "KUBE-KUBELET-CANARY", "KUBE-IPTABLES-HINT"
 EMPTY = (("mangle", HINT), ("mangle", CANARY), ("nat", CANARY), ("filter", CANARY))
 
 
-def kubelet_facts(node: str, era: Era) -> Iterator[Fact]:
-    """The chains, in a node's namespace; today kube-proxy has those that packets meet."""
-    if era == "1.14":
-        for table, name, rule in _OWN:
+def kubelet_facts(node: str, proxy: KubeProxy) -> Iterator[Fact]:
+    """The chains, in a node's namespace; today kube-proxy has those that packets meet.
+
+    proxy: whose --iptables-masquerade-bit is kubelet's too, as it has to be.
+    """
+    if proxy.era == "1.14":
+        for table, name, rule in _own(proxy.masquerade_mark):
             yield Chain(ns=node, table=table, name=name, rules=(rule,), why=WHY)
         yield _piece(node, "nat", "POSTROUTING", TO_POSTROUTING)
         for chain in ("INPUT", "OUTPUT"):
@@ -51,29 +53,38 @@ def _piece(node: str, table: str, chain: str, rule: ChainRule) -> ChainPiece:
     )
 
 
-MARK = ChainRule(
-    f"-j MARK --set-xmark {MASQUERADE}/{MASQUERADE}",
-    "note on the packet: give it this node's address when it leaves",
-)
+def mark_rule(mark: str) -> ChainRule:
+    """The rule of KUBE-MARK-MASQ.  mark: `0x4000`."""
+    return ChainRule(
+        f"-j MARK --set-xmark {mark}/{mark}",
+        "note on the packet: give it this node's address when it leaves",
+    )
+
+
+def _masquerade_rule(mark: str) -> ChainRule:
+    return ChainRule(
+        '-m comment --comment "kubernetes service traffic requiring SNAT" '
+        f"-m mark --mark {mark}/{mark} -j MASQUERADE",
+        "noted before: the packet gets this node's address, so the answer comes back here",
+    )
+
+
+def _own(mark: str) -> Iterator[tuple[str, str, ChainRule]]:
+    """By table and chain."""
+    yield "nat", MARK_MASQUERADE, mark_rule(mark)
+    yield "nat", MARK_DROP, _MARK_TO_DROP
+    yield "nat", POSTROUTING, _masquerade_rule(mark)
+    yield "filter", FIREWALL, _DROP_MARKED
+
+
 _MARK_TO_DROP = ChainRule(
     f"-j MARK --set-xmark {DROP}/{DROP}",
     "note on the packet: drop it, which table nat cannot do itself",
-)
-_MASQUERADE_MARKED = ChainRule(
-    '-m comment --comment "kubernetes service traffic requiring SNAT" '
-    f"-m mark --mark {MASQUERADE}/{MASQUERADE} -j MASQUERADE",
-    "noted before: the packet gets this node's address, so the answer comes back here",
 )
 _DROP_MARKED = ChainRule(
     '-m comment --comment "kubernetes firewall for dropping marked packets" '
     f"-m mark --mark {DROP}/{DROP} -j DROP",
     "noted before: dropped",
-)
-_OWN = (
-    ("nat", MARK_MASQUERADE, MARK),
-    ("nat", MARK_DROP, _MARK_TO_DROP),
-    ("nat", POSTROUTING, _MASQUERADE_MARKED),
-    ("filter", FIREWALL, _DROP_MARKED),
 )
 TO_POSTROUTING = ChainRule(
     f'-m comment --comment "kubernetes postrouting rules" -j {POSTROUTING}',

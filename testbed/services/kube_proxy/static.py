@@ -17,15 +17,15 @@ from testbed.services.kube_proxy.rules import (
     Line,
     ProxyNode,
     comment,
+    nat,
 )
 from testbed.services.kubelet import (
     FIREWALL,
-    MARK,
     MARK_MASQUERADE,
-    MASQUERADE,
     POSTROUTING,
     TO_FIREWALL,
     TO_POSTROUTING,
+    mark_rule,
 )
 
 FORWARD = "KUBE-FORWARD"
@@ -50,16 +50,19 @@ def empty_chains(era: Era) -> Iterator[Line]:
 def first_rules(proxy: KubeProxy) -> Iterator[Line]:
     """Rules that are there before any Service's; in 1.14 kubelet's chains do this."""
     if proxy.era != "1.14":
-        yield from _masquerade()
+        yield from _masquerade(proxy.masquerade_mark)
         if proxy.routes_localnet:
             yield Line("filter", FIREWALL, _NO_MARTIANS)
 
 
-def _masquerade() -> Iterator[Line]:
-    yield Line("nat", POSTROUTING, _NOT_MARKED)
-    yield Line("nat", POSTROUTING, _MARK_OFF)
+def _masquerade(mark: str) -> Iterator[Line]:
+    not_marked = f"-m mark ! --mark {mark}/{mark} -j RETURN"
+    why = "it was not noted that the packet needs this node's address"
+    yield nat(POSTROUTING, not_marked, why)
+    why = "take the note off: the packet may come by again"
+    yield nat(POSTROUTING, f"-j MARK --set-xmark {mark}/0x0", why)
     yield Line("nat", POSTROUTING, _MASQUERADE)
-    yield Line("nat", MARK_MASQUERADE, MARK)
+    yield Line("nat", MARK_MASQUERADE, mark_rule(mark))
 
 
 def last_rules(proxy: KubeProxy, node: ProxyNode) -> Iterator[Line]:
@@ -85,7 +88,7 @@ def _node_addresses(proxy: KubeProxy, node: ProxyNode) -> Iterator[str]:
 
 def _forward_1_14(proxy: KubeProxy) -> Iterator[ChainRule]:
     """What is accepted although the policy of FORWARD may be DROP, as Docker makes it."""
-    yield _MARKED_PASSES
+    yield _marked_passes(proxy)
     if proxy.cluster_cidr:
         for option, end in (("-s", "source"), ("-d", "destination")):
             words = comment(f"kubernetes forwarding conntrack pod {end} rule")
@@ -101,26 +104,22 @@ def _forward(proxy: KubeProxy) -> Iterator[ChainRule]:
             "-m conntrack --ctstate INVALID -j DROP",
             "of no connection: untranslated it would make the client reset its own (#74839)",
         )
-    yield _MARKED_PASSES
+    yield _marked_passes(proxy)
     yield ChainRule(
         f"{comment('kubernetes forwarding conntrack rule')}{_ANSWER}",
         "what belongs to a connection may pass the node",
     )
 
 
+def _marked_passes(proxy: KubeProxy) -> ChainRule:
+    mark = proxy.masquerade_mark
+    return ChainRule(
+        f"{comment('kubernetes forwarding rules')}-m mark --mark {mark}/{mark} -j ACCEPT",
+        "a Service's connection that gets this node's address may pass the node",
+    )
+
+
 _ANSWER = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
-_MARKED_PASSES = ChainRule(
-    f"{comment('kubernetes forwarding rules')}-m mark --mark {MASQUERADE}/{MASQUERADE} -j ACCEPT",
-    "a Service's connection that gets this node's address may pass the node",
-)
-_NOT_MARKED = ChainRule(
-    f"-m mark ! --mark {MASQUERADE}/{MASQUERADE} -j RETURN",
-    "it was not noted that the packet needs this node's address",
-)
-_MARK_OFF = ChainRule(
-    f"-j MARK --set-xmark {MASQUERADE}/0x0",
-    "take the note off: the packet may come by again",
-)
 _MASQUERADE = ChainRule(
     f"{comment('kubernetes service traffic requiring SNAT')}-j MASQUERADE --random-fully",
     "noted before: the packet gets this node's address, so the answer comes back here",

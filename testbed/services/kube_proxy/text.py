@@ -20,5 +20,5 @@ def node_text(ports: Iterable[ProxiedPort], proxy: KubeProxy, node: ProxyNode) -
 
 def _facts(ports: Iterable[ProxiedPort], proxy: KubeProxy, node: ProxyNode) -> Iterator[Fact]:
     if proxy.era == "1.14":
-        yield from kubelet_facts(node.name, "1.14")
+        yield from kubelet_facts(node.name, proxy)
     yield from node_facts([node], ports, proxy)

@@ -42,7 +42,7 @@ def proxy(cidr: IPv4Network | None) -> KubeProxy:
 
 def chains(*ports: ProxiedPort, cidr: IPv4Network | None = PODS) -> dict[str, list[str]]:
     """The rules of node `na`, by table and chain."""
-    facts = [*kubelet_facts("na", "1.14"), *node_facts([NODE], ports, proxy(cidr))]
+    facts = [*kubelet_facts("na", proxy(cidr)), *node_facts([NODE], ports, proxy(cidr))]
     own = [fact for fact in facts if isinstance(fact, Chain)]
     shared = merge(fact for fact in facts if isinstance(fact, ChainPiece))
     return {

@@ -86,6 +86,7 @@ FLAGS: dict[str, tuple[dict[str, Any], str]] = {  # and what they change
     "none": ({}, ""),
     "pods are not told from others": (NOBODY, NOT_DETECTED + NO_SHORT_WAY),
     "--masquerade-all": ({"masquerade_all": True}, ALL),
+    "--iptables-masquerade-bit": ({"masquerade_bit": 31}, ""),
     "both": ({"masquerade_all": True, **NOBODY}, ALL + NO_SHORT_WAY),
 }
 
