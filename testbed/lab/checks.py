@@ -118,6 +118,8 @@ def warnings(lab: Lab) -> Problems:
             if cidr.overlaps(DOCKER):
                 message = f"nodes that run Docker cannot reach {DOCKER}: it is docker0's"
                 yield Problem(("vpcs", vpc.name, "cidrs", i), message)
+        for problem in vpc_checks.warnings(vpc):
+            yield problem.under("vpcs", vpc.name)
     yield from quotas.warnings(lab.vpcs)
     yield from networks_checks.warnings(_vpcs(lab), lab.peerings, lab.on_premises)
     for twice in duplicates(cluster.vpc for cluster in lab.clusters):

@@ -53,7 +53,7 @@ def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
                 interface_type="nat_gateway",
             )
             # it forwards what is not its own, so AWS switches its check off
-            yield Primary(interface, "", source_dest_check=False, public=True)
+            yield Primary(interface, "", source_dest_check=False, public=gateway.is_public)
     for _, of, server in api_servers(lab):
         interface = InterfaceSpecification(
             vpc=of.name, subnet=server.subnet.name, instance=server.netns, device_index=0

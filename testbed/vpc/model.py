@@ -85,15 +85,23 @@ class RouteTable:
 
 @dataclass(frozen=True, config=STRICT)
 class NatGateway:
-    """A public NAT gateway: an ENI in a public subnet, paired with an Elastic IP.
+    """A NAT gateway: an ENI in a subnet, a public one's paired with an Elastic IP.
 
+    A public one belongs into a public subnet.  A private one has no public address: it hides who
+    calls a peer, a transit gateway or an office.
     serves_every_source: whether it takes addresses that are neither the VPC's nor come by a
     transit gateway; of kubenet's pods, whom a route of the VPC leads to, AWS says nothing.
     """
 
     name: str
     subnet: str
+    connectivity_type: Annotated[Literal["public", "private"], INVALID] = "public"
     serves_every_source: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has an Elastic IP address."""
+        return self.connectivity_type == "public"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -9,6 +9,7 @@ from testbed.description.problem import Problem
 from testbed.vpc.checks.quotas import warnings
 from testbed.vpc.checks.ranges import restricted
 from testbed.vpc.checks.vpc import problems
+from testbed.vpc.checks.vpc import warnings as advised
 from testbed.vpc.model import PROPAGATION, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
 OUT = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
@@ -206,13 +207,27 @@ def test_a_destination_has_one_route() -> None:
     assert only(vpc).code == "RouteAlreadyExists"
 
 
-def test_a_nat_gateway_stands_in_a_public_subnet() -> None:
-    """Elsewhere it would be there, cost money, and reach nothing."""
+def test_a_public_nat_gateway_in_a_private_subnet_is_warned_of() -> None:
+    """AWS takes it: it is there, costs money, and reaches nothing (Troubleshoot NAT gateways)."""
     vpc = with_subnets(subnet("private", "10.0.0.0/24"))
-    vpc = replace(vpc, nat_gateways=(NatGateway("nat", "private"),))
+    wrong = replace(vpc, nat_gateways=(NatGateway("nat", "private"),))
+    right = replace(vpc, nat_gateways=(NatGateway("nat", "private", "private"),))
 
-    assert only(vpc).key == "natGateways.nat.subnet"
-    assert "no route to the internet-gateway" in only(vpc).message
+    assert list(problems(wrong, ENIS)) == list(problems(right, ENIS)) == []
+    assert list(advised(right)) == []
+    [problem] = advised(wrong)
+    assert problem.key == "natGateways.nat.subnet"
+    assert "no route to the internet-gateway" in problem.message
+
+
+def test_a_private_nat_gateway_needs_no_internet_gateway() -> None:
+    """Nor an Elastic IP address, of which there are five in a region."""
+    vpc = with_subnets(subnet("private", "10.0.0.0/24"))
+    gateways = tuple(NatGateway(f"nat-{i}", "private", "private") for i in range(5))
+    vpc = replace(vpc, nat_gateways=gateways, internet_gateway=False)
+
+    assert list(problems(vpc, ENIS)) == []
+    assert list(warnings([vpc, replace(vpc, name="other")])) == []
 
 
 def test_a_nat_gateway_needs_an_internet_gateway() -> None:

@@ -25,12 +25,15 @@ def test_the_router_sends_it_there_before_any_route_table() -> None:
     state = frozenset(resolver_facts(MAIN))
 
     rules = [fact for fact in state if isinstance(fact, Rule)]
-    assert {str(rule.dst) for rule in rules} == {f"{address}/32" for address in SERVICES}
+    assert {str(rule.dst) for rule in rules} == {"10.0.0.2/32", "169.254.168.0/22"}
     assert {(rule.ns, rule.table) for rule in rules} == {("vpc-main", ADDRESSES)}
     assert all(rule.priority < 100 for rule in rules), "the subnets' route tables"
     routes = [fact for fact in state if isinstance(fact, Route) and fact.ns == "vpc-main"]
-    assert {route.dst for route in routes} == {rule.dst for rule in rules}
-    assert {(route.dev, route.table) for route in routes} == {("dns", ADDRESSES)}
+    there = {str(route.dst) for route in routes if route.dev == "dns"}
+    assert there == {f"{address}/32" for address in SERVICES}
+    [nothing] = [route for route in routes if route.dev != "dns"]
+    assert (str(nothing.dst), nothing.kind) == ("169.254.168.0/22", "blackhole")
+    assert {route.table for route in routes} == {ADDRESSES}
 
 
 def test_arp_for_it_is_answered_with_the_routers_mac_in_its_subnet_alone() -> None:

@@ -43,7 +43,8 @@ KERNEL = (
     Reason(
         "X_MARTIAN_SOURCE",
         "{source} cannot come in by {dev}: {why}",
-        "find out who else sends with that address; accept_local would let it in",
+        "find out who else sends with that address, or which route leads {ns}'s own packets back"
+        " to it; accept_local would let it in",
     ),
     Reason(
         "X_MARTIAN_DESTINATION",

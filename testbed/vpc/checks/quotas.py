@@ -52,10 +52,11 @@ def warnings(vpcs: Iterable[Vpc]) -> Problems:
         if count > MOST_VPCS:
             message = f"{count} VPCs in {place}: AWS's quota is {MOST_VPCS} (VpcLimitExceeded)"
             yield Problem(("vpcs",), message)
-        gateways = sum(len(vpc.nat_gateways) for vpc in vpcs if region(vpc) == place)
+        there = [one for vpc in vpcs if region(vpc) == place for one in vpc.nat_gateways]
+        gateways = sum(one.is_public for one in there)
         if gateways > MOST_ADDRESSES:
             message = (
-                f"{gateways} NAT gateways in {place} need as many Elastic IP addresses: AWS's"
-                f" quota is {MOST_ADDRESSES} (AddressLimitExceeded)"
+                f"{gateways} public NAT gateways in {place} need as many Elastic IP addresses:"
+                f" AWS's quota is {MOST_ADDRESSES} (AddressLimitExceeded)"
             )
             yield Problem(("vpcs",), message)

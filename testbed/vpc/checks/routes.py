@@ -18,7 +18,7 @@ from testbed.vpc.model import (
 )
 
 # AWS's own services live here; routes into it are refused (VPC User Guide, "Subnet route tables").
-SERVICES = IPv4Network("169.254.168.0/22")
+SERVICES_RANGE = IPv4Network("169.254.168.0/22")
 # CreateRoute's codes for a target that is not there, by how its id begins
 NOT_FOUND = {
     "eni-": "InvalidNetworkInterfaceID.NotFound",
@@ -99,8 +99,8 @@ def _prefix_lists(
 def _destination(vpc: Vpc, entry: RouteEntry, around: Around) -> Problems:
     """AWS keeps two things from routes: its own services, and, mostly, the VPC's local traffic."""
     to = entry.destination
-    if to.subnet_of(SERVICES):
-        message = f"no route leads into {SERVICES}, where AWS's own services are"
+    if to.subnet_of(SERVICES_RANGE):
+        message = f"no route leads into {SERVICES_RANGE}, where AWS's own services are"
         yield Problem((), message, "InvalidParameterValue")
     elif to in vpc.cidrs:
         message = f"every table has the route {to} local already"

@@ -31,6 +31,18 @@ def problems(vpc: Vpc, enis: Mapping[str, int], around: Around = NOTHING_AROUND)
     yield from quotas.problems(vpc)
 
 
+def warnings(vpc: Vpc) -> Problems:
+    """What AWS takes, and what then reaches nothing; paths start at the VPC."""
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    for gateway in vpc.nat_gateways:
+        if gateway.is_public and not vpc.is_public(subnets[gateway.subnet]):
+            message = (
+                f"a public NAT gateway needs a public subnet to reach the internet, but the route"
+                f" table of {quoted(gateway.subnet)} has no route to the {INTERNET_GATEWAY}"
+            )
+            yield Problem(("natGateways", gateway.name, "subnet"), message)
+
+
 def _devices(vpc: Vpc, enis: Mapping[str, int], around: Around) -> Problems:
     """Subnets are bridges beside ENIs' ports and links in the router's namespace: names meet."""
     ports = {device(f"{node}-e{i}") for node, most in enis.items() for i in range(most)}
@@ -109,15 +121,9 @@ def _nat_gateways(vpc: Vpc) -> Problems:
         if gateway.subnet not in subnets:
             message = unknown("subnet", gateway.subnet, subnets)
             yield Problem((*path, "subnet"), message, "InvalidSubnetID.NotFound")
-        elif not vpc.internet_gateway:
+        elif gateway.is_public and not vpc.internet_gateway:
             message = f"the VPC {quoted(vpc.name)} has no internet gateway attached"
             yield Problem(path, message, "Gateway.NotAttached")
-        elif not vpc.is_public(subnets[gateway.subnet]):
-            message = (
-                f"a NAT gateway needs a public subnet, but the route table of"
-                f" {quoted(gateway.subnet)} has no route to the {INTERNET_GATEWAY}"
-            )
-            yield Problem((*path, "subnet"), message)
 
 
 def _instances(vpc: Vpc) -> Problems:

@@ -210,13 +210,14 @@ NAT_TIMEOUTS = {
 def nat_gateway_facts(
     vpc: Vpc, subnet: Subnet, eni: Eni, others: Iterable[IPv4Network] = ()
 ) -> Iterator[Fact]:
-    """A NAT gateway: an ENI in a public subnet whose namespace translates to its address."""
+    """A NAT gateway: an ENI whose namespace translates to its address."""
     ns, address = eni.instance, eni.addresses[0]
     yield Netns(ns=ns, why=f"NAT gateway {ns} in subnet {subnet.name}")
     yield from forwarding(ns)
     yield instance_side(eni, JUMBO)
     interface = IPv4Interface(f"{address}/{subnet.cidr.prefixlen}")
-    yield Address(ns=ns, dev="eth0", ip=interface, why=f"{eni.id}, paired with {eni.public_ip}")
+    pair = f"paired with {eni.public_ip}" if eni.public_ip else "of a private NAT gateway"
+    yield Address(ns=ns, dev="eth0", ip=interface, why=f"{eni.id}, {pair}")
     yield Route(
         ns=ns,
         dst=ANYWHERE,

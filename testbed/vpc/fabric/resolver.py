@@ -5,12 +5,13 @@ metadata listen.
 """
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.net import metadata
 from testbed.net.endpoints import Listener
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, NftElement, Route, Rule
 from testbed.net.metadata import InstanceMetadata
+from testbed.vpc.checks.routes import SERVICES_RANGE
 from testbed.vpc.fabric.gateways import end_system, link
 from testbed.vpc.fabric.routing import host
 from testbed.vpc.fabric.subnets import FAMILY, GATEWAY_MAC, JUMBO, SERVICES, TABLE
@@ -45,7 +46,9 @@ def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
     """The namespace of Amazon's services, and the router's way to them.
 
     In the router:   90:  from all to 10.0.0.2 lookup 1000
+                     90:  from all to 169.254.168.0/22 lookup 1000
                      ip route show table 1000:  10.0.0.2 via 169.254.255.6 dev dns onlink
+                                                blackhole 169.254.168.0/22
     """
     ns, place = resolver(vpc.name), router(vpc.name)
     yield Netns(ns=ns, why=f"DNS server and instance metadata of VPC {vpc.name}")
@@ -55,6 +58,9 @@ def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
     yield Route(
         ns=ns, dst=ANYWHERE, via=ROUTER_SIDE, dev=INSIDE, onlink=True, why="back into the VPC"
     )
+    yield _before_route_tables(place, SERVICES_RANGE)
+    why = "none of Amazon's services is there, and no route leads into their range"
+    yield Route(ns=place, table=ADDRESSES, dst=SERVICES_RANGE, kind="blackhole", why=why)
     for address, why in link_local_services(vpc).items():
         yield Address(ns=ns, dev=INSIDE, ip=IPv4Interface(host(address)), why=why)
         yield from _way_to(vpc, address, why)
@@ -75,13 +81,8 @@ def _way_to(vpc: Vpc, address: IPv4Address, why: str) -> Iterator[Fact]:
         onlink=True,
         why=why,
     )
-    yield Rule(
-        ns=place,
-        priority=BEFORE_ROUTE_TABLES,
-        dst=host(address),
-        table=ADDRESSES,
-        why="no route table can keep an instance from Amazon's services",
-    )
+    if address not in SERVICES_RANGE:
+        yield _before_route_tables(place, host(address))
     for subnet in vpc.subnets:
         if address in subnet.cidr or address.is_link_local:
             yield Neighbour(
@@ -91,6 +92,11 @@ def _way_to(vpc: Vpc, address: IPv4Address, why: str) -> Iterator[Fact]:
                 mac=GATEWAY_MAC,
                 why="the bridge answers ARP for Amazon's services; frames for them are routed",
             )
+
+
+def _before_route_tables(place: str, to: IPv4Network) -> Rule:
+    why = "no route table can keep an instance from Amazon's services"
+    return Rule(ns=place, priority=BEFORE_ROUTE_TABLES, dst=to, table=ADDRESSES, why=why)
 
 
 def metadata_listener(vpc: Vpc, instances: Iterable[InstanceMetadata]) -> Listener:
