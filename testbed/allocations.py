@@ -13,7 +13,7 @@ from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
-from testbed.lab import Cluster, Lab
+from testbed.lab import Cluster, Lab, service_cidr
 from testbed.lab.interfaces import Primary, primaries, subnets
 from testbed.services.allocate import allocate_services
 from testbed.vpc.addresses import reserved
@@ -52,7 +52,7 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     _launch(ec2, wanted.values())
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before) for cluster in lab.clusters]
-    given = [_given(cluster, before) for cluster in lab.clusters]
+    given = [_given(cluster, vpcs[cluster.vpc], before) for cluster in lab.clusters]
     pods = tuple(pod for one in placed for pod in one.pods)
     return Allocations(
         enis=ec2.enis(),
@@ -114,11 +114,12 @@ def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations) -> Placed
             return kops.allocate_pods(cluster, vpc, ec2, earlier)
 
 
-def _given(cluster: Cluster, before: Allocations) -> tuple[ServiceAddress, ...]:
+def _given(cluster: Cluster, vpc: Vpc, before: Allocations) -> tuple[ServiceAddress, ...]:
     if cluster.manifests:
         message = "its manifests are not read: testbed.load.with_manifests does that"
         raise DescriptionError(message, Where(key=f"clusters.{cluster.name}"))
-    return allocate_services(cluster.name, cluster.services, cluster.service_cidr, before.services)
+    cidr = service_cidr(cluster, vpc)
+    return allocate_services(cluster.name, cluster.services, cidr, before.services)
 
 
 def to_json(allocations: Allocations) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from testbed.daemon.shown import views
 from testbed.errors import UsageError
+from testbed.lab import service_cidr
 from testbed.net.facts import IpAddress
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ def address_of(running: "RunningLab", name: str) -> IpAddress:
 
 def refuse_service(running: "RunningLab", address: IpAddress) -> None:
     """Raise UsageError for a Service's address: no routing alone leads there."""
-    for cluster in running.described().clusters:
-        if address in cluster.service_cidr:
+    lab = running.described()
+    vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    for cluster in lab.clusters:
+        if address in service_cidr(cluster, vpcs[cluster.vpc]):
             raise UsageError(
                 f"{address} is an address of Services, which kube-proxy translates: ask for"
                 " one of its endpoints (`testbed get endpoints`)"

@@ -60,6 +60,7 @@ class EksCluster:
     control_plane: none leaves it out of the lab.
     connmark_backend: who marks what nodes will translate; the real CNI takes nftables where its
     iptables is not the legacy one.
+    service_cidr: none leaves it to EKS, `networking.service_cidr`.
     """
 
     name: str
@@ -75,7 +76,7 @@ class EksCluster:
     eni_configs: Annotated[tuple[EniConfig, ...], named()] = ()
     fargate_profiles: Annotated[tuple[FargateProfile, ...], named()] = ()
     services: Services = ()
-    service_cidr: Cidr = IPv4Network("172.20.0.0/16")  # EKS: 10.100.0.0/16 in such a VPC
+    service_cidr: Cidr | None = None
     manifests: Manifests = ()
     endpoint_slices: EndpointSlices = ()
     kube_proxy: KubeProxy = KubeProxy()

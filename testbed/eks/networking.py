@@ -20,6 +20,8 @@ FREE_ADDRESSES = 6  # in each of the cluster's subnets; 16 are advised; older te
 ADVISED = 16
 LARGEST_SERVICES, SMALLEST_SERVICES = 12, 24  # prefix lengths of the range for Services
 INVALID = "InvalidParameterException"
+TENS = IPv4Network("10.0.0.0/8")
+SERVICES, SERVICES_BESIDE_TENS = IPv4Network("10.100.0.0/16"), IPv4Network("172.20.0.0/16")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ def cluster_subnets(cluster: EksCluster, vpc: Vpc) -> tuple[Subnet, ...]:
     return tuple(subnet for subnet in vpc.subnets if subnet.name in chosen)
 
 
+def service_cidr(cluster: EksCluster, vpc: Vpc) -> IPv4Network:
+    """The range of the cluster's Services: what it says, else the one of EKS' two that EKS takes.
+
+    A VPC whose first range begins with 10 gets 172.20.0.0/16, any other 10.100.0.0/16; the one
+    that a range of the VPC overlaps gives way.  Sources: EKS API, KubernetesNetworkConfigRequest;
+    amazon-eks-ami v20230304, files/bootstrap.sh, which tells kubelet the DNS server's address.
+    """
+    if cluster.service_cidr is not None:
+        return cluster.service_cidr
+    choices = (SERVICES, SERVICES_BESIDE_TENS)
+    if vpc.cidrs[:1] and vpc.cidrs[0].subnet_of(TENS):
+        choices = choices[::-1]
+    free = (one for one in choices if not any(one.overlaps(cidr) for cidr in vpc.cidrs))
+    return next(free, choices[0])
+
+
 def upgrade_room(cluster: EksCluster, vpc: Vpc, ec2: Ec2) -> Iterator[SubnetRoom]:
     """For each subnet: EKS makes new network interfaces before it drops the old ones."""
     for subnet in cluster_subnets(cluster, vpc):
@@ -61,7 +79,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
             yield Problem(("subnets", i), message, INVALID)
     yield from _zones(cluster, vpc)
     yield from _dns(vpc)
-    yield from _service_cidr(cluster.service_cidr, vpc)
+    yield from _service_cidr(service_cidr(cluster, vpc), vpc)
     plane = cluster.control_plane
     if plane and not (plane.endpoint_public_access or plane.endpoint_private_access):
         message = "Private and public endpoint access cannot be false"

@@ -5,12 +5,14 @@ Nothing exists in the kernel while a Lab is built.
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, named
+from testbed.eks import networking
 from testbed.eks.control_plane import ApiServer
 from testbed.eks.control_plane import api_servers as servers_of
 from testbed.eks.model import EksCluster
@@ -137,6 +139,15 @@ def hostname(lab: Lab, cluster: Cluster, service: Service) -> str:
             vpc = next(vpc for vpc in lab.vpcs if vpc.name == cluster.vpc)
             return dns_name(cluster.name, service, region(vpc))
     return ""
+
+
+def service_cidr(cluster: Cluster, vpc: Vpc) -> IPv4Network:
+    """The range of a cluster's Services.  vpc: the cluster's."""
+    match cluster:
+        case EksCluster():
+            return networking.service_cidr(cluster, vpc)
+        case KopsCluster():
+            return cluster.service_cidr
 
 
 def to_json(lab: Lab) -> Any:

@@ -14,7 +14,15 @@ from testbed.kops import checks as kops_checks
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes import checks as kubernetes_checks
 from testbed.kubernetes import kube_proxy
-from testbed.lab import LONGEST_NAME, Cluster, Lab, api_servers, hostname, load_balancers
+from testbed.lab import (
+    LONGEST_NAME,
+    Cluster,
+    Lab,
+    api_servers,
+    hostname,
+    load_balancers,
+    service_cidr,
+)
 from testbed.lab.slides import slide_problems
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
@@ -178,7 +186,7 @@ def _services(cluster: Cluster, vpc: Vpc) -> Problems:
     others = {f"VPC {quoted(vpc.name)}": vpc.cidrs}
     if cluster.cluster_cidr:
         others["the pods"] = (cluster.cluster_cidr,)
-    yield from services_checks.problems(cluster.services, cluster.service_cidr, others)
+    yield from services_checks.problems(cluster.services, service_cidr(cluster, vpc), others)
     yield from services_checks.slice_problems(cluster.endpoint_slices)
     yield from load_balancer_checks.problems(
         cluster.services, cluster.proxy.era, pods_in_vpc=isinstance(cluster, EksCluster)

@@ -16,7 +16,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes.placement import Placed
 from testbed.kubernetes.strays import stray_facts
-from testbed.lab import Cluster, Lab, api_servers
+from testbed.lab import Cluster, Lab, api_servers, service_cidr
 from testbed.net.facts import ANYWHERE, ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
 from testbed.net.show import show
@@ -117,7 +117,7 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
     for node in cluster.nodes:
         enis = [eni for eni in allocations.enis if eni.instance == node.name]
         yield from eks_node.node_facts(cluster, seen.get(node.name, vpc), node, enis)
-    yield from stray_facts(cluster.name, vpc, cluster.service_cidr)
+    yield from stray_facts(cluster.name, vpc, service_cidr(cluster, vpc))
     pods = {pod.netns: pod for pod in cluster.pods}
     own = [placed for placed in allocations.pods if placed.cluster == cluster.name]
     reached = routed(allocations.memories, own)

@@ -11,7 +11,7 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.eks.model import ControlPlane, EksCluster
-from testbed.eks.networking import problems, upgrade_room, warnings
+from testbed.eks.networking import problems, service_cidr, upgrade_room, warnings
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.plan import programs
@@ -149,3 +149,27 @@ def test_the_command_says_which_subnet_is_short(tmp_path: Path) -> None:
     assert "too few free addresses: a (" in done.stderr
 
     assert subprocess.run(words, capture_output=True, timeout=30).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "services"),
+    [
+        ("10.0.0.0/16", "172.20.0.0/16"),
+        ("10.100.0.0/16", "172.20.0.0/16"),
+        ("192.168.0.0/16", "10.100.0.0/16"),
+        ("172.20.0.0/16", "10.100.0.0/16"),
+        ("172.31.0.0/16 100.64.0.0/16", "10.100.0.0/16"),
+        ("10.0.0.0/16 172.20.64.0/18", "10.100.0.0/16"),
+        ("100.64.0.0/16 10.100.64.0/18", "172.20.0.0/16"),
+    ],
+)
+def test_a_range_for_services_that_nobody_names_is_one_of_eks_two(
+    cidrs: str, services: str
+) -> None:
+    """That of a VPC's own is never taken; what a cluster names is."""
+    vpc = Vpc("main", tuple(map(IPv4Network, cidrs.split())), ())
+    cluster = EksCluster("eks", vpc="main", nodes=())
+
+    assert service_cidr(cluster, vpc) == IPv4Network(services)
+    said = replace(cluster, service_cidr=IPv4Network("10.96.0.0/16"))
+    assert service_cidr(said, vpc) == IPv4Network("10.96.0.0/16")
