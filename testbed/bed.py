@@ -6,6 +6,7 @@
 Needs root.  It has no names in /run/netns, no daemon and no files; many run side by side.
 """
 
+import copy
 import pathlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -44,9 +45,16 @@ from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Judged
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
+PATIENCE_S = 10.0  # an answer may come late: a loaded machine, or one that stood still
+PROGRAM_TIMEOUT_S = 60.0  # a program's own limit, if it has one, comes first
+SILENCE_S = 0.3  # no answer is expected: on its way a packet waits for nothing
+
 
 class Bed:
-    """A lab that is up; its state is the namespaces it holds."""
+    """A lab that is up; its state is the namespaces it holds.
+
+    patience_s: how long its probes wait for an answer.
+    """
 
     def __init__(
         self,
@@ -63,6 +71,7 @@ class Bed:
         self.lab = lab
         self.allocations = Allocations()
         self.health = ALL_WELL
+        self.patience_s = PATIENCE_S
         self.up(lab)
 
     def up(self, lab: Lab) -> None:
@@ -138,18 +147,27 @@ class Bed:
         """What differs between plan and kernel; false when nothing does."""
         return drift(self.store, self.state)
 
-    def ping(self, source: str, destination: str, *, timeout_s: float = 0.5) -> PingResult:
-        """One echo request between names (or to an address)."""
-        return ping(self.store, source, self.address(destination), timeout_s=timeout_s)
+    @property
+    def briefly(self) -> "Bed":
+        """The lab as it is now, for probes that nobody is expected to answer."""
+        hasty = copy.copy(self)
+        hasty.patience_s = SILENCE_S
+        return hasty
 
-    def tcp(self, source: str, destination: str, port: int, *, timeout_s: float = 0.5) -> Outcome:
+    def ping(self, source: str, destination: str) -> PingResult:
+        """One echo request between names (or to an address)."""
+        address = self.address(destination)
+        return ping(self.store, source, address, timeout_s=self.patience_s)
+
+    def tcp(self, source: str, destination: str, port: int) -> Outcome:
         """One TCP connection."""
         address = self.address(destination)
-        return tcp.probe(self.store, source, address, port, timeout_s=timeout_s)
+        return tcp.probe(self.store, source, address, port, timeout_s=self.patience_s)
 
     def http(self, source: str, destination: str, port: int = 80) -> Outcome:
         """One GET; the outcome holds what the server saw."""
-        return http.probe(self.store, source, self.address(destination), port)
+        address = self.address(destination)
+        return http.probe(self.store, source, address, port, timeout_s=self.patience_s)
 
     def path(self, source: str, destination: str) -> Path:
         """The way between names, as each kernel answers."""
@@ -163,7 +181,8 @@ class Bed:
     def run(self, place: str, *argv: str) -> Result:
         """A real program in a namespace."""
         with inside(self.store, place):
-            return run(list(argv), timeout_s=10.0, files=resolv.shown(self._resolv, place))
+            files = resolv.shown(self._resolv, place)
+            return run(list(argv), timeout_s=PROGRAM_TIMEOUT_S, files=files)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """What the tests share: the shipped topologies, and labs that are up."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,13 @@ from testbed.bed import bed as bring_up
 from testbed.lab import Lab
 from testbed.load import load
 
+# What starts the tests may ignore these: a shell does for its jobs in the background, nohup too.
+AT_A_TERMINAL: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 TOPOLOGIES = Path(__file__).parents[1] / "topologies"
 
 
@@ -33,6 +42,17 @@ def beds() -> Iterator[Callable[[Lab], Bed]]:
     """Brings any lab up; all are gone after the test."""
     with ExitStack() as undo:
         yield lambda lab: undo.enter_context(bring_up(lab))
+
+
+def pytest_configure() -> None:
+    """Programs that the tests start end by signals as at a terminal, whatever started the tests.
+
+    Ignored and blocked signals are inherited, through everything that is started.
+    """
+    for number, handler in AT_A_TERMINAL.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, AT_A_TERMINAL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from testbed.daemon.process.home import Home
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
 from tests import ordinary
+from tests.waiting import PATIENCE_S
 
 TOPOLOGY = """\
 testbed: v1
@@ -42,6 +44,7 @@ clusters:
 """
 
 
+NUMBERS = count()  # two labs of one process have two names
 HOST_S = 3600.0  # a test on a host of its own may be told to go on for long
 
 
@@ -49,7 +52,7 @@ class Commands:
     """The command line against one lab that no other test has."""
 
     def __init__(self, directory: Path) -> None:
-        self.name = f"test-{os.getpid()}-{abs(hash(directory)) % 10_000}"
+        self.name = f"test-{os.getpid()}-{next(NUMBERS)}"
         self.file = directory / "lab.yaml"
         self.file.write_text(TOPOLOGY.format(name=self.name))
 
@@ -67,7 +70,7 @@ class Commands:
     def run(self, *words: str, code: int = 0, stdin: str = "") -> str:
         """What a verb prints; its exit code is as expected."""
         process = self.start(*words)
-        output, errors = process.communicate(stdin, timeout=60)
+        output, errors = process.communicate(stdin, timeout=PATIENCE_S)
         assert process.returncode == code, f"{words}: {process.returncode}\n{output}\n{errors}"
         return output + errors if code else output
 
@@ -113,7 +116,7 @@ class Commands:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        assert poll.poll(10_000), "the daemon does not end"
+        assert poll.poll(PATIENCE_S * 1000), "the daemon does not end"
         os.close(handle)
 
 

@@ -13,6 +13,7 @@ import pytest
 from testbed.daemon.process.home import OWNER_RECORD, Home, directory
 from testbed.kernel.machine.processes import Process, record
 from tests.cli.conftest import Commands, OnAHost
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -43,8 +44,8 @@ def sleeping(commands: Commands) -> Iterator[tuple[int, int]]:
 
 
 def ends(handle: int) -> bool:
-    """Whether the process of a pidfd ends within ten seconds."""
-    return bool(select.select([handle], [], [], 10.0)[0])
+    """Whether the process of a pidfd ends."""
+    return bool(select.select([handle], [], [], PATIENCE_S)[0])
 
 
 def test_a_killed_exec_takes_its_program_along(commands: Commands) -> None:

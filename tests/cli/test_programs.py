@@ -2,16 +2,14 @@
 
 import json
 import os
-import select
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from testbed.daemon.process.home import Home
 from tests.cli.conftest import Commands
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -151,15 +149,15 @@ def test_a_zone_whose_nodes_are_dead_leaves_the_load_balancers_name(balanced: Co
     [word] = [
         word for word in balanced.on("get", "services").split() if word.endswith(".amazonaws.com")
     ]
-    _wait_for(lambda: len(_addresses(balanced, word)) == 2)
+    wait_until(lambda: len(_addresses(balanced, word)) == 2)
     both = _addresses(balanced, word)
 
     balanced.on("exec", "node-2", "--", "iptables-nft", "-t", "nat", "-F", "KUBE-NODEPORTS")
-    _wait_for(lambda: len(_addresses(balanced, word)) == 1)
+    wait_until(lambda: len(_addresses(balanced, word)) == 1)
     assert "Program" not in balanced.on("verify", code=1), "the DNS servers run as they should"
     balanced.up()
 
-    _wait_for(lambda: _addresses(balanced, word) == both)
+    wait_until(lambda: _addresses(balanced, word) == both)
     balanced.on("verify")
 
 
@@ -181,7 +179,7 @@ def test_flows_leave_a_network_load_balancers_unhealthy_target(balanced: Command
         listed = balanced.on("exec", place, "--", "nft", "list", "chain", "ip", "nlb", "listeners")
         return listed.partition("vmap ")[2].partition("}")[0]
 
-    _wait_for(lambda: chosen() == "{ 0 : goto tcp-80/node-1 ")
+    wait_until(lambda: chosen() == "{ 0 : goto tcp-80/node-1 ")
     balanced.on("verify")
     said = balanced.on("describe", "service", "web")
     assert "tcp-80 node-1 healthy,tcp-80 node-2 unhealthy" in said
@@ -194,16 +192,9 @@ def _addresses(lab: Commands, name: str) -> set[str]:
     return {line.split()[0] for line in found.splitlines()}
 
 
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        select.select([], [], [], 0.1)
-
-
 def _wait_for_end(pid: int) -> None:
     """Wait until a process is gone, or nothing but its exit code is left."""
-    _wait_for(lambda: _has_ended(Path(f"/proc/{pid}/stat")))
+    wait_until(lambda: _has_ended(Path(f"/proc/{pid}/stat")))
 
 
 def _has_ended(stat: Path) -> bool:

@@ -68,7 +68,7 @@ def test_their_way_is_told_as_in_roots(mine: RootlessCommands) -> None:
 
 def test_names_services_and_balancers_are_real_programs(mine: RootlessCommands) -> None:
     """dnsmasq answers, kube-proxy's rules translate."""
-    seen = mine.on("exec", "client", "--", "curl", "-sS", "--max-time", "5", "http://web/")
+    seen = mine.on("exec", "client", "--", "curl", "-sS", "--max-time", "30", "http://web/")
 
     assert json.loads(seen)["pod"] in ("web-0", "web-1")
 

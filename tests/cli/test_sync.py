@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cli.conftest import Commands
-from tests.routing.services.promises import until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -27,5 +27,5 @@ def test_rules_come_back_by_themselves_in_a_cluster_that_wants_it(lab: Commands)
     lab.up()
     lab.on(*services)
 
-    until(lambda: CLUSTER_IP in rules(lab))
+    wait_until(lambda: CLUSTER_IP in rules(lab))
     assert "facts as planned" in lab.on("verify")

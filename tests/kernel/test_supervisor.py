@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from testbed.kernel.namespaces import LocalStore, entered, new_netns
 from testbed.kernel.programs import run
 from testbed.kernel.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.programs import Program
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -38,7 +38,7 @@ def make(store: LocalStore, *names: str) -> None:
         namespace = new_netns()
         store.keep({name: namespace})
         with entered(namespace):
-            run(["ip", "link", "set", "lo", "up"], timeout_s=5)
+            run(["ip", "link", "set", "lo", "up"], timeout_s=PATIENCE_S)
         os.close(namespace)
 
 
@@ -58,7 +58,7 @@ def answer(store: LocalStore, netns: str) -> str:
     namespace = store.open(netns)
     try:
         with entered(namespace):
-            return run(["bash", "-c", "cat </dev/tcp/127.0.0.1/80"], timeout_s=5).stdout
+            return run(["bash", "-c", "cat </dev/tcp/127.0.0.1/80"], timeout_s=PATIENCE_S).stdout
     finally:
         os.close(namespace)
 
@@ -71,12 +71,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def ends(pid: int) -> bool:
-    """Whether a process that nobody here waits for ends soon."""
-    deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
-        pass
-    return not alive(pid)
+def wait_for_end(pid: int) -> None:
+    """Until a process has ended that is no child of this one."""
+    wait_until(lambda: not alive(pid))
 
 
 @pytest.fixture
@@ -121,7 +118,7 @@ def test_a_program_that_died_is_started_again(store, supervisor) -> None:
     supervisor.serve([answering("a", "one")])
     [pid] = supervisor.pids().values()
     os.kill(pid, signal.SIGKILL)
-    assert ends(pid)
+    wait_for_end(pid)
     assert supervisor.pids() == {}
 
     supervisor.serve([answering("a", "one")])
@@ -155,16 +152,14 @@ def test_a_program_that_ignores_sigterm_is_killed_and_its_children_too(store, su
     stubborn = Program(netns="a", name="stubborn", argv=("bash", "-c", script))
     supervisor.serve([stubborn])
     directory = supervisor.directory("a", "stubborn")
-    deadline = time.monotonic() + 5
-    while not (directory / "ready").exists():
-        assert time.monotonic() < deadline
+    wait_until(lambda: (directory / "ready").exists())
     [pid], child = supervisor.pids().values(), int((directory / "child").read_text())
     assert alive(child), "premise"
 
     supervisor.stop()
 
     assert not alive(pid)
-    assert ends(child)
+    wait_for_end(child)
 
 
 def test_a_program_that_fails_is_reported_with_its_last_words(supervisor) -> None:
@@ -198,7 +193,7 @@ def test_programs_end_with_the_thread_that_started_them(store, tmp_path) -> None
     thread.join()
 
     [one] = supervisor._running.values()
-    assert one.ended(5.0)
+    assert one.ended(PATIENCE_S)
     supervisor.stop()
 
 
@@ -231,7 +226,7 @@ sys.stdin.read()
         assert alive(pid), "premise"
         starter.kill()
 
-    assert ends(pid)
+    wait_for_end(pid)
 
 
 def test_what_a_killed_supervisor_left_is_ended() -> None:
@@ -241,7 +236,7 @@ def test_what_a_killed_supervisor_left_is_ended() -> None:
         left = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: "haproxy"})
         other = subprocess.Popen(["sleep", "60"])
         end_orphans()
-        ended = left.wait(timeout=10)
+        ended = left.wait(timeout=PATIENCE_S)
         running = other.poll()
         other.kill()
         other.wait()

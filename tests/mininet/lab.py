@@ -1,9 +1,7 @@
 """A small lab made by nothing but `ip`, and Mininet's prompt over it, for the tests here."""
 
-import select
 import subprocess
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -134,11 +132,3 @@ def open_prompt() -> None:
     shown = view(LAB, PLACES, ("node-1",))
     commands = {"shells": count_shells, "fail": fail}
     prompt(shown, lambda: None, restore=restore, commands=commands)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until `condition` holds, at most 10 s."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        select.select([], [], [], 0.01)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
-from tests.mininet.lab import processes, wait_until
+from tests.mininet.lab import processes
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 MN = Path(sys.executable).with_name("mn")

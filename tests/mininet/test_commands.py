@@ -12,7 +12,8 @@ import pytest
 
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
-from tests.mininet.lab import build, open_prompt, processes, wait_until
+from tests.mininet.lab import build, open_prompt, processes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 

@@ -7,8 +7,6 @@ import resource
 import select
 import signal
 import socket
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,6 +21,7 @@ from testbed.probes import http as http_probe
 from testbed.probes.servers.process import SPARE
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import socket_in
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -60,14 +59,6 @@ def fill(client: socket.socket, pattern: bytes) -> int:
         sent += client.send(endless[start : start + PIECE])
         assert sent < MOST, "more than all buffers on the way can hold"
     return sent
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Until it is so: namespaces are removed by the kernel in its own time."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to be"
-        select.select([], [], [], 0.01)
 
 
 def test_http_tells_who_answered_and_both_addresses(star: Any, serving: Any) -> None:
@@ -230,7 +221,7 @@ def test_a_closed_namespace_is_not_kept_alive(star: Any, serving: Any) -> None:
         servers.close(["pod-1"])
         bed.store.drop(["pod-1"])
 
-        wait_for(lambda: "port1" not in bed.run("router", "ip", "-br", "link"))
+        wait_until(lambda: "port1" not in bed.run("router", "ip", "-br", "link"))
         assert {listener.netns for listener in servers.listening} == {"pod-0"}
         client.close()
 
@@ -291,7 +282,7 @@ def test_when_descriptors_run_out_clients_wait_and_are_served_later(
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (in_use + 20, hard))
         greeted = [clients.enter_context(connected(bed, "pod-0", "pod-1", 7)) for _ in range(30)]
-        wait_for(lambda: len(list(Path(f"/proc/{pid}/fd").iterdir())) == in_use + 20)
+        wait_until(lambda: len(list(Path(f"/proc/{pid}/fd").iterdir())) == in_use + 20)
         before = cpu_ticks(pid)
         select.select([], [], [], 0.3)
         busy = cpu_ticks(pid) - before
@@ -364,7 +355,7 @@ def test_a_process_that_was_killed_serves_nothing_until_the_next_serve(
     with serving(bed, bed.listeners()) as servers:
         [pid] = servers.pids
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not servers.listening)
+        wait_until(lambda: not servers.listening)
         servers.serve(bed.listeners())
 
         assert http_probe.probe(bed.store, "pod-0", bed.address("pod-1"), 80).delivered
@@ -384,6 +375,6 @@ def test_servers_end_with_whoever_started_them(star: Any) -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
-    wait_for(lambda: not Path(f"/proc/{pid}/exe").exists())
+    wait_until(lambda: not Path(f"/proc/{pid}/exe").exists())
     os.close(told)
     os.close(tell)

@@ -98,7 +98,7 @@ def test_without_the_rule_for_itself_the_api_reaches_no_kubelet(
     bed = beds(with_plane(load(topologies / "eks.yaml"), plane, closed))
 
     assert "api-eks-" in ask(bed, "node-1"), "control: the node reaches the API"
-    assert not bed.tcp("api-eks-0", "node-1", KUBELET, timeout_s=0.5).delivered
+    assert not bed.briefly.tcp("api-eks-0", "node-1", KUBELET).delivered
     assert bed.path("api-eks-0", "node-1").code == "ENI_SG_RULES_MISMATCH"
 
 

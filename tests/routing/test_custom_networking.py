@@ -61,7 +61,7 @@ def test_without_rule_1536_they_would_leave_by_eth0_and_be_dropped(lab: Bed) -> 
 
     with lab.without(rule):
         assert lab.path("web-0", "client").hops[1].dev == "eth0"
-        assert lab.ping("web-0", "client").received == 0
+        assert lab.briefly.ping("web-0", "client").received == 0
     assert lab.ping("web-0", "client").received == 1
 
 
@@ -85,7 +85,7 @@ def test_a_node_and_its_pods_meet_though_their_subnets_differ(lab: Bed) -> None:
 
 def test_pods_have_the_security_groups_of_their_eniconfig(lab: Bed) -> None:
     """The group `pods` lets nodes in on port 80 alone; the nodes' own lets no pod in."""
-    assert lab.ping("node-1", "client").received == 0
-    assert lab.ping("client", "node-1").received == 0
+    assert lab.briefly.ping("node-1", "client").received == 0
+    assert lab.briefly.ping("client", "node-1").received == 0
     assert lab.ping("client", "web-3").received == 1
     assert "pods" in str(lab.path("node-1", "client"))

@@ -73,7 +73,7 @@ def test_a_pod_finds_a_service_by_its_short_and_its_full_name(bed: Bed, name: st
 
 def test_curl_in_a_pod_takes_the_name(bed: Bed) -> None:
     """The way people try whether a Service works."""
-    result = bed.run("client", "curl", "-sS", "--max-time", "5", "http://web/")
+    result = bed.run("client", "curl", "-sS", "--max-time", "30", "http://web/")
 
     assert '"pod": "web-' in result.stdout, result.stderr
 

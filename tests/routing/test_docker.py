@@ -35,7 +35,7 @@ def test_every_pair_does_what_the_topology_expects(lab: Bed) -> None:
 
 def test_the_node_itself_has_no_route_to_host(lab: Bed) -> None:
     """As `kubectl exec` said where the control plane had docker0 (EKS User Guide)."""
-    refused = lab.tcp("node-1", "old", 80, timeout_s=10)
+    refused = lab.tcp("node-1", "old", 80)
 
     assert (refused.verdict, refused.reason) == ("unreachable", "No route to host")
     assert lab.tcp("node-2", "old", 80).delivered, "control: a node without Docker"
@@ -45,7 +45,7 @@ def test_the_connected_route_is_what_hides_the_peer(lab: Bed) -> None:
     """Without docker0's address the pod of eth0 gets through."""
     address = lab.fact(Address, ns="node-1", dev="docker0")
 
-    assert lab.ping("eth0-pod", "old", timeout_s=0.2).received == 0
+    assert lab.briefly.ping("eth0-pod", "old").received == 0
     with lab.without(address):
         assert lab.ping("eth0-pod", "old").received == 1
     assert not lab.drift()
@@ -71,7 +71,7 @@ def test_with_snat_no_pod_of_the_node_gets_through(
     bed = beds(replace(lab, clusters=(replace(cluster, env=env),)))
 
     for pod in ("eth0-pod", "eth1-pod"):
-        assert bed.ping(pod, "old", timeout_s=0.2).received == 0
+        assert bed.briefly.ping(pod, "old").received == 0
     assert bed.ping("other-pod", "old").received == 1, "control"
 
 

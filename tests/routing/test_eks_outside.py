@@ -67,7 +67,7 @@ def test_without_rule_1024_translated_packets_leave_by_the_wrong_eni(bed: Bed) -
     rule = bed.fact(Rule, ns="node-1", priority=1024)
 
     with bed.without(rule):
-        assert not bed.tcp("web-4", HOST, 80).delivered
+        assert not bed.briefly.tcp("web-4", HOST, 80).delivered
         assert bed.tcp("web-0", HOST, 80).delivered, "control: pods of eth0 need no mark"
 
     assert bed.tcp("web-4", HOST, 80).delivered
@@ -95,7 +95,7 @@ def test_without_the_default_route_to_the_nat_gateway_the_outside_is_silent(bed:
     )
 
     with bed.without(route):
-        assert bed.tcp("client", HOST, 80).verdict == "timeout"
+        assert bed.briefly.tcp("client", HOST, 80).verdict == "timeout"
         assert bed.tcp("web-0", HOST, 80).delivered, "control: the other zone's table"
 
     assert not bed.drift()
@@ -110,7 +110,7 @@ def test_an_untranslated_source_dies_at_the_internet_gateway(bed: Bed) -> None:
     ]
 
     with bed.without(*pairing):
-        assert bed.tcp("web-0", HOST, 80).verdict == "timeout"
+        assert bed.briefly.tcp("web-0", HOST, 80).verdict == "timeout"
         assert bed.path("web-0", HOST).code == "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
         assert bed.tcp("client", HOST, 80).delivered, "control: nat-b is paired"
 
@@ -121,8 +121,8 @@ def test_the_outside_cannot_open_connections_through_a_nat_gateway(bed: Bed) -> 
     """Replies only: X_NAT_UNSOLICITED."""
     address = str(nat_address(bed, "nat-a"))
 
-    assert bed.tcp("internet", address, 80).verdict == "timeout"
-    assert bed.ping("internet", address).received == 0
+    assert bed.briefly.tcp("internet", address, 80).verdict == "timeout"
+    assert bed.briefly.ping("internet", address).received == 0
 
 
 def test_the_ttl_stays_inside_the_vpc(bed: Bed) -> None:
@@ -194,7 +194,7 @@ def test_path_knows_what_gateways_refuse(
     path = bed.path(source, destination)
 
     assert (path.delivered, path.code) == (False, code)
-    assert not bed.tcp(source, destination, 80).delivered
+    assert not bed.briefly.tcp(source, destination, 80).delivered
 
 
 def test_a_public_node_without_snat_reaches_nobody(bed: Bed, beds: Callable[[Lab], Bed]) -> None:
@@ -214,7 +214,7 @@ def test_a_public_node_without_snat_reaches_nobody(bed: Bed, beds: Callable[[Lab
     public = beds(lab)
 
     assert public.path("web-0", HOST).code == "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
-    assert public.tcp("web-0", HOST, 80).verdict == "timeout"
+    assert public.briefly.tcp("web-0", HOST, 80).verdict == "timeout"
     assert public.tcp("node-1", HOST, 80).delivered, "control: the node has a public address"
 
 

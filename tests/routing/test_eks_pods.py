@@ -65,7 +65,7 @@ def test_without_rule_1536_the_source_check_drops_the_packet(bed: Bed) -> None:
         path = bed.path("web-4", "client")
         assert path.hops[1].dev == "eth0"
         assert path.code == "ENI_SOURCE_DEST_CHECK_RESTRICTION"
-        assert bed.ping("web-4", "client").received == 0
+        assert bed.briefly.ping("web-4", "client").received == 0
         assert bed.ping("web-0", "client").received == 1, "control: the way itself is open"
 
     assert bed.ping("web-4", "client").received == 1
@@ -88,7 +88,7 @@ def test_without_the_static_neighbour_a_pod_reaches_nobody(bed: Bed) -> None:
     neighbour = bed.fact(Neighbour, ns="web-0")
 
     with bed.without(neighbour):
-        assert bed.ping("web-0", "web-1").received == 0
+        assert bed.briefly.ping("web-0", "web-1").received == 0
         assert bed.ping("web-2", "web-1").received == 1, "control: the destination answers"
 
     assert bed.ping("web-0", "web-1").received == 1
@@ -148,7 +148,7 @@ def test_the_second_enis_own_address_answers_by_its_own_table(bed: Bed) -> None:
 
     assert bed.ping("client", address).received == 1
     with bed.without(rule):
-        assert bed.ping("client", address).received == 0
+        assert bed.briefly.ping("client", address).received == 0
         assert bed.ping("client", "node-1").received == 1, "control: the node answers"
     assert not bed.drift()
 
@@ -161,7 +161,7 @@ def test_an_address_nobody_has_is_answered_by_silence(bed: Bed) -> None:
     ), "premise: no ENI has it"
 
     assert bed.path("web-0", nobody).code == "X_NO_MAPPING"
-    assert bed.tcp("web-0", nobody, 80).verdict == "timeout"
+    assert bed.briefly.tcp("web-0", nobody, 80).verdict == "timeout"
     assert bed.tcp("web-0", "client", 80).delivered, "control"
 
 

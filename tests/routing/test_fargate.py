@@ -76,8 +76,8 @@ def test_without_its_address_in_the_fabric_it_is_alone(fargate: Bed) -> None:
 
     assert ways
     with fargate.without(*ways):
-        assert not fargate.tcp("client", "lone", HTTP).delivered
-        assert not fargate.tcp("batch.job-0", "lone", HTTP).delivered
+        assert not fargate.briefly.tcp("client", "lone", HTTP).delivered
+        assert not fargate.briefly.tcp("batch.job-0", "lone", HTTP).delivered
         assert fargate.tcp("client", "batch.job-0", HTTP).delivered, "control"
     assert fargate.tcp("client", "lone", HTTP).delivered
 
@@ -115,7 +115,7 @@ def test_it_leaves_by_the_nat_gateway_with_its_own_address(fargate: Bed) -> None
 
 
 def test_it_has_no_instance_metadata(fargate: Bed) -> None:
-    assert not fargate.tcp("lone", METADATA, HTTP).delivered
+    assert not fargate.briefly.tcp("lone", METADATA, HTTP).delivered
     assert fargate.tcp("node-1", METADATA, HTTP).delivered, "control"
 
 
@@ -143,7 +143,7 @@ def test_its_security_group_is_the_clusters(beds: Callable[[Lab], Bed], topologi
     assert bed.http("api-eks-0", "lone", KUBELET).delivered, "logs and exec"
 
     bed.up(guarded())
-    assert not bed.tcp("client", "lone", HTTP).delivered
+    assert not bed.briefly.tcp("client", "lone", HTTP).delivered
     assert bed.path("client", "lone").code == "SG_HAS_NO_RULES"
 
 

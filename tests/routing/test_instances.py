@@ -53,7 +53,7 @@ def test_every_pair_of_instances_reaches_each_other(lab: Bed) -> None:
 def test_an_instance_without_a_public_address_does_not_pass_the_internet_gateway(lab: Bed) -> None:
     """The same subnet and table; only the pairing at the gateway differs."""
     assert lab.http("public", HOST).delivered
-    assert not lab.tcp("private", HOST, 80).delivered
+    assert not lab.briefly.tcp("private", HOST, 80).delivered
     assert lab.path("private", HOST).code == "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
 
 

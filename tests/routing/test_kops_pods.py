@@ -71,8 +71,8 @@ def test_pods_on_one_node_meet_on_the_bridge(bed: Bed) -> None:
 
 def test_a_pod_that_is_no_port_of_the_bridge_is_alone(bed: Bed) -> None:
     with bed.without(port(bed, "web-0")):
-        assert bed.ping("client", "web-0").received == 0
-        assert bed.ping("node-1", "web-0").received == 0
+        assert bed.briefly.ping("client", "web-0").received == 0
+        assert bed.briefly.ping("node-1", "web-0").received == 0
         assert bed.ping("client", "web-1").received == 1, "control: the other ports work"
 
     assert bed.ping("client", "web-0").received == 1
@@ -119,8 +119,8 @@ def test_without_the_route_the_packet_leaves_for_the_internet(bed: Bed) -> None:
     with bed.without(route):
         path = bed.path("client", "web-1")
         assert (path.hops[2].ns, path.hops[2].dev) == ("vpc-main", "igw")
-        assert bed.ping("client", "web-1").received == 0
-        assert bed.ping("web-1", "client").received == 0, "the answer takes the same way"
+        assert bed.briefly.ping("client", "web-1").received == 0
+        assert bed.briefly.ping("web-1", "client").received == 0, "the answer takes the same way"
         assert bed.ping("client", "web-2").received == 1, "control: another node's route"
         assert bed.ping("client", "node-2").received == 1, "control: the node itself"
 
@@ -138,7 +138,7 @@ def test_with_its_check_on_an_eni_carries_no_pods_packets(bed: Bed, node: str, c
         path = bed.path("client", "web-1")
         assert path.code == "ENI_SOURCE_DEST_CHECK_RESTRICTION"
         assert f"{check} check" in path.verdict
-        assert bed.ping("client", "web-1").received == 0
+        assert bed.briefly.ping("client", "web-1").received == 0
         assert bed.ping("client", "web-0").received == 1, "control: nothing leaves the node"
         assert bed.ping("node-1", "node-2").received == 1, "control: the ENIs' own addresses"
 
@@ -152,7 +152,7 @@ def test_without_cbr0s_address_pods_reach_their_neighbours_only(bed: Bed) -> Non
 
     with bed.without(address):
         assert bed.ping("client", "web-0").received == 1
-        assert bed.ping("client", "web-1").received == 0
+        assert bed.briefly.ping("client", "web-1").received == 0
         assert bed.ping("api", "web-2").received == 1, "control: other nodes"
 
     assert bed.ping("client", "web-1").received == 1
@@ -206,7 +206,7 @@ def test_without_kubenets_rule_the_internet_gateway_drops_pods_packets(bed: Bed)
     """No public address is paired with a pod's."""
     bed.change(without_kubenets_rule(bed, "node-1"))
     try:
-        assert bed.tcp("client", HOST, 80).verdict == "timeout"
+        assert bed.briefly.tcp("client", HOST, 80).verdict == "timeout"
         assert bed.tcp("node-1", HOST, 80).delivered, "control: the node's own address is paired"
         assert bed.tcp("api", HOST, 80).delivered, "control: the other node's rule is there"
     finally:
@@ -265,7 +265,7 @@ def test_a_pod_reaches_itself_through_a_service_by_its_ports_hairpin(
     assert seen(lab, "client", OWN) == "100.96.0.1"
 
     lab.change(instead(lab, replace(hairpin, hairpin=False)))
-    assert lab.tcp("client", OWN, 80).verdict == "timeout"
+    assert lab.briefly.tcp("client", OWN, 80).verdict == "timeout"
     assert lab.tcp("web-1", OWN, 80).delivered, "control: the Service itself works"
     lab.change(lab.state)
     assert lab.tcp("client", OWN, 80).delivered
@@ -282,7 +282,7 @@ def test_a_service_of_a_neighbour_needs_iptables_to_see_bridged_replies(
     assert seen(lab, "client", OWN) == str(lab.pod("client").ip)
 
     lab.change(instead(lab, replace(bridged, value="0")))
-    assert lab.tcp("client", OWN, 80).verdict == "timeout"
+    assert lab.briefly.tcp("client", OWN, 80).verdict == "timeout"
     assert lab.tcp("web-1", OWN, 80).delivered, "control: from another node it is routed"
     lab.change(lab.state)
     assert lab.tcp("client", OWN, 80).delivered

@@ -102,7 +102,7 @@ def test_without_endpoints_pods_and_nodes_are_refused(bed: Bed) -> None:
 
 def test_a_port_the_service_does_not_have_leads_out_of_the_node(bed: Bed) -> None:
     """A ClusterIP is no address: what no rule translates is lost in the VPC."""
-    assert bed.tcp("client", cluster_ip(bed, "web"), 81).verdict == "timeout"
+    assert bed.briefly.tcp("client", cluster_ip(bed, "web"), 81).verdict == "timeout"
 
 
 def test_kube_proxys_jumps_stand_before_kubenets_rule(bed: Bed) -> None:

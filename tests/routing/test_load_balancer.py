@@ -1,9 +1,7 @@
 """From the internet through a load balancer and a node port to a pod, and whom each one saw."""
 
 import json
-import select
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -13,14 +11,15 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
-from testbed.kubernetes.model import HealthCheck, Service, ServicePort
+from testbed.kubernetes.model import Service, ServicePort
 from testbed.load import load
 from testbed.net.facts import Chain, NftElement
 from testbed.services.load_balancers.naming import dns_name
+from tests.routing.checking import QUICK
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
-QUICK = HealthCheck(interval_s=0.1, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
 WEB = Service("web", {"app": "web"}, (ServicePort(80),), type="LoadBalancer", health_check=QUICK)
 NAME = dns_name("eks", WEB, "us-west-2")
 ZONE_A, ZONE_B = "elb-web-us-west-2a", "elb-web-us-west-2b"
@@ -44,7 +43,7 @@ def public(bed: Bed, balancer: str) -> str:
 
 def curl(bed: Bed, source: str, url: str) -> dict[str, str]:
     """What the pod that answered said; empty when none did."""
-    result = bed.run(source, "curl", "-sS", "--max-time", "5", url)
+    result = bed.run(source, "curl", "-sS", "--max-time", f"{bed.patience_s}", url)
     answer: dict[str, str] = json.loads(result.stdout) if result.returncode == 0 else {}
     return answer
 
@@ -57,13 +56,6 @@ def client(answer: dict[str, str]) -> IPv4Address:
 def states(bed: Bed, balancer: str) -> dict[str, str]:
     """The targets of a load balancer, as it judges them."""
     return {one.target: state for one, state in bed.target_states(balancer).items()}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        select.select([], [], [], 0.02)
 
 
 @contextmanager
@@ -197,7 +189,7 @@ def test_without_the_public_addresss_pairing_nobody_gets_there(bed: Bed) -> None
     pairing = bed.fact(NftElement, ns="igw-main", set="ingress", element=public(bed, ZONE_A))
 
     with bed.without(pairing):
-        assert not bed.tcp("internet", public(bed, ZONE_A), 80).delivered
+        assert not bed.briefly.tcp("internet", public(bed, ZONE_A), 80).delivered
         assert bed.tcp("internet", public(bed, ZONE_B), 80).delivered, "control: the other zone"
 
     assert bed.tcp("internet", public(bed, ZONE_A), 80).delivered

@@ -1,7 +1,5 @@
 """What annotations make of load balancers, in real connections."""
 
-import select
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -11,13 +9,14 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.kubernetes.load_balancer import PREFIX
-from testbed.kubernetes.model import HealthCheck, Service, ServicePort
+from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.load import load
+from tests.routing.checking import QUICK
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
-QUICK = HealthCheck(interval_s=0.1, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
 ZONE_A, ZONE_B = "elb-web-us-west-2a", "elb-web-us-west-2b"
 
 
@@ -46,7 +45,8 @@ def served(topologies: Path, beds: Callable[[Lab], Bed]) -> Callable[..., Bed]:
 
 def curl(bed: Bed, source: str, address: object) -> str:
     """What was answered; empty for nothing."""
-    return bed.run(source, "curl", "-sS", "--max-time", "3", f"http://{address}/").stdout
+    patience = f"{bed.patience_s}"
+    return bed.run(source, "curl", "-sS", "--max-time", patience, f"http://{address}/").stdout
 
 
 def name(bed: Bed) -> str:
@@ -61,13 +61,6 @@ def address(bed: Bed, balancer: str) -> IPv4Address:
     return eni.public_ip or eni.primary
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        select.select([], [], [], 0.02)
-
-
 @pytest.mark.parametrize("cluster", ["eks", "kops"])
 def test_an_internal_one_serves_the_vpc_and_nobody_else(
     served: Callable[..., Bed], cluster: str
@@ -75,7 +68,8 @@ def test_an_internal_one_serves_the_vpc_and_nobody_else(
     bed = served(cluster, internal="true")
 
     assert '"pod": "web-' in curl(bed, "client", name(bed))
-    assert curl(bed, "internet", name(bed)) == "", "the name is told, its addresses are private"
+    outside = curl(bed.briefly, "internet", name(bed))
+    assert outside == "", "the name is told, its addresses are private"
 
 
 def test_cross_zone_balancing_spreads_over_the_nodes_of_all_zones(

@@ -1,9 +1,7 @@
 """Network Load Balancers in real flows: whom targets see, where flows go, how hairpins die."""
 
 import json
-import select
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,16 +15,17 @@ from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.kubernetes.load_balancer import PREFIX
-from testbed.kubernetes.model import HealthCheck, Service, ServicePort
+from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.load import load
 from testbed.net.facts import Chain, Route
 from testbed.plan import served
 from testbed.probes.sockets import inside
+from tests.routing.checking import QUICK
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
-QUICK = HealthCheck(interval_s=0.1, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
 ZONE_A, ZONE_B = "nlb-web-us-west-2a", "nlb-web-us-west-2b"
 HIDDEN = {"target_group_attributes": "preserve_client_ip.enabled=false"}
 SHOWN = {"target_group_attributes": "preserve_client_ip.enabled=true"}
@@ -74,10 +73,10 @@ def private(bed: Bed, balancer: str) -> str:
     return str(eni.primary)
 
 
-def curl(bed: Bed, source: str, to: str, timeout_s: float = 5) -> dict[str, str]:
+def curl(bed: Bed, source: str, to: str) -> dict[str, str]:
     """What the pod that answered said; empty when none did."""
     url = f"http://{to}/"
-    result = bed.run(source, "curl", "-sS", "--max-time", str(timeout_s), url)
+    result = bed.run(source, "curl", "-sS", "--max-time", f"{bed.patience_s}", url)
     answer: dict[str, str] = json.loads(result.stdout) if result.returncode == 0 else {}
     return answer
 
@@ -85,13 +84,6 @@ def curl(bed: Bed, source: str, to: str, timeout_s: float = 5) -> dict[str, str]
 def client(answer: dict[str, str]) -> IPv4Address:
     """Whom the pod saw."""
     return IPv4Address(answer["client"].rsplit(":", 1)[0])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        select.select([], [], [], 0.02)
 
 
 def codes(bed: Bed, source: str, to: str) -> set[str]:
@@ -139,7 +131,7 @@ def test_with_policy_local_the_pod_sees_the_client_itself(serve: Serve, cluster:
 
     ways = [one for one in bed.state if isinstance(one, Route) and one.table >= 10_000]
     with bed.without(*ways):
-        assert not curl(bed, "internet", address(bed, ZONE_A), 0.5)
+        assert not curl(bed.briefly, "internet", address(bed, ZONE_A))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +185,7 @@ def _asked_from(bed: Bed, port: int) -> str:
         called = socket.socket()
     with called:
         called.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
-        called.settimeout(5)
+        called.settimeout(PATIENCE_S)
         called.bind(("", port))
         called.connect((address(bed, ZONE_A), 80))
         called.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -212,7 +204,7 @@ def test_a_target_that_is_its_own_client_waits_in_vain(serve: Serve) -> None:
     to = private(bed, ZONE_B)
     assert bed.pod("web-1").node == "node-2", "premise: zone b's only node"
 
-    assert curl(bed, "web-1", to, 0.5) == {}
+    assert curl(bed.briefly, "web-1", to) == {}
     assert codes(bed, "web-1", to) == {"X_NLB_HAIRPIN"}
     assert curl(bed, "web-0", to)["pod"].startswith("web-"), "control: a client elsewhere"
 
@@ -225,7 +217,7 @@ def test_so_do_two_pods_of_one_node_and_hiding_the_client_heals_it(serve: Serve)
     bed = serve("eks", **PODS, **SHOWN)
     to = private(bed, ZONE_A)
 
-    assert curl(bed, "web-0", to, 0.5) == {}
+    assert curl(bed.briefly, "web-0", to) == {}
     assert codes(bed, "web-0", to) == {"X_NLB_HAIRPIN", "X_RP_FILTER"}
     assert curl(bed, "client", to)["pod"].startswith("web-"), "control: from another node"
 
@@ -276,7 +268,9 @@ def test_source_ranges_keep_others_out(serve: Serve, kind: str) -> None:
         only = replace(web, load_balancer_source_ranges=ranges, annotations=annotations)
         bed.up(replace(bed.lab, clusters=(replace(cluster, services=(only,)),)))
         assert not bed.drift()
-        assert bool(curl(bed, "internet", address(bed, place), 1)) is (told == {""})
+        asking = bed if told == {""} else bed.briefly
+        answer = curl(asking, "internet", address(bed, place))
+        assert bool(answer) is (told == {""})
         assert codes(bed, "internet", address(bed, place)) == told
 
 
@@ -285,7 +279,7 @@ def test_a_flow_that_is_forgotten_is_reset(serve: Serve) -> None:
     bed = serve("eks", ServicePort(7), **PODS, scheme="internet-facing")
 
     with inside(bed.store, "internet"):
-        called = socket.create_connection((address(bed, ZONE_A), 7), timeout=5)
+        called = socket.create_connection((address(bed, ZONE_A), 7), timeout=PATIENCE_S)
     with called:
         called.sendall(b"hello\n")
         assert called.recv(2048)
@@ -303,10 +297,10 @@ def test_udp_is_balanced_and_keeps_the_client(serve: Serve) -> None:
     with inside(bed.store, "internet"):
         asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with asking:
-        asking.settimeout(5)
+        asking.settimeout(PATIENCE_S)
         asking.connect((address(bed, ZONE_A), 7))
         asking.send(b"hello")
         answer = asking.recv(2048)
 
     assert f'"client": "{bed.address("internet")}:'.encode() in answer
-    assert bed.tcp("internet", address(bed, ZONE_A), 7).verdict == "timeout"
+    assert bed.briefly.tcp("internet", address(bed, ZONE_A), 7).verdict == "timeout"

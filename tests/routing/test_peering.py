@@ -51,7 +51,7 @@ def test_without_that_check_the_packet_has_still_nowhere_to_go(lab: Bed) -> None
     shared = [link for link in links if link.ns == "vpc-shared"]
 
     with lab.without(*shared):
-        assert lab.ping("web-0", "theirs", timeout_s=0.2).received == 0
+        assert lab.briefly.ping("web-0", "theirs").received == 0
         assert lab.ping("web-0", "tools").received == 1, "control"
 
 
@@ -65,7 +65,7 @@ def test_a_peers_internet_gateway_is_not_for_us(lab: Bed) -> None:
     lab.change(lab.state | {everything})
     try:
         assert lab.http("tools", HOST).delivered, "control: shared has an internet gateway"
-        assert not lab.tcp("theirs", HOST, 80).delivered
+        assert not lab.briefly.tcp("theirs", HOST, 80).delivered
     finally:
         lab.change(lab.state)
     assert not lab.drift()
@@ -73,7 +73,7 @@ def test_a_peers_internet_gateway_is_not_for_us(lab: Bed) -> None:
 
 def test_a_peers_dns_server_does_not_answer(lab: Bed) -> None:
     assert lab.ping("tools", "10.1.0.2").received == 1, "control: in its own VPC it is there"
-    assert lab.ping("theirs", "10.1.0.2", timeout_s=0.2).received == 0
+    assert lab.briefly.ping("theirs", "10.1.0.2").received == 0
     assert lab.path("theirs", "10.1.0.2").code == "X_EDGE_TO_EDGE"
 
 
@@ -88,7 +88,7 @@ def test_without_a_route_back_nothing_is_answered(lab: Bed) -> None:
     with lab.without(back):
         assert lab.path("web-0", "tools").delivered
         assert lab.path("tools", "web-0").code == "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"
-        assert lab.ping("web-0", "tools", timeout_s=0.2).received == 0
+        assert lab.briefly.ping("web-0", "tools").received == 0
 
 
 def test_the_default_setting_shows_the_peer_a_node_and_no_pod(lab: Bed) -> None:
@@ -108,6 +108,6 @@ def test_routes_to_a_peering_that_is_gone_are_blackholes(
     bed = beds(with_status(load(topologies / "peering.yaml"), status))
 
     assert bed.path("web-0", "tools").code == "BAD_STATE_ROUTE"
-    assert bed.ping("web-0", "tools", timeout_s=0.2).received == 0
+    assert bed.briefly.ping("web-0", "tools").received == 0
     assert bed.path("tools", "web-0").code == "BAD_STATE_ROUTE"
     assert bed.http("web-0", HOST).delivered, "control: other routes work"

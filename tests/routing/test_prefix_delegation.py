@@ -63,7 +63,7 @@ def test_a_pod_of_the_second_eni_s_prefix_leaves_by_that_eni(lab: Bed) -> None:
     assert lab.path("web-16", "client").hops[1].dev == "eth1"
     with lab.without(rule):
         assert lab.path("web-16", "client").hops[1].dev == "eth0"
-        assert lab.ping("web-16", "client").received == 0
+        assert lab.briefly.ping("web-16", "client").received == 0
 
 
 def test_the_source_check_knows_every_address_of_a_prefix(lab: Bed) -> None:
@@ -72,7 +72,7 @@ def test_the_source_check_knows_every_address_of_a_prefix(lab: Bed) -> None:
     element = f'"node-1-e0" . {eni.mac} . {lab.pod("web-15").ip}'
 
     with lab.without(lab.fact(NftElement, set="assigned", element=element)):
-        assert lab.ping("web-15", "client").received == 0
+        assert lab.briefly.ping("web-15", "client").received == 0
         assert lab.ping("web-14", "client").received == 1
 
 
@@ -81,7 +81,7 @@ def test_addresses_of_a_prefix_that_no_pod_has_are_brought_to_the_node(lab: Bed)
     path = lab.path("client", "10.0.1.47")
 
     assert [hop.ns for hop in path.hops[:4]] == ["client", "node-2", "vpc-main", "node-1"]
-    assert lab.ping("client", "10.0.1.47", timeout_s=0.2).received == 0
+    assert lab.briefly.ping("client", "10.0.1.47").received == 0
 
 
 @pytest.mark.parametrize("name", ["security", "hybrid"])

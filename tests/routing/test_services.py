@@ -126,7 +126,7 @@ def test_the_other_way_round_the_cni_takes_a_cluster_ip_for_the_internet(bed: Be
     api = cluster_ip(bed, "api")
 
     with changed(bed, chain, replace(chain, rules=(*chain.rules[1:], chain.rules[0]))):
-        assert bed.tcp("web-4", api, 80).verdict == "timeout"
+        assert bed.briefly.tcp("web-4", api, 80).verdict == "timeout"
         assert bed.tcp("web-0", api, 80).delivered, "control: eth0 may send web-0's address"
 
     assert bed.tcp("web-4", api, 80).delivered
@@ -138,7 +138,7 @@ def test_without_kube_proxys_jump_a_cluster_ip_is_nobody(bed: Bed) -> None:
     web = cluster_ip(bed, "web")
 
     with without_rule(bed, "node-2", "nat", "PREROUTING", "KUBE-SERVICES"):
-        assert bed.tcp("client", web, 80).verdict == "timeout"
+        assert bed.briefly.tcp("client", web, 80).verdict == "timeout"
         assert bed.tcp("web-0", web, 80).delivered, "control: another node translates"
 
     assert bed.tcp("client", web, 80).delivered
@@ -152,7 +152,7 @@ def test_a_pod_that_calls_its_own_service_is_called_by_its_node(bed: Bed) -> Non
 
     assert seen(bed, "api", cluster_ip(bed, "api")) == ("api", str(bed.address(api.node)))
     with without_rule(bed, api.node, "nat", chain, "KUBE-MARK-MASQ"):
-        assert bed.tcp("api", cluster_ip(bed, "api"), 80).verdict == "timeout"
+        assert bed.briefly.tcp("api", cluster_ip(bed, "api"), 80).verdict == "timeout"
         assert bed.tcp("client", cluster_ip(bed, "api"), 80).delivered, "control"
     assert not bed.drift()
 
@@ -181,7 +181,7 @@ def test_without_the_masquerade_the_second_hop_has_no_way_back(bed: Bed) -> None
 
     chain = service_chain("EXT", "default/web", "tcp")
     with without_rule(bed, "node-3", "nat", chain, "KUBE-MARK-MASQ"):
-        assert bed.tcp("client", node, 30080).verdict == "timeout"
+        assert bed.briefly.tcp("client", node, 30080).verdict == "timeout"
         assert bed.tcp("client", cluster_ip(bed, "web"), 80).delivered, "control"
 
     assert bed.tcp("client", node, 30080).delivered
@@ -194,7 +194,7 @@ def test_a_node_port_is_on_the_nodes_loopback_too(bed: Bed) -> None:
 
     assert seen(bed, "node-3", "127.0.0.1", 30080)[1] == str(bed.address("node-3"))
     with changed(bed, setting, replace(setting, value="0")):
-        assert not bed.tcp("node-3", "127.0.0.1", 30080).delivered
+        assert not bed.briefly.tcp("node-3", "127.0.0.1", 30080).delivered
         assert bed.tcp("node-3", "node-3", 30080).delivered, "control"
     assert not bed.drift()
 
@@ -207,7 +207,9 @@ def test_every_port_of_a_service_leads_to_its_target(bed: Bed) -> None:
         port: (bed.http("client", api, port).answer or {})["container"] for port in (80, 9090)
     }
     assert containers == {80: "app", 9090: "metrics"}
-    assert bed.tcp("client", api, 8080).verdict == "timeout", "the target's number is no port"
+    assert bed.briefly.tcp("client", api, 8080).verdict == "timeout", (
+        "the target's number is no port"
+    )
 
 
 def test_a_udp_service_answers_with_its_own_address(bed: Bed) -> None:
@@ -235,7 +237,7 @@ def test_without_the_reject_callers_wait(bed: Bed) -> None:
     gone = cluster_ip(bed, "gone")
 
     with without_rule(bed, "node-2", "filter", "KUBE-SERVICES", "default/gone"):
-        assert bed.tcp("client", gone, 80).verdict == "timeout"
+        assert bed.briefly.tcp("client", gone, 80).verdict == "timeout"
         assert bed.tcp("web-0", gone, 80).verdict == "refused", "control: another node refuses"
 
     assert bed.tcp("client", gone, 80).verdict == "refused"
@@ -245,7 +247,7 @@ def test_without_the_reject_callers_wait(bed: Bed) -> None:
 def test_a_target_port_that_nobody_serves_is_refused_by_the_pod(bed: Bed) -> None:
     """Kubernetes takes such a Service; its endpoint is there, and closed."""
     assert bed.tcp("client", cluster_ip(bed, "shut"), 80).verdict == "refused"
-    assert bed.tcp("client", cluster_ip(bed, "shut"), 82).verdict == "timeout"
+    assert bed.briefly.tcp("client", cluster_ip(bed, "shut"), 82).verdict == "timeout"
 
 
 def test_a_service_added_later_renumbers_nothing(bed: Bed) -> None:

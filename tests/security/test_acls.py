@@ -24,7 +24,7 @@ def entry(number: int, action: str, **traffic: Any) -> AclEntry:
 
 
 def tcp(bed: Bed, source: str, destination: str, port: int = HTTP) -> bool:
-    return bed.tcp(source, destination, port, timeout_s=0.3).delivered
+    return bed.tcp(source, destination, port).delivered
 
 
 ALL = (entry(100, "allow"),)
@@ -33,8 +33,8 @@ ALL = (entry(100, "allow"),)
 def test_a_new_acl_denies_both_ways(become: Become) -> None:
     bed = become(acls={"a": NetworkAcl("new")})
 
-    assert not tcp(bed, "b-1", "a-1")
-    assert not tcp(bed, "a-1", "b-1")
+    assert not tcp(bed.briefly, "b-1", "a-1")
+    assert not tcp(bed.briefly, "a-1", "b-1")
     assert tcp(bed, "b-1", "b-2"), "control: the other subnet has the default ACL"
     assert bed.path("b-1", "a-1").verdict.startswith(
         "dropped in vpc-main: rule * of network ACL new, inbound"
@@ -62,19 +62,19 @@ def test_answers_need_a_rule_for_the_callers_ephemeral_ports(become: Become) -> 
     ephemeral = (entry(100, "allow", protocol="tcp", ports=EPHEMERAL),)
 
     bed = become(acls={"a": NetworkAcl("http", ingress=http)})
-    assert not tcp(bed, "b-1", "a-1")
+    assert not tcp(bed.briefly, "b-1", "a-1")
 
     bed = become(acls={"a": NetworkAcl("http", ingress=http, egress=ephemeral)})
     assert tcp(bed, "b-1", "a-1")
-    assert not tcp(bed, "b-1", "a-1", ECHO)
-    assert not tcp(bed, "a-1", "b-1"), "calls from inside go to port 80, not to an ephemeral one"
+    assert not tcp(bed.briefly, "b-1", "a-1", ECHO)
+    assert not tcp(bed.briefly, "a-1", "b-1"), "port 80 is no ephemeral one"
 
 
 def test_a_security_group_that_remembers_does_not_help_against_an_acl(become: Become) -> None:
     http = NetworkAcl("http", ingress=(entry(100, "allow", protocol="tcp", ports=Range(80, 80)),))
     bed = become(groups=(SecurityGroup("default"),), acls={"a": http})
 
-    assert not tcp(bed, "b-1", "a-1")
+    assert not tcp(bed.briefly, "b-1", "a-1")
     assert tcp(bed, "b-1", "b-2"), "control: the group allows it"
 
 
@@ -82,7 +82,7 @@ def test_the_lowest_number_that_matches_decides(become: Become) -> None:
     """Whatever the order they are written in."""
     deny = entry(90, "deny", cidr=IPv4Network("10.0.2.0/24"))
     bed = become(acls={"a": NetworkAcl("deny", ingress=(*ALL, deny), egress=ALL)})
-    assert not tcp(bed, "b-1", "a-1")
+    assert not tcp(bed.briefly, "b-1", "a-1")
     assert bed.path("b-1", "a-1").verdict.startswith(
         "dropped in vpc-main: rule 90 of network ACL deny"
     )
@@ -96,9 +96,9 @@ def test_both_subnets_acls_are_asked(become: Become) -> None:
     """Out of one, into the other."""
     no_ping = (entry(50, "deny", protocol="icmp", icmp_type=8), *ALL)
     bed = become(acls={"b": NetworkAcl("no-ping", ingress=ALL, egress=no_ping)})
-    assert bed.ping("b-1", "a-1", timeout_s=0.3).received == 0
+    assert bed.briefly.ping("b-1", "a-1").received == 0
     assert bed.ping("a-1", "b-1").received == 1, "echo replies are of another type"
 
     bed = become(acls={"a": NetworkAcl("no-ping", ingress=no_ping, egress=ALL)})
-    assert bed.ping("b-1", "a-1", timeout_s=0.3).received == 0
+    assert bed.briefly.ping("b-1", "a-1").received == 0
     assert tcp(bed, "b-1", "a-1")

@@ -48,7 +48,7 @@ def test_the_internet_reaches_what_a_prefix_list_lets_in(security: Bed) -> None:
     [bastion] = [eni for eni in security.allocations.enis if eni.instance == "bastion"]
 
     assert security.tcp("internet", str(bastion.public_ip), 7).delivered
-    assert not security.tcp("internet", str(bastion.public_ip), 80, timeout_s=0.3).delivered
+    assert not security.briefly.tcp("internet", str(bastion.public_ip), 80).delivered
 
 
 def test_path_says_who_forbids_it(security: Bed) -> None:
@@ -68,7 +68,7 @@ def test_a_removed_element_is_drift_and_is_healed(security: Bed) -> None:
     member = security.fact(NftElement, ns="vpc-main", set="members/web", element=web_0)
 
     with security.without(member):
-        assert not security.tcp("web-0", "db", 7, timeout_s=0.3).delivered
+        assert not security.briefly.tcp("web-0", "db", 7).delivered
         assert member in security.drift().missing
     assert security.tcp("web-0", "db", 7).delivered
 
@@ -87,7 +87,7 @@ def test_a_load_balancer_needs_the_rule_that_kubernetes_makes_in_the_nodes_group
 ) -> None:
     """All protocols from the load balancer's group; nobody else gets in."""
     assert eks.tcp("elb-web-us-west-2a", "web-0", 80).delivered
-    assert not eks.tcp("nat-a", "web-0", 80, timeout_s=0.3).delivered
+    assert not eks.briefly.tcp("nat-a", "web-0", 80).delivered
 
     [balancer] = [eni for eni in eks.allocations.enis if eni.instance == "elb-web-us-west-2a"]
     rule = [
@@ -98,7 +98,7 @@ def test_a_load_balancer_needs_the_rule_that_kubernetes_makes_in_the_nodes_group
         and fact.element == str(balancer.primary)
     ]
     with eks.without(*rule):
-        assert not eks.tcp("elb-web-us-west-2a", "web-0", 80, timeout_s=0.3).delivered
+        assert not eks.briefly.tcp("elb-web-us-west-2a", "web-0", 80).delivered
 
 
 def test_without_groups_a_lab_is_planned_without_any(beds: Callable[[Lab], Bed]) -> None:

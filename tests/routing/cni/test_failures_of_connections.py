@@ -74,7 +74,7 @@ def test_without_restored_marks_a_translated_connection_ends_after_its_first_pac
         data = explain("pod-2", OUTSIDE, size=200)
         assert dies(data, *SOURCE_CHECK)
         assert data.left(NODE) == ("eth1", str(bed.address(NODE)))
-        assert bed.http("pod-2", OUTSIDE).verdict == "timeout"
+        assert bed.briefly.http("pod-2", OUTSIDE).verdict == "timeout"
         assert works(explain("pod-1", OUTSIDE, size=200)), "control: a pod of eth0"
     assert bed.http("pod-2", OUTSIDE).delivered
 

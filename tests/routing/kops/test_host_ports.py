@@ -95,7 +95,7 @@ def test_without_its_chain_clients_get_kubelets_own_socket(bed: Bed, explain: Ex
     with bed.without():
         bed.change(bed.state - {jumps} | {replace(jumps, rules=())})
         nobody = explain("node-2", str(bed.address("node-1")), 8080)
-        silent = bed.http("node-2", "node-1", 8080)
+        silent = bed.briefly.http("node-2", "node-1", 8080)
         datagram = explain("node-2", str(bed.address("node-1")), 7007, "udp")
 
     assert (works.difference, works.delivered) == (None, True)

@@ -6,9 +6,7 @@ nb   far, client
 """
 
 import http.client
-import select
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -106,11 +104,3 @@ def health(bed: Bed, node: str) -> tuple[int, int]:
         text = response.read().decode()
         connection.close()
     return response.status, int(text.split('"localEndpoints": ')[1].split("\n")[0].rstrip(","))
-
-
-def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait for it; it has to come."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        select.select([], [], [], 0.02)

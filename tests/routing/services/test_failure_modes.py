@@ -141,7 +141,7 @@ def test_a_node_without_kube_proxys_rules(bed: Bed, explain: Explain) -> None:
         assert dies(explain("ca", TO_B), "igw-main", "X_NO_SERVICE_RULE")
         at_node = explain("elb", NA, 30002)
         assert dies(at_node, "na", "X_CLOSED_PORT") if today(bed) else works(at_node)
-        assert bed.http("elb", NA, 30002).answer is None, "whoever took it, it was no pod"
+        assert bed.briefly.http("elb", NA, 30002).answer is None, "whoever took it, it was no pod"
         assert works(explain("cb", TO_A)), "control: the other node"
         assert works(explain("ca", "b")), "control: pods"
 
@@ -198,4 +198,4 @@ def test_source_ranges_of_a_load_balancer(bed: Bed, explain: Explain) -> None:
             assert dies(seen, "na", "X_SOURCE_RANGES")
         else:
             assert seen.visit("igw-main"), "the node has let it go"
-            assert not bed.tcp("a", address, 80).delivered
+            assert not bed.briefly.tcp("a", address, 80).delivered

@@ -11,27 +11,25 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
-from testbed.kubernetes.model import HealthCheck, Service, ServicePort
+from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab
 from testbed.load import load
 from testbed.probes.sockets import socket_in
 from testbed.services.load_balancers.health import Server
 from testbed.vpc.security.model import SecurityGroup
+from tests.routing.checking import QUICK, SLOW
 from tests.routing.cni.breaking import dies, works
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
-from tests.routing.services.promises import changed, cluster, until
+from tests.routing.services.promises import changed, cluster
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
 NODE_PORT = 30080
 ZONE_B = "elb-web-us-west-2b"
 TARGET = Server("80", "node-2")  # its only one
-SLOW, QUICK = (
-    HealthCheck(interval_s=each_s, timeout_s=0.08, healthy_threshold=1, unhealthy_threshold=2)
-    for each_s in (60.0, 0.1)
-)
 IDLE = "service.beta.kubernetes.io/aws-load-balancer-connection-idle-timeout"
 WEB = Service(
     "web",
@@ -63,7 +61,7 @@ def public(bed: Bed, place: str) -> str:
 def test_a_silent_connection_is_closed_by_the_load_balancer(bed: Bed) -> None:
     """AWS: 60 s unless an annotation says otherwise; no packet is lost, both ends see an end."""
     with socket_in(bed.store, "internet") as client:
-        client.settimeout(10)
+        client.settimeout(PATIENCE_S)
         client.connect((public(bed, ZONE_B), 80))
         assert client.recv(1) == b""
 
@@ -73,7 +71,7 @@ def test_a_rolling_update_is_noticed_by_the_health_check_only(bed: Bed, explain:
     local = replace(WEB, external_traffic_policy="Local", health_check=SLOW)
     bed.up(changed(bed, services=(local,)))
     pods = cluster(bed).pods
-    until(lambda: bed.target_states(ZONE_B) == {TARGET: "InService"})
+    wait_until(lambda: bed.target_states(ZONE_B) == {TARGET: "InService"})
     node_2 = str(bed.address("node-2"))
     assert works(explain(ZONE_B, node_2, NODE_PORT))
 
@@ -81,10 +79,10 @@ def test_a_rolling_update_is_noticed_by_the_health_check_only(bed: Bed, explain:
     bed.up(changed(bed, pods=elsewhere))
     assert bed.target_states(ZONE_B) == {TARGET: "InService"}, "for it does not know yet"
     assert dies(explain(ZONE_B, node_2, NODE_PORT), "node-2", "X_MARKED_TO_DROP")
-    assert not bed.http("internet", public(bed, ZONE_B)).delivered
+    assert not bed.briefly.http("internet", public(bed, ZONE_B)).delivered
     bed.up(changed(bed, services=(replace(local, health_check=QUICK),)))
 
-    until(lambda: bed.target_states(ZONE_B) == {TARGET: "OutOfService"})
+    wait_until(lambda: bed.target_states(ZONE_B) == {TARGET: "OutOfService"})
     bed.follow_balancers()
     assert bed.health.left_out == {ZONE_B}
     bed.up(changed(bed, pods=pods, services=(WEB,)))

@@ -78,14 +78,14 @@ def test_a_service_changes_its_type_ports_and_endpoints(bed: Bed) -> None:
     serve(bed, type="ClusterIP", ports=(ServicePort(81, target_port=80),))
     assert who(bed, "client", "10.0.1.11", NODE_PORT) == "refused", "nobody listens there"
     assert who(bed, "client", IP, 81) in ALL
-    assert who(bed, "client", IP, 80) == "timeout"
+    assert who(bed.briefly, "client", IP, 80) == "timeout"
 
     nobody = Service("web", {"app": "nobody"}, (ServicePort(80),), cluster_ip=CLUSTER_IP)
     bed.up(changed(bed, services=(nobody,)))
     assert who(bed, "client") == "refused"
 
     bed.up(changed(bed, services=(Service("web", type="ExternalName", external_name="a.b"),)))
-    assert who(bed, "client") == "timeout", "nobody's address"
+    assert who(bed.briefly, "client") == "timeout", "nobody's address"
     assert not bed.drift()
 
 
@@ -141,7 +141,7 @@ def test_the_external_policy_shows_the_client_and_health_says_where(bed: Bed) ->
 
     bed.up(changed(bed, pods=tuple(pod for pod in cluster(bed).pods if pod.name != "far")))
     assert health(bed, "10.0.2.11") == (503, 0)
-    assert who(bed, "outside", "10.0.2.11", NODE_PORT) == "timeout"
+    assert who(bed.briefly, "outside", "10.0.2.11", NODE_PORT) == "timeout"
     assert everyone(bed, "outside", "10.0.1.11", NODE_PORT) == {"web-0", "web-1"}
 
     pods = (*cluster(bed).pods, Pod("far", node="nb", labels={"app": "web"}))
@@ -226,7 +226,7 @@ status: {{loadBalancer: {{ingress: [{{ip: 203.0.113.99}}]}}}}
     bed.up(changed(bed, services=(service,)))
 
     assert everyone(bed, "web-0", "203.0.113.99") == ALL
-    assert who(bed, "client", "203.0.113.99") == "timeout"
+    assert who(bed.briefly, "client", "203.0.113.99") == "timeout"
     assert everyone(bed, "client") == ALL, "by the ClusterIP everybody may"
     bed.up(changed(bed, services=()))
     assert not bed.drift()

@@ -21,10 +21,10 @@ from tests.routing.services.promises import (
     health,
     serve,
     today,
-    until,
     who,
 )
 from tests.routing.services.promises import bed as bed
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -43,7 +43,7 @@ def test_a_service_that_is_made_again_works_again(bed: Bed) -> None:
     """G14: should work after the service has been recreated."""
     serve(bed)
     bed.up(changed(bed, services=()))
-    assert who(bed, "client") == "timeout"
+    assert who(bed.briefly, "client") == "timeout"
 
     serve(bed)
 
@@ -60,10 +60,10 @@ def test_rules_that_somebody_deletes_come_back(bed: Bed) -> None:
 
     flush(bed, "nb")
     bed.run("nb", "iptables-nft", "-t", "nat", "-F", "PREROUTING")
-    assert who(bed, "client") == "timeout"
+    assert who(bed.briefly, "client") == "timeout"
     # in 1.14 there still is the socket with which kube-proxy keeps the port for itself
-    left = "refused" if today(bed) else "timeout"
-    assert who(bed, "outside", "10.0.2.11", NODE_PORT) == left
+    asking, left = (bed, "refused") if today(bed) else (bed.briefly, "timeout")
+    assert who(asking, "outside", "10.0.2.11", NODE_PORT) == left
     assert who(bed, "web-0") in ALL, "control: the other node"
     sync(bed.store, bed.state, ["nb"])
 
@@ -92,7 +92,7 @@ def test_node_ports_belong_to_one_service_and_are_free_again_without_it(bed: Bed
     bed.up(changed(bed, services=(other,)))
 
     assert who(bed, "outside", "10.0.1.11", NODE_PORT) == "client"
-    assert who(bed, "client") == "timeout", "the first one is gone"
+    assert who(bed.briefly, "client") == "timeout", "the first one is gone"
 
 
 def test_a_service_of_another_proxy_has_no_rules(bed: Bed) -> None:
@@ -100,7 +100,7 @@ def test_a_service_of_another_proxy_has_no_rules(bed: Bed) -> None:
     for label in (OTHER_PROXY, HEADLESS):
         serve(bed, labels={label: ""})
         ignored = today(bed) or label == OTHER_PROXY
-        assert who(bed, "client") == "timeout" if ignored else who(bed, "client") in ALL
+        assert who(bed.briefly, "client") == "timeout" if ignored else who(bed, "client") in ALL
         saved = bed.run("nb", "iptables-nft-save").stdout
         assert ("default/web" in saved) == (not ignored)
 
@@ -118,9 +118,9 @@ def test_health_fails_while_the_last_endpoints_end_and_still_serve(bed: Bed) -> 
     ending = tuple(replace(pod, terminating=pod.name == "far") for pod in pods)
     bed.up(changed(bed, pods=ending))
 
-    until(lambda: health(bed, "10.0.2.11") == (503, 0))
-    answer = who(bed, "outside", "10.0.2.11", NODE_PORT)
-    assert answer == ("far" if today(bed) else "timeout")
+    wait_until(lambda: health(bed, "10.0.2.11") == (503, 0))
+    asking, expected = (bed, "far") if today(bed) else (bed.briefly, "timeout")
+    assert who(asking, "outside", "10.0.2.11", NODE_PORT) == expected
     bed.up(changed(bed, pods=pods))
 
 
@@ -129,11 +129,11 @@ def test_ports_come_and_go(bed: Bed) -> None:
     first, second = ServicePort(80, name="a"), ServicePort(90, target_port=80, name="b")
 
     serve(bed, type="ClusterIP", ports=(first,))
-    assert who(bed, "client", IP, 90) == "timeout"
+    assert who(bed.briefly, "client", IP, 90) == "timeout"
     serve(bed, type="ClusterIP", ports=(first, second))
     assert {who(bed, "client", IP, port) for port in (80, 90)} <= ALL
     serve(bed, type="ClusterIP", ports=(second,))
-    assert who(bed, "client", IP, 80) == "timeout"
+    assert who(bed.briefly, "client", IP, 80) == "timeout"
     assert who(bed, "client", IP, 90) in ALL
     assert bed.allocations.services[0].cluster_ip == CLUSTER_IP
     assert not bed.drift()

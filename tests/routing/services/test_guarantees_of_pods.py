@@ -16,11 +16,11 @@ from tests.routing.services.promises import (
     cluster,
     everyone,
     serve,
-    until,
     who,
 )
 from tests.routing.services.promises import bed as bed
 from tests.segments import connected
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -66,7 +66,7 @@ def test_services_may_share_pods_and_go_without_each_other(bed: Bed) -> None:
 
     bed.up(changed(bed, services=(second,)))
 
-    assert who(bed, "client", addresses["one"]) == "timeout"
+    assert who(bed.briefly, "client", addresses["one"]) == "timeout"
     assert everyone(bed, "client", addresses["two"]) == ALL
 
 
@@ -95,6 +95,6 @@ def test_half_closed_connections_are_remembered_for_an_hour(bed: Bed) -> None:
 
     with connected(bed.store, "web-0", "client", 8099, called) as (_, server):
         server.shutdown(socket.SHUT_WR)
-        until(lambda: bool(remembered()))
+        wait_until(lambda: bool(remembered()))
         assert CLOSE_WAIT_S - 60 <= remembered()[0] <= CLOSE_WAIT_S
     assert who(bed, "client", IP) in ALL, "control"

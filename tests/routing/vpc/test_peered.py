@@ -49,7 +49,7 @@ def lab() -> Iterator[Bed]:
 def test_a_rule_names_a_peers_group(lab: Bed) -> None:
     """It stands for the private addresses of the interfaces there that carry the group."""
     assert lab.tcp("tool", "web", 80).delivered
-    assert not lab.tcp("other", "web", 80, timeout_s=0.3).delivered
+    assert not lab.briefly.tcp("other", "web", 80).delivered
     assert lab.path("other", "web").code == "ENI_SG_RULES_MISMATCH"
 
 
@@ -58,7 +58,7 @@ def test_the_element_of_its_set_is_what_lets_it_in(lab: Bed) -> None:
     assert element.element == str(lab.address("tool"))
 
     with lab.without(element):
-        assert not lab.tcp("tool", "web", 80, timeout_s=0.3).delivered
+        assert not lab.briefly.tcp("tool", "web", 80).delivered
     assert lab.tcp("tool", "web", 80).delivered
 
 
