@@ -12,7 +12,18 @@ from testbed.eks.model import ControlPlane, EksCluster
 from testbed.eks.networking import ZONES, cluster_subnets
 from testbed.net import names
 from testbed.net.endpoints import Listener
-from testbed.net.facts import ANYWHERE, Address, Fact, Netns, Route
+from testbed.net.facts import (
+    ANYWHERE,
+    Address,
+    ChainRule,
+    Fact,
+    Netns,
+    NftChain,
+    NftElement,
+    NftSet,
+    Route,
+)
+from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.eni import device, instance_side
 from testbed.vpc.fabric.gateways import INTERNET_MTU, end_system, link
@@ -24,18 +35,23 @@ from testbed.vpc.naming import INTERNET, gateway_address, region
 HTTPS, KUBELET = 443, 10250
 PUBLIC = IPv4Network("198.51.100.128/25")  # RFC 5737: the public endpoints' addresses
 OUTSIDE = "aws"  # an API server's link to the internet
+FAMILY, TABLE, CALLERS = "ip", "eks", "public-access"  # of nft, in an API server
 SERVER_SIDE = IPv4Address("169.254.255.15")  # next hops of that link
 OUTER_SIDE = IPv4Address("169.254.255.16")
 
 
 @dataclass(frozen=True)
 class ApiServer:
-    """One of a cluster's API servers.  subnet: where its cross-account network interface is."""
+    """One of a cluster's API servers.
+
+    subnet: where its cross-account network interface is.  callers: who may call its public_ip.
+    """
 
     cluster: str
     number: int
     subnet: Subnet
     public_ip: IPv4Address | None
+    callers: tuple[IPv4Network, ...] = (ANYWHERE,)
 
     @property
     def netns(self) -> str:
@@ -56,7 +72,13 @@ def api_servers(cluster: EksCluster, vpc: Vpc, place: int) -> tuple[ApiServer, .
         first.setdefault(subnet.availability_zone, subnet)
     subnets = list(first.values())[:ZONES]
     return tuple(
-        ApiServer(cluster.name, i, subnet, _public(plane, place * ZONES + i))
+        ApiServer(
+            cluster.name,
+            i,
+            subnet,
+            _public(plane, place * ZONES + i),
+            plane.public_access_cidrs or (ANYWHERE,),
+        )
         for i, subnet in enumerate(subnets)
     )
 
@@ -112,6 +134,28 @@ def _public_facts(server: ApiServer, address: IPv4Address) -> Iterator[Fact]:
         ns=ns, dst=ANYWHERE, via=OUTER_SIDE, dev=OUTSIDE, onlink=True, src=address, why=why
     )
     yield Route(ns=INTERNET, dst=host(address), via=SERVER_SIDE, dev=outer, onlink=True, why=why)
+    if ANYWHERE not in server.callers:
+        yield from _callers(server)
+
+
+def _callers(server: ApiServer) -> Iterator[Fact]:
+    """Others' packets die in silence at the public endpoint; the VPC's own way is not asked."""
+    ns, why = server.netns, f"publicAccessCidrs of cluster {server.cluster}"
+    yield NftSet(
+        ns=ns, family=FAMILY, table=TABLE, name=CALLERS, key_type="ipv4_addr", flags="interval"
+    )
+    for cidr in map(str, widest(server.callers)):
+        yield NftElement(ns=ns, family=FAMILY, table=TABLE, set=CALLERS, element=cidr, why=why)
+    rule = f'iifname "{OUTSIDE}" ip saddr != @{CALLERS} counter drop comment "public access CIDRs"'
+    yield NftChain(
+        ns=ns,
+        family=FAMILY,
+        table=TABLE,
+        name="input",
+        hook="type filter hook input priority filter; policy accept;",
+        rules=(ChainRule(rule, why),),
+        why=why,
+    )
 
 
 def listeners(

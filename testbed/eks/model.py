@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, named
+from testbed.description import STRICT, Cidr, RefusedWith, named
 from testbed.eks.environment import CniSettings
 from testbed.kubernetes.endpoint_slices import EndpointSlices
 from testbed.kubernetes.eni_config import EniConfig as EniConfig
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Manifests, Nodes, Pods, Services
+from testbed.net.facts import ANYWHERE
+
+REFUSED = RefusedWith("InvalidParameterException")
 
 Profile = Literal["current", "slides"]
 ConnmarkBackend = Literal["iptables", "nftables"]
@@ -23,11 +26,13 @@ class ControlPlane:
     """AWS's side of a cluster: API servers in a VPC of AWS's, with network interfaces in ours.
 
     endpoint_private_access: the API's name leads to those interfaces inside the VPC.
+    public_access_cidrs: who may call the public endpoint; none for everybody.
     security_groups: of those interfaces, besides the cluster's own.
     """
 
     endpoint_public_access: bool = True
     endpoint_private_access: bool = False
+    public_access_cidrs: Annotated[tuple[Cidr, ...], REFUSED] = (ANYWHERE,)
     security_groups: tuple[str, ...] = ()
 
 

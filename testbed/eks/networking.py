@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from testbed.description.problem import Problem, Problems, quoted, unknown
 from testbed.eks.model import EksCluster
 from testbed.vpc.addresses import free_addresses
-from testbed.vpc.checks.ranges import PRIVATE
+from testbed.vpc.checks.ranges import NEVER, PRIVATE, SHARED
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.security.checks import interface_problems
@@ -19,6 +19,7 @@ ZONES = 2
 FREE_ADDRESSES = 6  # in each of the cluster's subnets; 16 are advised; older texts say 2 to 3
 ADVISED = 16
 LARGEST_SERVICES, SMALLEST_SERVICES = 12, 24  # prefix lengths of the range for Services
+MOST_PUBLIC_ACCESS = 40  # EKS service quotas: public endpoint access CIDR ranges
 INVALID = "InvalidParameterException"
 TENS = IPv4Network("10.0.0.0/8")
 SERVICES, SERVICES_BESIDE_TENS = IPv4Network("10.100.0.0/16"), IPv4Network("172.20.0.0/16")
@@ -84,6 +85,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
     if plane and not (plane.endpoint_public_access or plane.endpoint_private_access):
         message = "Private and public endpoint access cannot be false"
         yield Problem(("controlPlane",), message, INVALID)
+    yield from _public_access(plane.public_access_cidrs if plane else ())
     for problem in interface_problems(
         (cluster.security_group, *plane.security_groups) if plane and vpc.security_groups else (),
         vpc,
@@ -119,6 +121,18 @@ def _zones(cluster: EksCluster, vpc: Vpc) -> Problems:
         # awsdocs/amazon-eks-user-guide #795 quotes the API's answer
         key = "subnets" if cluster.subnets else "vpc"
         yield Problem((key,), message, INVALID)
+
+
+def _public_access(cidrs: tuple[IPv4Network, ...]) -> Problems:
+    """Whose code and words aws/aws-cdk #33176 quotes; private and other reserved ones are none."""
+    path = ("controlPlane", "publicAccessCidrs")
+    if len(cidrs) > MOST_PUBLIC_ACCESS:
+        message = f"a cluster has at most {MOST_PUBLIC_ACCESS} of them, not {len(cidrs)}"
+        yield Problem(path, message, "ResourceLimitExceededException")
+    for i, cidr in enumerate(cidrs):
+        if any(cidr.subnet_of(reserved) for reserved in (*PRIVATE, SHARED, *NEVER)):
+            message = f"The following CIDRs are invalid in publicAccessCidrs: [{cidr}]"
+            yield Problem((*path, i), message, INVALID)
 
 
 def _service_cidr(cidr: IPv4Network, vpc: Vpc) -> Problems:

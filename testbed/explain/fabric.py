@@ -23,6 +23,7 @@ from testbed.vpc.security.groups import NO_RULE, NO_RULES
 from testbed.vpc.security.tracking import BITS, tracked
 
 VPC, INTERNET_GATEWAY, NAT_GATEWAY = "vpc", "igw", "nat-gateway"  # the tables of testbed.vpc
+API_SERVER = "eks"  # of testbed.eks.control_plane
 PEERING, PRIVATE_GATEWAY, TRANSIT_GATEWAY = "peering", "vgw", "tgw"  # of testbed.networks
 
 SOURCE_CHECK, DESTINATION_CHECK = "source check", "destination check"
@@ -87,6 +88,7 @@ _DROPS: Mapping[tuple[str, str], tuple[str, str]] = {
     (LOAD_BALANCER, NO_TARGET): ("ELBV2_NO_TARGETS_IN_AZ", "load balancer"),
     (LOAD_BALANCER, SOURCE_RANGES): ("X_SOURCE_RANGES", "load balancer"),
     (CLASSIC_TABLE, SOURCE_RANGES): ("X_SOURCE_RANGES", "load balancer"),
+    (API_SERVER, "public access CIDRs"): ("X_PUBLIC_ACCESS_CIDRS", "public endpoint"),
     (PEERING, "not transitive"): ("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", "peering"),
     (PEERING, "edge to edge"): ("X_EDGE_TO_EDGE", "peering"),
     (PEERING, "DNS server"): ("X_EDGE_TO_EDGE", "peering"),

@@ -85,6 +85,30 @@ def test_an_api_without_any_endpoint_is_refused() -> None:
     assert (found.key, found.code) == ("controlPlane", "InvalidParameterException")
 
 
+@pytest.mark.parametrize("cidr", ["10.0.0.0/8", "192.168.7.0/24", "100.64.0.0/10", "127.0.0.0/8"])
+def test_no_reserved_range_may_call_the_public_endpoint(cidr: str) -> None:
+    """In the words of the API (aws/aws-cdk #33176)."""
+    allowed = IPv4Network("203.0.113.0/24"), IPv4Network("0.0.0.0/0")
+    plane = ControlPlane(public_access_cidrs=(*allowed, IPv4Network(cidr)))
+
+    [found] = problems(replace(cluster(), control_plane=plane), vpc())
+
+    assert (found.key, found.code) == (
+        "controlPlane.publicAccessCidrs[2]",
+        "InvalidParameterException",
+    )
+    assert found.message == f"The following CIDRs are invalid in publicAccessCidrs: [{cidr}]"
+
+
+def test_forty_ranges_may_call_the_public_endpoint() -> None:
+    many = tuple(IPv4Network(f"203.0.113.{i}/32") for i in range(41))
+
+    few, all_of_them = (ControlPlane(public_access_cidrs=some) for some in (many[1:], many))
+    assert list(problems(replace(cluster(), control_plane=few), vpc())) == []
+    [found] = problems(replace(cluster(), control_plane=all_of_them), vpc())
+    assert found.code == "ResourceLimitExceededException"
+
+
 def test_the_groups_of_its_network_interfaces_are_there() -> None:
     plane = ControlPlane(security_groups=("nobody",))
     guarded = vpc(security_groups=(SecurityGroup("default"),))

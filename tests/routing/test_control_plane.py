@@ -119,6 +119,30 @@ def test_with_public_access_only_nodes_need_their_way_out(
         assert bed.http("api-eks-0", "node-1", KUBELET).delivered
 
 
+def test_the_public_endpoint_takes_calls_from_some_only(
+    beds: Callable[[Lab], Bed], topologies: Path
+) -> None:
+    """Private nodes call by their NAT gateway, whose address is to be among them."""
+    lab = load(topologies / "eks.yaml")
+    hosts = IPv4Network("203.0.113.0/24"), IPv4Network("198.51.100.0/25")
+    some = ControlPlane(public_access_cidrs=hosts)
+    bed = beds(with_plane(lab, some))
+    endpoint = "198.51.100.129"
+
+    assert "api-eks-" in ask(bed, "internet"), "control: hosts of the internet"
+    assert ask(bed, "node-1") == ""
+    assert bed.path("node-1", endpoint).code == "X_PUBLIC_ACCESS_CIDRS"
+    assert bed.http("api-eks-0", "node-1", KUBELET).delivered, "the other way is not asked"
+    assert not bed.drift()
+
+    [nat] = [eni for eni in bed.allocations.enis if eni.instance == "nat-a"]
+    theirs = IPv4Network(str(nat.public_ip))
+    bed.up(with_plane(lab, replace(some, public_access_cidrs=(theirs,))))
+
+    assert f'"client": "{nat.public_ip}:' in ask(bed, "node-1")
+    assert ask(bed, "internet") == ""
+
+
 def test_with_private_access_only_nobody_outside_reaches_it(
     beds: Callable[[Lab], Bed], topologies: Path
 ) -> None:

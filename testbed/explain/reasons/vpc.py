@@ -114,6 +114,11 @@ VPC = (
         "NAT gateway: it forwards no fragments of {protocol}",
         "send packets that fit: at most 1500 bytes to the internet",
     ),
+    Reason(
+        "X_PUBLIC_ACCESS_CIDRS",
+        "the public endpoint of the cluster takes no calls from {source}",
+        "add it to publicAccessCidrs, or call from inside the VPC with endpointPrivateAccess",
+    ),
     # load balancers
     Reason(
         "ELBV2_LISTENERS_MISMATCH",

@@ -11,6 +11,7 @@ BENCHMARK = IPv4Network("198.19.0.0/16")
 DEFAULT_VPC = IPv4Network("172.31.0.0/16")
 TEN_ZERO = IPv4Network("10.0.0.0/16")
 TEN_ZERO_AND_ONE = IPv4Network("10.0.0.0/15")
+SHARED = IPv4Network("100.64.0.0/10")  # RFC 6598
 PRIVATE = (TEN, TWELVE, SIXTEEN)  # RFC 1918
 
 NEVER = (  # this host, loopback, link-local, multicast

@@ -18,7 +18,7 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
-from testbed.vpc.checks.ranges import widest
+from testbed.vpc.checks.ranges import PRIVATE, SHARED, widest
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.eni import instance_side
 from testbed.vpc.fabric.routing import GATEWAY_DEVICE, GATEWAY_SIDE, ROUTER_SIDE
@@ -114,7 +114,7 @@ def _translation(ns: str, enis: Iterable[Eni]) -> Iterator[Fact]:
             value_type=value,
             flags=flags,
         )
-    for network in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"):
+    for network in map(str, (*PRIVATE, SHARED)):
         why = "RFC 1918 and RFC 6598 ranges do not cross an internet gateway"
         yield NftElement(
             ns=ns, family=family, table=table, set="private", element=network, why=why
