@@ -140,6 +140,7 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
     callback=parsed(IPv4Network),
     help="The pods' range: kube-proxy's own flag.",
 )
+@option("--zone", default="", help="The node's, whose topology hints it follows.")
 @click.option("--masquerade-all", is_flag=True, help="kube-proxy's own flag; so are all below.")
 @click.option("--detect-local-mode", type=click.Choice(MODES), default=MODES[0])
 @click.option("--pod-interface", default="", help="--pod-bridge-interface, -name-prefix.")
@@ -164,6 +165,7 @@ def kube_proxy_(
     node: str,
     node_ip: IPv4Address | None,
     pod_cidr: IPv4Network | None,
+    zone: str,
     nodeport_addresses: tuple[IPv4Network, ...] | None,
     iptables_localhost_nodeports: bool,
     **flags: Any,
@@ -194,5 +196,5 @@ def kube_proxy_(
     if lost := without_address(objects):
         note(f"no endpoints, for their status has no podIP: {' '.join(lost)}")
     addresses = (*([node_ip] if node_ip else []), LOOPBACK)
-    here = ProxyNode(name=node, ip=node_ip, addresses=addresses, pod_cidr=pod_cidr)
+    here = ProxyNode(name=node, ip=node_ip, addresses=addresses, pod_cidr=pod_cidr, zone=zone)
     click.echo(node_text(ports, proxy, here), nl=False)

@@ -97,7 +97,11 @@ def describe(
     return [
         {
             **services.described(
-                cluster, service, allocations, place, observe(running.store, [place]).state
+                lab,
+                cluster,
+                service,
+                allocations,
+                (place, observe(running.store, [place]).state),
             ),
             "loadBalancer": balancers.described(
                 lab, cluster, service, allocations, running.target_states

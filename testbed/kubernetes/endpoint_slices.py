@@ -17,6 +17,7 @@ class EndpointAddress:
     """An address with its conditions.  pod: its `targetRef`, if that is a pod.
 
     serving: ready, or ready but for being deleted (`terminating`).  hostname: below the Service's.
+    zone_hints: the zones it is meant for, where the Service has its callers' zones preferred.
     """
 
     ip: Ip
@@ -26,6 +27,7 @@ class EndpointAddress:
     serving: bool = True
     terminating: bool = False
     hostname: str = ""
+    zone_hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

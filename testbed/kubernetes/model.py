@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Cidr, Ip, Seconds, Whole, named, refusal
 from testbed.description.ports import ECHO_PORTS, MOST_PORT, Port, Ports
 from testbed.description.problem import found
+from testbed.kubernetes.topology_hints import is_automatic
 from testbed.vpc.model import MetadataOptions
 
 
@@ -119,6 +120,7 @@ Nodes = Annotated[tuple[Node, ...], named()]
 
 ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]
 TrafficPolicy = Literal["Cluster", "Local"]
+TrafficDistribution = Literal["", "PreferClose", "PreferSameZone"]  # the same by two names
 FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767  # kube-apiserver --service-node-port-range
 AFFINITY_S, LONGEST_AFFINITY_S = 10800, 86400  # kubernetes, pkg/apis/core: ClientIP's timeout
 
@@ -216,6 +218,7 @@ class Service:
 
     health_check: of its load balancer, where the type has one.
     load_balancer_ips: of a load balancer that has addresses; AWS's have a name.
+    traffic_distribution: PreferClose takes endpoints of the caller's zone, if that has any.
     annotations: of its load balancer, `service.beta.kubernetes.io/aws-load-balancer-internal` …
     """
 
@@ -239,6 +242,7 @@ class Service:
     load_balancer_source_ranges: tuple[Cidr, ...] = ()
     health_check_node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
     publish_not_ready_addresses: bool = False
+    traffic_distribution: TrafficDistribution = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -265,6 +269,11 @@ class Service:
     def needs_health_check(self) -> bool:
         """Whether its load balancer has to ask each node if it has an endpoint."""
         return self.type == "LoadBalancer" and self.external_traffic_policy == "Local"
+
+    @property
+    def follows_hints(self) -> bool:
+        """Whether its endpoints' topology hints are kept to."""
+        return bool(self.traffic_distribution) or is_automatic(self.annotations)
 
     def selects(self, pod: Pod) -> bool:
         """Whether a pod is one of its endpoints."""

@@ -27,7 +27,7 @@ from testbed.networks.site import site_facts
 from testbed.networks.transit_gateway import sources, transit_gateway_facts
 from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.listening import endpoints, leaving, listeners, served
-from testbed.plan.proxies import proxy_facts
+from testbed.plan.proxies import node_zones, proxy_facts
 from testbed.plan.security import memberships, with_security_groups
 from testbed.plan.servers import programs, resolvers
 from testbed.services.load_balancers.health import ALL_WELL, Health
@@ -66,9 +66,10 @@ def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
         yield from transit_gateway_facts(transit, built, lab.on_premises)
     for site in lab.on_premises:
         yield from site_facts(site, ends(built, lab.transit_gateways))
+    zones = node_zones(lab.vpcs, allocations)
     for cluster in lab.clusters:
         yield from _cluster_facts(cluster, built[cluster.vpc], allocations)
-        yield from proxy_facts(cluster, allocations)
+        yield from proxy_facts(cluster, allocations, zones)
     enis = {eni.instance: eni for eni in allocations.enis if eni.device_index == 0}
     for _, vpc, server in api_servers(lab):
         yield from control_plane.server_facts(server, vpc, enis[server.netns])

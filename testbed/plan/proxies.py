@@ -3,7 +3,7 @@
 Pure; between the Lab with its Allocations and `services`, which knows neither.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from testbed.allocations import Allocations
@@ -14,7 +14,7 @@ from testbed.kubernetes.kube_proxy import Era
 from testbed.lab import Cluster, Lab
 from testbed.net.endpoints import Listener
 from testbed.net.facts import Fact
-from testbed.services.endpoints import Behind
+from testbed.services.endpoints import NOWHERE, Behind
 from testbed.services.kube_proxy import conntrack
 from testbed.services.kube_proxy.conntrack import Command
 from testbed.services.kube_proxy.health import health_listeners, own_listeners
@@ -23,16 +23,34 @@ from testbed.services.kube_proxy.ports import ProxiedPort, proxied_ports
 from testbed.services.kube_proxy.rules import ProxyNode
 from testbed.services.kube_proxy.sockets import held_ports
 from testbed.services.kubelet import kubelet_facts
+from testbed.vpc.model import Vpc
 
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-def proxy_facts(cluster: Cluster, allocations: Allocations) -> Iterator[Fact]:
-    """kubelet's and kube-proxy's chains, jumps and sysctls on every node of a cluster."""
+def proxy_facts(
+    cluster: Cluster, allocations: Allocations, zones: Mapping[str, str]
+) -> Iterator[Fact]:
+    """kubelet's and kube-proxy's chains, jumps and sysctls on every node of a cluster.
+
+    zones: of nodes, as `node_zones` has them.
+    """
     for node in kubelets(cluster, allocations):
         yield from kubelet_facts(node, cluster.proxy)
-    nodes = proxy_nodes(cluster, allocations)
-    yield from node_facts(nodes, proxied(cluster, allocations), cluster.proxy)
+    nodes = proxy_nodes(cluster, allocations, zones)
+    yield from node_facts(nodes, proxied(cluster, allocations, zones), cluster.proxy)
+
+
+def node_zones(vpcs: Iterable[Vpc], allocations: Allocations) -> dict[str, str]:
+    """The availability zone of every instance."""
+    zones = {
+        (vpc.name, subnet.name): subnet.availability_zone for vpc in vpcs for subnet in vpc.subnets
+    }
+    return {
+        eni.instance: zones[eni.vpc, eni.subnet]
+        for eni in allocations.enis
+        if eni.device_index == 0
+    }
 
 
 def kubelets(cluster: Cluster, allocations: Allocations) -> tuple[str, ...]:
@@ -48,16 +66,20 @@ def era(cluster: Cluster) -> Era:
     return chosen
 
 
-def behind(cluster: Cluster, allocations: Allocations) -> Behind:
-    """All that can be behind the cluster's Services."""
+def behind(
+    cluster: Cluster, allocations: Allocations, zones: Mapping[str, str] = NOWHERE
+) -> Behind:
+    """All that can be behind the cluster's Services.  zones: for topology hints; so below."""
     placements = [placed for placed in allocations.pods if placed.cluster == cluster.name]
-    return Behind(cluster.pods, placements, cluster.endpoint_slices)
+    return Behind(cluster.pods, placements, cluster.endpoint_slices, zones)
 
 
-def proxied(cluster: Cluster, allocations: Allocations) -> tuple[ProxiedPort, ...]:
+def proxied(
+    cluster: Cluster, allocations: Allocations, zones: Mapping[str, str] = NOWHERE
+) -> tuple[ProxiedPort, ...]:
     """The ports of the cluster's Services with all that is behind them."""
     addresses = [given for given in allocations.services if given.cluster == cluster.name]
-    there = behind(cluster, allocations)
+    there = behind(cluster, allocations, zones)
     return tuple(proxied_ports(era(cluster), cluster.services, addresses, there))
 
 
@@ -101,7 +123,9 @@ def _udp_host_ports(cluster: Cluster, allocations: Allocations) -> set[tuple[str
     }
 
 
-def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, ...]:
+def proxy_nodes(
+    cluster: Cluster, allocations: Allocations, zones: Mapping[str, str] = NOWHERE
+) -> tuple[ProxyNode, ...]:
     """The cluster's nodes with the addresses their own kernels have."""
     ranges = {own.node: own.cidr for own in allocations.ranges if own.cluster == cluster.name}
     bridged = (
@@ -120,6 +144,7 @@ def proxy_nodes(cluster: Cluster, allocations: Allocations) -> tuple[ProxyNode, 
                 ip=own[0],
                 addresses=(*own, LOOPBACK, *([gateway(ranges[name])] if name in bridged else ())),
                 pod_cidr=ranges.get(name),
+                zone=zones.get(name, ""),
                 terminating=name in ending,
             )
         )

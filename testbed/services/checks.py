@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted
+from testbed.kubernetes import topology_hints
 from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.model import Pod, Service
 from testbed.kubernetes.placement import ServiceAddress
@@ -29,6 +30,7 @@ def problems(
     """
     yield from _range(cidr, others)
     yield from service_problems(services)
+    yield from hint_problems(services)
     if LARGEST <= cidr.prefixlen <= SMALLEST:
         yield from _cluster_ips(services, cidr)
 
@@ -46,6 +48,16 @@ def service_problems(services: tuple[Service, ...], node_ports: range = NODE_POR
             for problem in check(service):
                 yield problem.under("services", service.name)
     yield from _node_ports(services, node_ports)
+
+
+def hint_problems(services: Iterable[Service]) -> Problems:
+    """Services whose pods Kubernetes would give topology hints by the nodes' CPUs."""
+    for service in services:
+        if service.selector and topology_hints.is_automatic(service.annotations):
+            path = ("annotations", topology_hints.asked(service.annotations))
+            message = "the testbed gives pods no hints by CPUs; trafficDistribution: PreferClose"
+            problem = Problem(path, f"{message} is followed, and so are EndpointSlices' hints")
+            yield problem.under("services", service.name)
 
 
 def warnings(services: Iterable[Service], pods: Iterable[Pod]) -> Problems:

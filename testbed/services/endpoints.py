@@ -3,14 +3,16 @@
 Source: kubernetes v1.30, staging/src/k8s.io/endpointslice; v1.14, pkg/controller/endpoint.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
+from types import MappingProxyType
 from typing import NamedTuple
 
 from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.model import Pod, Service, ServicePort
 from testbed.kubernetes.placement import PodAddress
 
+NOWHERE: Mapping[str, str] = MappingProxyType({})  # no node's zone is known
 TRANSPORT = {"http": "TCP", "tcp": "TCP", "udp": "UDP"}
 
 
@@ -19,6 +21,7 @@ class Backend(NamedTuple):
 
     port: 0 behind a Service without ports.  hostname: its name below the Service's, if it has one.
     serving: it would be ready, were it not for being deleted (`terminating`).
+    zone_hints: the zones whose callers it is meant for.
     """
 
     ip: IPv4Address
@@ -29,6 +32,7 @@ class Backend(NamedTuple):
     serving: bool = True
     terminating: bool = False
     hostname: str = ""
+    zone_hints: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.ip}:{self.port}"
@@ -54,7 +58,10 @@ class Behind:
         pods: Iterable[Pod],
         placements: Iterable[PodAddress],
         slices: Iterable[EndpointSlice] = (),
+        zones: Mapping[str, str] = NOWHERE,
     ) -> None:
+        """zones: of nodes, by which trafficDistribution gives pods their topology hints."""
+        self._zones = zones
         placed = {placement.pod: placement for placement in placements}
         self._labelled: dict[tuple[str, str, str], list[Running]] = {}
         for pod in pods:
@@ -97,7 +104,8 @@ class Behind:
         by_name: a port that was written may have another protocol, if its name is the same.
         """
         if service.selector:
-            of_pods = _of_pods(service, port, self.selected(service))
+            zones = self._zones if service.traffic_distribution else NOWHERE
+            of_pods = _of_pods(service, port, self.selected(service), zones)
             return _once(sorted(of_pods, key=_address))
         return _once(_written(port, self._slices(service), by_name=by_name))
 
@@ -123,9 +131,13 @@ def _once(backends: Iterable[Backend]) -> tuple[Backend, ...]:
 
 
 def _of_pods(
-    service: Service, port: ServicePort | None, running: Iterable[Running]
+    service: Service,
+    port: ServicePort | None,
+    running: Iterable[Running],
+    zones: Mapping[str, str],
 ) -> Iterator[Backend]:
     for pod, place in running:
+        zone = zones.get(place.node)
         number = target_number(port, pod) if port else 0
         if number or port is None:
             yield Backend(
@@ -137,6 +149,7 @@ def _of_pods(
                 serving=pod.ready,
                 terminating=pod.terminating,
                 hostname=pod.hostname_in(service.name),
+                zone_hints=(zone,) if zone else (),
             )
 
 
@@ -166,6 +179,7 @@ def _written(
                     serving=address.serving,
                     terminating=address.terminating,
                     hostname=address.hostname,
+                    zone_hints=address.zone_hints,
                 )
 
 

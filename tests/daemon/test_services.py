@@ -58,7 +58,7 @@ def test_a_described_service_shows_its_rules_as_they_are_on_the_node(lab: Lab):
     by_hand = ChainRule('-d 172.20.0.3/32 -m comment --comment "default/api: mine" -j RETURN')
     found = state - {services} | {replace(services, rules=(by_hand, *services.rules))}
 
-    shown = described(cluster, service, allocations, node, found)
+    shown = described(lab, cluster, service, allocations, (node, found))
 
     assert node == "node-1"
     entry, choice, endpoint = shown["chains"]
@@ -75,7 +75,7 @@ def test_a_described_service_without_endpoints_shows_what_refuses(lab: Lab):
     allocations = allocate(lab)
     [(cluster, service, node)] = named(lab, allocations, "gone", "node-2")
 
-    shown = described(cluster, service, allocations, node, plan(lab, allocations))
+    shown = described(lab, cluster, service, allocations, (node, plan(lab, allocations)))
 
     assert shown["ports"][0]["endpoints"] == []
     assert [(chain["table"], chain["name"]) for chain in shown["chains"]] == [

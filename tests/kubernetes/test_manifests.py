@@ -436,11 +436,11 @@ def test_a_slice_says_whose_it_is():
     assert 'metadata.labels["kubernetes.io/service-name"]: this key is missing' in error_of(text)
 
 
-def test_hints_and_other_families_are_refused():
+def test_hints_of_nodes_and_other_families_are_refused():
     """kube-proxy would leave endpoints out for them."""
-    hinted = SLICE.replace("zone: us-west-2a", "hints: {forZones: [{name: us-west-2a}]}")
+    hinted = SLICE.replace("zone: us-west-2a", "hints: {forNodes: [{name: n1}]}")
 
-    assert "hints: topology hints are not enforced by the testbed" in error_of(hinted)
+    assert 'the field "forNodes" is not enforced by the testbed' in error_of(hinted)
     assert 'addressType: expected "IPv4", found "IPv6"' in error_of(SLICE.replace("IPv4", "IPv6"))
 
 

@@ -1,7 +1,7 @@
 """Services as `get` and `describe` show them: addresses, endpoints, and chains.  Pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from testbed.allocations import Allocations
@@ -11,7 +11,7 @@ from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.lab import Cluster, Lab, hostname
 from testbed.net.facts import Chain, State
-from testbed.plan.proxies import behind, kubelets, proxied, proxy_nodes
+from testbed.plan.proxies import behind, kubelets, node_zones, proxied, proxy_nodes
 from testbed.services.endpoints import Backend
 from testbed.services.kube_proxy.era_current import FIREWALL
 from testbed.services.kube_proxy.node import PortRules
@@ -103,13 +103,15 @@ def named(
 
 
 def described(
-    cluster: Cluster, service: Service, allocations: Allocations, node: str, found: State
+    lab: Lab, cluster: Cluster, service: Service, allocations: Allocations, at: tuple[str, State]
 ) -> Row:
-    """A Service, its endpoints, and its rules as they were found on a node."""
+    """A Service, its endpoints, and its rules as they were found.  at: a node, and all there."""
+    zones, (node, found) = node_zones(lab.vpcs, allocations), at
     of_cluster = [one for one in allocations.services if one.cluster == cluster.name]
     [address] = [one for one in of_cluster if one.service == service.qualified]
     there = [fact for fact in found if isinstance(fact, Chain) and fact.ns == node]
-    endpoints = behind(cluster, allocations)
+    endpoints = behind(cluster, allocations, zones)
+    planned = _planned(cluster, service, allocations, node, zones)
     return {
         "name": service.name,
         "namespace": service.namespace,
@@ -128,17 +130,21 @@ def described(
             for row, port in zip(_ports(service, address), service.ports, strict=True)
         ],
         "node": node,
-        "chains": [*_chains(service, _planned(cluster, service, allocations, node), there)],
+        "chains": [*_chains(service, planned, there)],
     }
 
 
 def _planned(
-    cluster: Cluster, service: Service, allocations: Allocations, node: str
+    cluster: Cluster,
+    service: Service,
+    allocations: Allocations,
+    node: str,
+    zones: Mapping[str, str],
 ) -> Iterator[Line]:
     """The rules of a Service that are planned on a node."""
-    ports = proxied(cluster, allocations)
+    ports = proxied(cluster, allocations, zones)
     rules = PortRules(ports, cluster.proxy)
-    [place] = [one for one in proxy_nodes(cluster, allocations) if one.name == node]
+    [place] = [one for one in proxy_nodes(cluster, allocations, zones) if one.name == node]
     for port in ports:
         if (port.namespace, port.service) == (service.namespace, service.name):
             yield from rules.of(port, place)

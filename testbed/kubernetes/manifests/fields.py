@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Whole, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import quoted
-from testbed.kubernetes import bandwidth
+from testbed.kubernetes import bandwidth, topology_hints
 from testbed.kubernetes.load_balancer import PREFIX, is_ours, mistakes
 
 # of a status, which an API server writes: what is not known there asks for nothing
@@ -37,7 +37,7 @@ NETWORKING = (
 
 
 def _annotations(given: Any) -> dict[str, str]:
-    """Those of load balancers and of bandwidth, which are followed.
+    """Those of load balancers, of topology hints and of bandwidth, which are followed.
 
     Others that change what packets do are refused; what else there is are notes of tools.
     """
@@ -47,13 +47,16 @@ def _annotations(given: Any) -> dict[str, str]:
     for name, message in mistakes(written):
         raise refusal(message, name)
     for name in written:
-        if name.startswith(NETWORKING) and not name.startswith(PREFIX):
+        if name.startswith(NETWORKING) and not name.startswith(
+            (PREFIX, *topology_hints.ANNOTATIONS)
+        ):
             message = f"the annotation {quoted(name)} is not enforced by the testbed"
             raise refusal(message, name)
     of_pod = bandwidth.of_pod(written)
     for problem in bandwidth.problems(of_pod):
         raise refusal(problem.message, *problem.path)
-    return {name: text for name, text in written.items() if is_ours(name)} | of_pod
+    followed = {name for name in written if is_ours(name) or name in topology_hints.ANNOTATIONS}
+    return {name: text for name, text in written.items() if name in followed} | of_pod
 
 
 Annotations = Annotated[Mapping[str, str], BeforeValidator(_annotations)]

@@ -20,6 +20,7 @@ from testbed.kubernetes.model import (
     ClusterIp,
     ServiceType,
     TargetPort,
+    TrafficDistribution,
     TrafficPolicy,
 )
 
@@ -84,6 +85,7 @@ class ServiceSpec:
     publish_not_ready_addresses: bool = False
     session_affinity: Literal["None", "ClientIP"] = "None"
     session_affinity_config: SessionAffinityConfig | None = None
+    traffic_distribution: TrafficDistribution = ""
     cluster_ips: Annotated[Ignored, Field(alias="clusterIPs")] = None  # clusterIP once more
 
 
@@ -177,10 +179,18 @@ class Conditions:
     terminating: bool | None = None
 
 
-def _no_hints(given: Any) -> Any:
-    if given:
-        raise refusal("topology hints are not enforced by the testbed")
-    return given
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ForZone:
+    """A zone an endpoint is meant for."""
+
+    name: str
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Hints:
+    """Topology hints of an endpoint."""
+
+    for_zones: tuple[ForZone, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -191,7 +201,7 @@ class Endpoint:
     conditions: Conditions = Conditions()
     node_name: str = ""
     target_ref: TargetRef = TargetRef()
-    hints: Annotated[Ignored, BeforeValidator(_no_hints)] = None
+    hints: Hints = Hints()
     hostname: str = ""
     zone: Ignored = None
 

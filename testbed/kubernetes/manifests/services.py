@@ -34,6 +34,7 @@ def service(written: objects.Service) -> model.Service:
         load_balancer_source_ranges=spec.load_balancer_source_ranges,
         health_check_node_port=spec.health_check_node_port,
         publish_not_ready_addresses=spec.publish_not_ready_addresses,
+        traffic_distribution=spec.traffic_distribution,
     )
 
 
@@ -103,6 +104,7 @@ def _of_slice(endpoint: objects.Endpoint) -> EndpointAddress:
         serving=conditions.serving is not False,
         terminating=bool(conditions.terminating),
         hostname=endpoint.hostname,
+        zone_hints=tuple(zone.name for zone in endpoint.hints.for_zones),
     )
 
 

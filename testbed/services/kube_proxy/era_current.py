@@ -46,13 +46,13 @@ class Chosen:
     anywhere: bool
 
 
-def choose(port: ProxiedPort, node: str) -> Chosen:
+def choose(port: ProxiedPort, node: ProxyNode) -> Chosen:
     """Ready endpoints, and where a policy has none of them those that serve while they end."""
     uses_cluster = not port.internal_local or port.externally_accessible
     uses_local = port.internal_local or port.external_local
-    own = [backend for backend in port.backends if node and backend.node == node]
+    own = [backend for backend in port.backends if node.name and backend.node == node.name]
     return Chosen(
-        cluster=_usable(port.backends) if uses_cluster else (),
+        cluster=_near(port, node.zone) or _usable(port.backends) if uses_cluster else (),
         local=_usable(own) if uses_local else (),
         anywhere=bool(_usable(port.backends)),
     )
@@ -63,6 +63,14 @@ def _usable(backends: Sequence[Backend]) -> tuple[Backend, ...]:
     return ready or tuple(backend for backend in backends if backend.last_resort)
 
 
+def _near(port: ProxiedPort, zone: str) -> tuple[Backend, ...]:
+    """The ready endpoints meant for a zone; none where one of them is meant for no zone."""
+    ready = [backend for backend in port.backends if backend.ready]
+    if not (port.follows_hints and zone and all(backend.zone_hints for backend in ready)):
+        return ()
+    return tuple(backend for backend in ready if zone in backend.zone_hints)
+
+
 def port_rules(
     port: ProxiedPort, proxy: KubeProxy, node: ProxyNode, *, silent: bool = False
 ) -> Iterator[Line]:
@@ -70,7 +78,7 @@ def port_rules(
 
     silent: without comments in the chains of endpoints, which more than 1000 in a cluster make so.
     """
-    chosen = choose(port, node.name)
+    chosen = choose(port, node)
     pods = local_traffic(proxy, node)
     yield from _capture(port, chosen)
     if chosen.anywhere and (chosen.local or not port.internal_local):

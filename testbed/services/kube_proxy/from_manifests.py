@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
+from itertools import chain
 
 from testbed.description.ports import MOST_PORT
 from testbed.kubernetes.endpoint_slices import EndpointSlice
@@ -26,10 +27,11 @@ def ports_of(objects: Objects, era: Era) -> tuple[ProxiedPort, ...]:
     selector.  A pod is an endpoint when its status has an address.
     Raises DescriptionError with file and line: what Kubernetes would refuse of the Services.
     """
-    for problem in checks.service_problems(objects.services, ANY_PORT):
-        raise objects.refusal(problem) or problem.error()
     slices = tuple(_watched(objects.endpoint_slices, era))
     services = tuple(_with_written_endpoints(objects.services, slices))
+    found = checks.service_problems(objects.services, ANY_PORT), checks.hint_problems(services)
+    for problem in chain.from_iterable(found):
+        raise objects.refusal(problem) or problem.error()
     given = allocate_services("", services, SERVICE_CIDR, ())
     behind = Behind(objects.pods, _placed(objects), slices)
     return tuple(proxied_ports(era, services, given, behind))

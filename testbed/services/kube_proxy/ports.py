@@ -36,6 +36,7 @@ class ProxiedPort:
     internal_local: bool = False
     external_local: bool = False
     health_check_node_port: int = 0
+    follows_hints: bool = False
     backends: tuple[Backend, ...] = ()
 
     @property
@@ -63,8 +64,9 @@ class ProxiedPort:
 
     @property
     def differs_by_node(self) -> bool:
-        """Whether its rules depend on the node: its address, and which endpoints it has."""
-        return self.internal_local or self.external_local or bool(self.source_ranges)
+        """Whether its rules depend on the node: its address, its zone, which endpoints it has."""
+        by_place = self.internal_local or self.external_local or self.follows_hints
+        return by_place or bool(self.source_ranges)
 
 
 def proxied_ports(
@@ -110,6 +112,7 @@ def _proxied(
         internal_local=era != "1.14" and service.internal_traffic_policy == "Local",
         external_local=_external_local(era, service),
         health_check_node_port=address.health_check_node_port,
+        follows_hints=era != "1.14" and service.follows_hints,
         backends=_ordered(era, behind.backends(service, port, by_name=era == "1.14")),
     )
 

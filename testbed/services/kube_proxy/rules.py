@@ -31,12 +31,14 @@ class ProxyNode:
     """A node as its kube-proxy sees it.  addresses: those that node ports may be on.
 
     A node without a name has no endpoint of its own.  terminating: it is being deleted.
+    zone: empty where it is not known; then topology hints are not followed.
     """
 
     name: str = ""
     ip: IPv4Address | None = None
     addresses: tuple[IPv4Address, ...] = ()
     pod_cidr: IPv4Network | None = None
+    zone: str = ""
     terminating: bool = False
 
 

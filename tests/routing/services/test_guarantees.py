@@ -89,6 +89,21 @@ def test_a_service_changes_its_type_ports_and_endpoints(bed: Bed) -> None:
     assert not bed.drift()
 
 
+def test_callers_prefer_endpoints_of_their_own_zone(bed: Bed) -> None:
+    """trafficDistribution: PreferClose; a zone without an endpoint has all of them."""
+    serve(bed, traffic_distribution="PreferClose")
+    pods = cluster(bed).pods
+    there = {"far"} if today(bed) else ALL
+
+    assert everyone(bed, "client") == there
+    assert everyone(bed, "na") == (ALL - there if today(bed) else ALL)
+    bed.up(changed(bed, pods=tuple(pod for pod in pods if pod.name != "far")))
+    assert everyone(bed, "client") == ALL - {"far"}
+    assert not bed.drift()
+
+    bed.up(changed(bed, pods=pods))
+
+
 def test_endpoints_that_are_not_ready_are_left_out_unless_they_are_published(bed: Bed) -> None:
     """G25: publishNotReadyAddresses."""
     pods = cluster(bed).pods

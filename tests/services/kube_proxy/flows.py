@@ -33,6 +33,7 @@ ME = ProxyNode(
     name="me",
     ip=IPv4Address(NODE),
     addresses=tuple(map(IPv4Address, (LOCALHOST, NODE, SECOND, OTHER))),
+    zone="zone-a",
 )
 
 
@@ -142,13 +143,13 @@ def _end(journey: Journey, asked: str) -> str:
 def service(name: str, cluster_ip: str, *ports: dict[str, Any], **spec: Any) -> str:
     """The manifest of Service `ns/NAME`.
 
-    spec: by Kubernetes' own keys, and `ingress`: the load balancer's addresses.
+    spec: by Kubernetes' own keys, and `ingress`: the load balancer's addresses, `annotations`.
     """
-    ingress = spec.pop("ingress", ())
+    ingress, annotations = spec.pop("ingress", ()), spec.pop("annotations", {})
     return _document(
         kind="Service",
         apiVersion="v1",
-        metadata={"name": name, "namespace": "ns"},
+        metadata={"name": name, "namespace": "ns", "annotations": annotations},
         spec={"clusterIP": cluster_ip, "ports": ports, **spec},
         status={"loadBalancer": {"ingress": ingress}},
     )
@@ -170,9 +171,14 @@ def endpoints(of: str, endpoints: Iterable[dict[str, Any]], *ports: dict[str, An
     )
 
 
-def at(address: str, node: str = "", **conditions: bool) -> dict[str, Any]:
-    """An endpoint of a slice; without a node it is nowhere that anybody knows."""
-    known = {"nodeName": node} if node else {}
+def at(address: str, node: str = "", zones: str = "", **conditions: bool) -> dict[str, Any]:
+    """An endpoint of a slice; without a node it is nowhere that anybody knows.
+
+    zones: its hints, `zone-a zone-b`.
+    """
+    known: dict[str, Any] = {"nodeName": node} if node else {}
+    if zones:
+        known["hints"] = {"forZones": [{"name": zone} for zone in zones.split()]}
     return {"addresses": [address], "conditions": conditions, **known}
 
 
