@@ -3,76 +3,20 @@
 import os
 import sys
 import warnings
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from testbed import __version__
+from testbed.cli.verbs import SECTIONS, VERBS
 from testbed.errors import IgnoredSetting, TestbedError, told
 
-# verb: the module that has it.  A module is imported when its verb is used, so that all are quick.
-VERBS = {
-    "up": "lifecycle",
-    "down": "lifecycle",
-    "ls": "lifecycle",
-    "clean": "lifecycle",
-    "validate": "describe",
-    "schema": "describe",
-    "doctor": "describe",
-    "set": "rollout",
-    "restart": "restart",
-    "upgrade": "upgrade",
-    "render": "render",
-    "ipam": "ipam",
-    "apply": "manifests",
-    "delete": "manifests",
-    "get": "look",
-    "describe": "services",
-    "path": "look",
-    "explain": "explain",
-    "slide": "look",
-    "exec": "inside",
-    "shell": "inside",
-    "mininet": "inside",
-    "ping": "check",
-    "matrix": "check",
-    "clients": "clients",
-    "verify": "check",
-    "demo": "demo",
-}
-HELP = {
-    "up": "Bring a lab up, or change a running one to what its file says.",
-    "down": "Take a lab down; nothing of it remains.",
-    "ls": "The labs of this machine.",
-    "clean": "Remove what dead labs left behind.",
-    "validate": "Check a topology file without touching the kernel.",
-    "schema": "The JSON schema of topology files, for editors.",
-    "doctor": "What this machine has and lacks for the labs.",
-    "upgrade": "Which subnets are short of addresses for an update of a cluster's version.",
-    "set": "Other settings for the CNI of a running lab.",
-    "restart": "The CNI's daemon starts again on a running lab.",
-    "render": "A node's rules, routes, iptables text as its CNI would make them; without a lab.",
-    "ipam": "What ipamD does next for a given data store.",
-    "apply": "Put Kubernetes manifests into a running lab.",
-    "delete": "Take the objects of manifests out of a running lab.",
-    "get": "Nodes, pods, Services, subnets, ENIs, routes, rules … of a running lab.",
-    "describe": "A Service: its addresses, endpoints, and rules on a node.",
-    "path": "The way of a packet from A to B, as the kernels on it would take it.",
-    "explain": "One packet's life, predicted and followed, told rule by rule.",
-    "slide": "The workshop's slides beside what the kernel prints.",
-    "exec": "Run a command in a pod, node or router.",
-    "shell": "A shell in a pod, node or router; without a name, in the lab.",
-    "mininet": "Mininet's own prompt over the running lab.",
-    "ping": "Ping from A to B.",
-    "matrix": "Probe every pair of pods.",
-    "clients": "Whom a peer, an office and the internet see as client, per SNAT setting.",
-    "verify": "Compare the kernel with the plan.",
-    "demo": "Bring a lab up, prove it with real pings and curls, say what to try.",
-}
+WIDEST = max(map(len, VERBS))  # one column for the verbs of all sections
 
 
 class Verbs(click.Group):
-    """A group that knows its verbs by name and imports them one at a time."""
+    """A group that knows its verbs by name and imports one when it is used: all are quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs, in the order of a lab's life."""
@@ -82,18 +26,34 @@ class Verbs(click.Group):
         """The verb's own command, or None."""
         if cmd_name not in VERBS:
             return None
-        module = __import__(f"testbed.cli.{VERBS[cmd_name]}", fromlist=[cmd_name])
-        command = getattr(module, f"{cmd_name}_")
+        module, _ = VERBS[cmd_name]
+        command = getattr(import_module(f"testbed.cli.{module}"), f"{cmd_name}_")
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that the words begin with; of one that there is not, the nearest there is."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            from testbed.description.problem import nearest, quoted
+
+            ctx.fail(f"no verb {quoted(args[0])}{nearest(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs and what they are for, without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(HELP.items()))
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{verb:{WIDEST}}", text) for verb, (_, text) in verbs.items()]
+                )
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+FIRST = "To begin: testbed up; testbed get pods; testbed explain web-0 client; testbed down"
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIRST)
 @click.version_option(__version__, prog_name="testbed")
 def testbed() -> None:
     """Amazon EKS and kops networking on an emulated VPC, with real packets, on this machine."""

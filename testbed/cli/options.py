@@ -111,15 +111,14 @@ def chosen(lab_name: str | None) -> Home:
         for home in running:
             if home.lab == lab_name:
                 return home
-        raise UsageError(f"no lab named '{lab_name}' is running{_these(running)}")
-    if len(running) != 1:
-        what = "several labs are running: choose one with -l" if running else "no lab is running"
-        raise UsageError(f"{what}{_these(running) or '; `testbed up FILE` starts one'}")
+        others = ", ".join(home.lab for home in running) or "none"
+        raise UsageError(f"no lab named '{lab_name}' is running; running: {others}")
+    if not running:
+        raise UsageError("no lab is running; `testbed up FILE` starts one")
+    if len(running) > 1:
+        choices = ", ".join(f"-l {home.lab}" for home in running)
+        raise UsageError(f"several labs are running: say which one, {choices}")
     return running[0]
-
-
-def _these(running: Sequence[Home]) -> str:
-    return f" ({', '.join(home.lab for home in running)})" if running else ""
 
 
 def ask(lab_name: str | None, verb: str, **args: Json) -> Json:

@@ -24,7 +24,7 @@ def emit(value: Any, output: str, columns: Sequence[str] = ()) -> None:
 def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
     """Rows in columns as wide as their widest cell, kubectl's way."""
     if not rows:
-        return "nothing"
+        return "there are none"
     columns = columns or list(rows[0])
     cells = [[_heading(column) for column in columns]]
     cells += [[_cell(row.get(column)) for column in columns] for row in rows]
@@ -54,7 +54,7 @@ def _cell(value: Any) -> str:
         case dict():
             return "->".join(_cell(item) for item in value.values())
         case _:
-            return str(value)
+            return str(value).replace("\t", " ")  # of `ip rule`: a column has one width
 
 
 def mark(ok: bool) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from testbed.daemon.process.home import INSIDE, Home
 from testbed.daemon.process.tree import enter, fork_inside
+from testbed.daemon.unknown import no_place
 from testbed.errors import KernelError, UsageError
 from testbed.kernel import programs, resolv
 from testbed.kernel.machine import mounts
@@ -63,7 +64,8 @@ def _node_of(home: Home, pod: str, names: list[str]) -> str:
     for waiting in allocations["pending"]:
         if waiting["pod"] == pod:
             raise UsageError(f"pod '{pod}' is Pending: {waiting['reason']}")
-    raise UsageError(f"no '{pod}' in this lab; there are: {' '.join(names)}")
+    pods = [placed["pod"] for placed in allocations["pods"]]
+    raise UsageError(no_place(pod, {*names, *pods}))
 
 
 def run(argv: list[str], netns: str = "", env: dict[str, str] | None = None) -> int:

@@ -4,6 +4,8 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from testbed.daemon.shown import views
+from testbed.daemon.unknown import no_place
+from testbed.description.problem import found, quoted
 from testbed.errors import UsageError
 from testbed.lab import service_cidr
 from testbed.net.facts import IpAddress
@@ -22,19 +24,20 @@ def required(running: "RunningLab", name: str) -> str:
 
     Raises UsageError when there is none.
     """
-    for place in running.allocations.pods:
-        if place.pod == name and place.host_network:
-            return place.node
+    lodgers = {one.pod: one.node for one in running.allocations.pods if one.host_network}
+    if name in lodgers:
+        return lodgers[name]
     names = running.store.names()
     if name not in names:
         waiting = {pending.pod: pending.reason for pending in running.allocations.pending}
         if name in waiting:
             raise UsageError(f"pod '{name}' is Pending: {waiting[name]}")
-        if name in _services(running):
+        services = _services(running)
+        if name in services:
             raise UsageError(
                 f"'{name}' is a Service: `testbed explain A {name}` follows a packet to it"
             )
-        raise UsageError(f"no '{name}' in this lab; there are: {' '.join(sorted(names))}")
+        raise UsageError(no_place(name, {*names, *lodgers, *services}))
     return name
 
 
@@ -51,15 +54,20 @@ def address_of(running: "RunningLab", name: str) -> IpAddress:
         if name.count(":") > 1:
             raise UsageError(f"'{name}' is no IPv4 address; IPv6 is not there yet") from None
         if ":" in name:
-            raise UsageError(
-                f"'{name}' is no name and no address; a port is a number, and only"
-                " `explain` takes one"
-            ) from None
+            raise UsageError(_no_port(name)) from None
     known = running.derived(addresses)
     if name not in known:
         required(running, name)
         raise UsageError(f"'{name}' has no address; these have: {' '.join(sorted(known))}")
     return IPv4Address(known[name])
+
+
+def _no_port(name: str) -> str:
+    """Why a name with a colon is none: `explain` has taken off what is a port."""
+    place, _, port = name.partition(":")
+    if port.isdecimal():
+        return f"{quoted(name)}: only `testbed explain` takes a port; here say {quoted(place)}"
+    return f"{quoted(name)}: expected a port's number after the colon, found {found(port or None)}"
 
 
 def refuse_service(running: "RunningLab", address: IpAddress) -> None:

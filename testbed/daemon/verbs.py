@@ -15,6 +15,7 @@ from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import balancers, services, slides, views
 from testbed.daemon.shown import prompt as view
 from testbed.daemon.tour import tour as choose_checks
+from testbed.daemon.unknown import no_place
 from testbed.errors import UsageError
 from testbed.kernel.observe import observe
 from testbed.lab import Lab, from_json
@@ -81,9 +82,7 @@ def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -
     rows = views.rows(kind, lab, allocations)
     chosen = [row for row in rows if row["name"] == name] if name else rows
     if name and not chosen:
-        raise UsageError(
-            f"no {kind} named '{name}'; there are: {', '.join(r['name'] for r in rows)}"
-        )
+        raise UsageError(no_place(name, {row["name"] for row in rows}, f"among the {kind}"))
     return chosen
 
 

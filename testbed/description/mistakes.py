@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from testbed.description import REFUSED, Named, RefusedWith
-from testbed.description.problem import Path, Problem, found, nearest, quoted
+from testbed.description.problem import MOST_SHOWN, Path, Problem, found, nearest, quoted
 
 UNKNOWN_KEYS = ("unexpected_keyword_argument", "unexpected_positional_argument")
 EXPECTED = {
@@ -52,9 +52,12 @@ class Place:
 
 
 def unknown_key(key: str, allowed: Collection[str]) -> str:
-    """What is said of a key that is not allowed."""
-    shown = f"{nearest(key, allowed) or ';'} allowed: {', '.join(allowed)}" if allowed else ""
-    return f"unknown key {quoted(key)}{shown}"
+    """What is said of a key that is not allowed; of very many that are, only the nearest."""
+    message = f"unknown key {quoted(key)}"
+    meant = nearest(key, allowed)
+    if not allowed or (meant and len(allowed) > MOST_SHOWN):
+        return message + meant
+    return f"{message}{meant or ';'} allowed: {', '.join(allowed)}"
 
 
 def in_file(

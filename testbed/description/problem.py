@@ -83,10 +83,13 @@ def found(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """`; did you mean "subnet"?` when one of the known words is close, else nothing."""
-    close = get_close_matches(word, known, n=1)
-    return f"; did you mean {quoted(close[0])}?" if close else ""
+def nearest(word: str, known: Collection[str], most: int = 1) -> str:
+    """`; did you mean "subnet"?` when one of the known words is close, else nothing.
+
+    most: as many are offered where several are.
+    """
+    close = [quoted(one) for one in get_close_matches(word, known, n=most)]
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def unknown(kind: str, word: str, known: Collection[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from testbed import cli
+from testbed.cli.verbs import VERBS
 from testbed.daemon.process.home import Home
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Done, run
@@ -112,7 +113,7 @@ def test_whatever_is_typed_has_an_answer(
     """With one lab up, which `up`, `down` and `clean` may take away, and no lab after that."""
 
     def test(commands: Commands) -> None:
-        for module in set(cli.VERBS.values()):
+        for module in {module for module, _ in VERBS.values()}:
             importlib.import_module(f"testbed.cli.{module}")
         folder = commands.file.parent
         commands.file.write_text(commands.file.read_text().replace(commands.name, "lab"))

@@ -128,7 +128,8 @@ def test_a_drawing_and_a_page_stand_alone(lab: Commands) -> None:
 
 
 def test_a_wrong_name_is_told_what_there_is(lab: Commands) -> None:
-    assert "client" in lab.on("explain", "web-9", "client", code=2)
+    assert "client" in lab.on("explain", "nobody", "client", code=2)
+    assert "web-0" in lab.on("explain", "web-9", "client", code=2)
     assert "web-0" in lab.on("explain", "web-0", "web-9:80", code=2)
     assert "no address" in lab.on("explain", "web-0", "vpc-main", code=2)
 
@@ -139,7 +140,7 @@ def test_an_address_and_a_services_load_balancer_are_names_too(lab: Commands) ->
     assert "delivered to client" in lab.on("explain", web_0, "client", "--predict")
     assert "faces the internet" in lab.on("explain", "internet", "web", code=2)
     assert "is a Service" in lab.on("path", "client", "web", code=2)
-    assert "a port is a number" in lab.on("explain", "client", "web-0:http", code=2)
+    assert "after the colon" in lab.on("explain", "client", "web-0:http", code=2)
 
 
 def test_the_matrix_says_why_a_pair_fails(lab: Commands) -> None:

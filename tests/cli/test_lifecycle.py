@@ -68,7 +68,7 @@ def test_a_running_lab_is_changed_without_renumbering(commands: Commands) -> Non
     assert all(after[name] == before[name] for name in ("web-0", "web-1"))
     commands.on("verify")
     commands.on("matrix", "-p", "http")
-    assert "no 'client'" in commands.on("exec", "client", "--", "true", code=2)
+    assert 'no "client"' in commands.on("exec", "client", "--", "true", code=2)
 
 
 def test_what_somebody_broke_is_named_and_healed(commands: Commands) -> None:

@@ -58,7 +58,22 @@ def test_a_wrong_kind_or_name_is_told_what_there_is(lab: Commands) -> None:
     assert "web-0" in lab.on("get", "pods", "web-9", code=2)
     assert "web-0" in lab.on("ping", "web-9", "client", code=2)
     assert "client" in lab.on("ping", "web-0", "nobody", code=2)
-    assert "no lab named" in lab.run("get", "-l", "not-there", "pods", code=2)
+    assert 'did you mean "nodes"' in lab.on("get", "nods", code=2)
+    assert 'here say "client"' in lab.on("ping", "web-0", "client:80", code=2)
+    assert "after the colon" in lab.on("explain", "web-0", "client:http", code=2)
+    assert 'did you mean "client"' in lab.on("exec", "default/client", "--", "true", code=2)
+    assert lab.name in lab.run("get", "-l", "not-there", "pods", code=2)
+    assert 'did you mean "verify"' in lab.run("verfy", code=2)
+
+
+def test_a_table_has_columns_of_one_width(lab: Commands) -> None:
+    """`ip rule` has a tab in its lines, which a terminal would widen."""
+    heading, *rules = lab.on("get", "rules", "node-1").splitlines()
+
+    assert {rule.find("from all") for rule in rules if " 512:" in rule} == {
+        heading.find("TEXT") + 5
+    }
+    assert not any("\t" in rule for rule in rules)
 
 
 @pytest.mark.parametrize("text", [get_.help, README.read_text(encoding="utf-8")])

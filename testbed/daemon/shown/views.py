@@ -9,6 +9,7 @@ from testbed.daemon.shown.networks import NETWORK_KINDS
 from testbed.daemon.shown.nodes import NODE_KINDS
 from testbed.daemon.shown.security import SECURITY_KINDS
 from testbed.daemon.shown.services import endpoint_rows, service_rows
+from testbed.description.problem import nearest, quoted
 from testbed.errors import UsageError
 from testbed.lab import Lab
 from testbed.net.diff import Drift
@@ -47,8 +48,9 @@ KERNEL_KINDS: dict[str, tuple[type[Fact], ...]] = {
 def rows(kind: str, lab: Lab, allocations: Allocations) -> list[Row]:
     """All objects of a kind.  Raises UsageError with the kinds there are."""
     if kind not in KINDS:
-        known = ", ".join(sorted([*KINDS, *KERNEL_KINDS]))
-        raise UsageError(f"no kind '{kind}'; the kinds are {known}")
+        known = [*KINDS, *KERNEL_KINDS]
+        close = nearest(kind, known) or f"; the kinds are {' '.join(sorted(known))}"
+        raise UsageError(f"no kind {quoted(kind)}{close}")
     return list(KINDS[kind](lab, allocations))
 
 
