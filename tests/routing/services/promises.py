@@ -37,7 +37,7 @@ vpcs:
 clusters:
   cluster:
     vpc: main
-    serviceCidr: 100.64.0.0/16
+    serviceCidr: 172.20.0.0/16
     nodes:
       na: { subnet: a, instanceType: t3.medium, privateIp: 10.0.1.11 }
       nb: { subnet: b, instanceType: t3.medium, privateIp: 10.0.2.11 }
@@ -46,13 +46,14 @@ clusters:
       far: { node: nb, labels: { app: web } }
       client: { node: nb }
 """
+KOPS = VPC + "    kind: kops\n    nonMasqueradeCidr: 172.16.0.0/12\n    podCidr: 172.24.0.0/13\n"
 LABS = {
-    "kops, 1.14": VPC + '    kind: kops\n    kubeProxy: { era: "1.14" }\n',
-    "kops, today": VPC + "    kind: kops\n    kubeProxy: { era: current }\n",
+    "kops, 1.14": KOPS + '    kubeProxy: { era: "1.14" }\n',
+    "kops, today": KOPS + "    kubeProxy: { era: current }\n",
     "eks, today": VPC + "    kind: eks\n",
 }
 ALL = {"web-0", "web-1", "far"}
-IP = "100.64.0.50"
+IP = "172.20.0.50"
 CLUSTER_IP = IPv4Address(IP)
 NODE_PORT = 30080
 ENOUGH = 60  # tries: one of three endpoints is missed by all of them once in 10**10 times

@@ -22,7 +22,7 @@ from tests.routing.services.promises import changed, cluster, today
 
 pytestmark = pytest.mark.kernel
 
-PORT, ECHO = 12345, "100.64.0.110"  # the client keeps the port
+PORT, ECHO = 12345, "172.20.0.110"  # the client keeps the port
 UDP = Service(
     "echo",
     {"app": "a"},
