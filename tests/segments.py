@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.probes.sockets import socket_in
+from tests.waiting import PATIENCE_S
 
 # linux/tcp.h
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
@@ -80,9 +81,9 @@ def connected(
         listening.bind(("", port))
         listening.listen()
         for end in (listening, caller):
-            end.settimeout(5)
+            end.settimeout(PATIENCE_S)
         caller.connect(called)
         accepted, _ = listening.accept()
         with accepted:
-            accepted.settimeout(5)
+            accepted.settimeout(PATIENCE_S)
             yield caller, accepted

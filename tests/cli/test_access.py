@@ -16,6 +16,7 @@ from testbed.kernel.machine.scratch import in_child
 from testbed.kernel.namespaces import entered
 from tests import ordinary
 from tests.cli.conftest import Commands
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -25,7 +26,7 @@ LISTENING_FLAG = 0x10000  # __SO_ACCEPTCON, linux/net.h
 def answer(path: Path, kind: socket.SocketKind, words: bytes) -> bytes:
     """What comes back over a lab's socket; nothing where one is sent away."""
     with socket.socket(socket.AF_UNIX, kind) as connection:
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE_S)
         connection.connect(str(path))
         try:
             connection.sendall(words)
@@ -162,7 +163,7 @@ def run(user: Path, *words: str, cwd: Path | None = None, **environment: str) ->
     argv = [sys.executable, "-P", "-m", "testbed", *words]
     done = subprocess.run(
         argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=60, check=False, **identity,
+        stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_S, check=False, **identity,
     )  # fmt: skip
     return done.returncode, done.stdout
 

@@ -40,7 +40,7 @@ def sleeping(commands: Commands) -> Iterator[tuple[int, int]]:
     finally:
         os.close(handle)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def ends(handle: int) -> bool:

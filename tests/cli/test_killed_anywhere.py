@@ -20,10 +20,11 @@ import pytest
 from testbed.daemon.process.home import Home, directory
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Done, Verb, run
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
-GONE_S = 10.0  # by then the kernel has taken all of a killed lab
+GONE_S = PATIENCE_S  # by then the kernel has taken all of a killed lab
 NAMES = Path("/run/netns")
 
 

@@ -16,6 +16,7 @@ from testbed.errors import UsageError
 from testbed.kernel.machine.processes import Process
 from tests import ordinary
 from tests.cli.conftest import Commands
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -98,7 +99,7 @@ def test_packets_flow_without_the_daemon_and_up_starts_a_new_one(commands: Comma
 
     commands.kill_daemon()
 
-    commands.on("exec", "web-0", "--", "ping", "-c1", "-W2", address)
+    commands.on("exec", "web-0", "--", "ping", "-c1", "-W30", address)
     assert "testbed up" in commands.on("verify", code=5)
     commands.up()
     commands.on("verify")
@@ -111,7 +112,7 @@ def test_ctrl_c_during_up_leaves_nothing(commands: Commands) -> None:
     while not Home(commands.name).path.exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode in (0, 130), "0: it was through already"
     if process.returncode:
@@ -128,7 +129,7 @@ def test_a_killed_up_leaves_no_process(commands: Commands, after: str) -> None:
     while not awaited.exists() and process.poll() is None:
         pass
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
     for _ in range(100):  # each `ls` takes some 100 ms
         if not commands.running() or home.applied.exists():
@@ -141,7 +142,7 @@ def test_two_ups_at_once_end_in_one_lab(commands: Commands) -> None:
     both = [commands.start("up", str(commands.file)) for _ in range(2)]
     codes = []
     for process in both:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
         codes.append(process.returncode)
 
     assert 0 in codes
@@ -181,7 +182,7 @@ def test_a_failure_inside_the_kernel_puts_the_running_lab_back(commands: Command
     assert taken.stdout.readline() == "taken\n"
 
     errors = commands.run("up", str(commands.file), code=5)
-    taken.communicate("", timeout=60)
+    taken.communicate("", timeout=PATIENCE_S)
 
     assert "80" in errors
     commands.file.write_text(text)
@@ -225,7 +226,7 @@ def test_an_ordinary_user_is_told_that_a_lab_is_roots(commands: Commands, tmp_pa
         (4, "down", commands.name),
     ):
         process = commands.start(*words, user=ordinary.USER, env={"PATH": str(tmp_path)})
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=PATIENCE_S)
 
         assert process.returncode == code, errors
         assert commands.name in output + errors

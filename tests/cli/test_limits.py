@@ -11,6 +11,7 @@ import pytest
 from testbed.daemon.process.home import ROOT_DIRECTORY, Home
 from testbed.kernel.machine import mounts
 from tests.cli.conftest import Commands, OnAHost
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -46,7 +47,7 @@ def assert_refused(commands: Commands, done: subprocess.CompletedProcess[str], w
 def up_within(commands: Commands, *limits: str) -> subprocess.CompletedProcess[str]:
     """`up` with prlimit's limits."""
     argv = ["prlimit", *limits, sys.executable, "-m", "testbed", "up", str(commands.file)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 @pytest.mark.parametrize("limit", ["size=8k", "nr_inodes=4", "nr_inodes=6", "nr_inodes=8"])
@@ -125,7 +126,7 @@ def test_too_few_namespaces_are_named(on_a_host: OnAHost) -> None:
                 [*argv, sys.executable, str(commands.file)],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE_S,
                 check=True,
             )
         except subprocess.CalledProcessError as refused:

@@ -11,6 +11,7 @@ from testbed.cli.look import ALIASES, get_
 from testbed.daemon.shown.views import KERNEL_KINDS as ROWS_OF_KERNELS
 from testbed.daemon.shown.views import KINDS
 from tests.cli.conftest import Commands
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -90,7 +91,7 @@ def test_a_lab_without_slides_says_so(lab: Commands) -> None:
 
     process = lab.start("slide", "-l", lab.name)
 
-    assert "no slides" in process.communicate(timeout=60)[1]
+    assert "no slides" in process.communicate(timeout=PATIENCE_S)[1]
 
 
 def test_room_for_an_update_is_asked_of_a_file_or_of_a_lab(

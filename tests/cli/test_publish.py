@@ -12,6 +12,7 @@ import pytest
 from testbed.daemon.process.home import Home
 from testbed.kernel.machine.processes import Process
 from tests.cli.conftest import Commands
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -25,7 +26,9 @@ def published() -> set[str]:
 
 def ip(*argv: str) -> str:
     """What `ip` prints; it has to succeed."""
-    done = subprocess.run(["ip", *argv], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(
+        ["ip", *argv], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == 0, f"{argv}: {done.stderr}"
     return done.stdout
 

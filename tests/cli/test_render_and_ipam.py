@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 STATE = '{"instanceType": "m5.large", "enis": [{"id": "eni-1", "deviceIndex": 0}]}'
 
 
 def run(*words: str, code: int = 0, stdin: str = "") -> str:
     """What a verb prints: its output, or for another exit code than 0 its error."""
     argv = [sys.executable, "-m", "testbed", *words]
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stderr if code else done.stdout
 
@@ -169,7 +171,7 @@ def test_pods_whose_status_has_no_address_are_named() -> None:
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-0}\nspec: {containers: [{name: a}]}\n"
 
     argv = [sys.executable, "-m", "testbed", "render", "kube-proxy", "-f", "-"]
-    done = subprocess.run(argv, input=pod, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, input=pod, capture_output=True, text=True, timeout=PATIENCE_S)
 
     assert done.returncode == 0
     assert "no endpoints, for their status has no podIP: web-0" in done.stderr

@@ -16,6 +16,7 @@ import pytest
 from testbed.daemon.process.home import Home
 from tests import ordinary
 from tests.cli.conftest import Commands, OnAHost
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -91,8 +92,8 @@ def test_programs_that_give_up_root_still_work(mine: RootlessCommands) -> None:
     for line in listening.stderr:
         if "listening" in line:
             break
-    mine.on("exec", "node-1", "--", "ping", "-c1", "-W2", "127.0.0.1")
-    output, errors = listening.communicate(timeout=60)
+    mine.on("exec", "node-1", "--", "ping", "-c1", "-W30", "127.0.0.1")
+    output, errors = listening.communicate(timeout=PATIENCE_S)
 
     assert listening.returncode == 0, errors
     assert "ICMP echo request" in output
@@ -195,7 +196,7 @@ def test_an_up_that_is_killed_leaves_nothing(user: Path) -> None:
     while not (commands.home.path / "holder.json").exists() and process.poll() is None:
         pass
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
     recorded = commands.home.recorded_holder()
     while recorded and recorded.alive() and not commands.home.applied.exists():
@@ -227,7 +228,7 @@ def refused(user: Path, *words: str) -> str:
     commands = RootlessCommands(user)
     identity = ordinary.identity(user, XDG_RUNTIME_DIR="")
     process = Commands.start(commands, *words, cwd=user, **identity)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2, errors
     return errors
 

@@ -14,6 +14,7 @@ from testbed.kernel.programs import run
 from testbed.kernel.rules import alike
 from testbed.net.facts import Chain, ChainRule, Netns, State
 from testbed.net.iptables import parse_save, restore_text
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -38,7 +39,7 @@ def _chains(ns: str, file: str) -> list[Chain]:
 
 def _saved(store: LocalStore, name: str) -> list[str]:
     with entered(store.open(name)):
-        lines = run(["iptables-nft-save"], timeout_s=10).stdout.splitlines()
+        lines = run(["iptables-nft-save"], timeout_s=PATIENCE_S).stdout.splitlines()
     return [line for line in lines if not line.startswith("#")]
 
 
@@ -48,7 +49,7 @@ def test_a_copy_is_saved_as_a_restore_is(store: LocalStore, file: str) -> None:
     done = alike.write({name: _chains(name, file) for name in NODES}, store.open)
     with entered(store.open("restored")):
         text = restore_text(_chains("restored", file))
-        assert run(["iptables-nft-restore"], stdin=text, timeout_s=10).returncode == 0
+        assert run(["iptables-nft-restore"], stdin=text, timeout_s=PATIENCE_S).returncode == 0
 
     assert done == frozenset(NODES)
     assert [_saved(store, name) for name in NODES] == [_saved(store, "restored")] * 3
@@ -108,7 +109,7 @@ def test_rules_are_recognised_without_a_program(store: LocalStore, file: str) ->
 
     for name in NODES:
         with entered(store.open(name)):
-            assert run(["ping", "-c1", "-W0.1", "127.0.0.1"], timeout_s=10).returncode == 0
+            assert run(["ping", "-c1", "-W0.1", "127.0.0.1"], timeout_s=PATIENCE_S).returncode == 0
             assert alike.recognised(name, original) == frozenset(wanted[name])
     assert observe(store, chains=chains).state == observe(store).state
 
@@ -130,7 +131,7 @@ def test_what_somebody_changed_is_found(store: LocalStore, change: list[str]) ->
     alike.write({chain.ns: [chain] for chain in wanted}, store.open)
 
     with entered(store.open("n2")):
-        changed = run(["iptables-nft", "-t", "mangle", *change], timeout_s=10)
+        changed = run(["iptables-nft", "-t", "mangle", *change], timeout_s=PATIENCE_S)
     assert changed.returncode == 0, changed.stderr
 
     found = observe(store, chains=wanted).state

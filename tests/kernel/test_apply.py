@@ -37,6 +37,7 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -135,7 +136,7 @@ def inside(store: LocalStore, ns: str, work: Callable[[], T]) -> T:
 
 def printed(store: LocalStore, ns: str, *argv: str) -> list[str]:
     """What a program prints in a namespace, its lines without the blanks at their ends."""
-    result = inside(store, ns, lambda: run(argv, timeout_s=10))
+    result = inside(store, ns, lambda: run(argv, timeout_s=PATIENCE_S))
     assert result.returncode == 0, result.stderr
     return [line.rstrip() for line in result.stdout.splitlines()]
 
@@ -267,7 +268,7 @@ def test_sysctls_are_set_before_and_after_the_links(lab: LocalStore) -> None:
 def test_every_link_and_its_peer_are_up_and_pass_packets(lab: LocalStore) -> None:
     ping = ["ping", "-c", "1", "-W", "5", "10.0.1.4"]
 
-    assert inside(lab, "pod", lambda: run(ping, timeout_s=5)).returncode == 0
+    assert inside(lab, "pod", lambda: run(ping, timeout_s=PATIENCE_S)).returncode == 0
 
 
 @pytest.mark.parametrize(

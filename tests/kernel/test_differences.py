@@ -16,6 +16,7 @@ from testbed.load import load
 from testbed.net.diff import Drift, compare
 from testbed.net.facts import Netns, State, Sysctl, Veth
 from testbed.plan import plan
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -68,7 +69,7 @@ def test_damage_is_found(store: LocalStore, wanted: State, ns: str, command: str
         f.peer for f in wanted if isinstance(f, Veth) and (f.ns, f.name) == ("node-1", "eth0")
     )
     with entered(store.open(ns)):
-        done = run(command.format(port=port).split(), timeout_s=10.0)
+        done = run(command.format(port=port).split(), timeout_s=PATIENCE_S)
 
     assert done.returncode == 0, done.stderr
     assert both(store, wanted)

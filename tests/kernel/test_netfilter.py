@@ -14,6 +14,7 @@ from testbed.kernel.rules.netfilter import read, write
 from testbed.net.facts import Chain, ChainRule, NftChain, State
 from testbed.net.iptables import parse_save
 from testbed.net.nft import parse_list
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -41,7 +42,7 @@ def test_iptables_rules_are_saved_as_they_were_written(name: str) -> None:
 
     write("node-1", NOTHING, wanted)
 
-    printed = run(["iptables-nft-save"], timeout_s=10).stdout
+    printed = run(["iptables-nft-save"], timeout_s=PATIENCE_S).stdout
     assert sorted(_rules(printed)) == sorted(_rules(saved))
     assert read("node-1", iptables=True, nft=True) == wanted
 
@@ -101,12 +102,18 @@ def test_a_changed_chain_leaves_the_counters_of_the_others() -> None:
     found = parse_save("n", (RULES / "kube-proxy.save").read_text())
     changed = Chain(ns="n", table="nat", name="KUBE-MARK-MASQ", rules=(ChainRule("-j RETURN"),))
     write("n", NOTHING, found)
-    run(["iptables-nft", "-t", "nat", "-A", "KUBE-NODEPORTS", "-c", "7", "700"], timeout_s=10)
+    run(
+        ["iptables-nft", "-t", "nat", "-A", "KUBE-NODEPORTS", "-c", "7", "700"],
+        timeout_s=PATIENCE_S,
+    )
     counted = read("n", iptables=True, nft=False)
 
     write("n", counted, frozenset(f for f in counted if f.key != changed.key) | {changed})
 
-    assert "[7:700] -A KUBE-NODEPORTS" in run(["iptables-nft-save", "-c"], timeout_s=10).stdout
+    assert (
+        "[7:700] -A KUBE-NODEPORTS"
+        in run(["iptables-nft-save", "-c"], timeout_s=PATIENCE_S).stdout
+    )
 
 
 BEFORE = """\

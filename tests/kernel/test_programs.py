@@ -9,13 +9,14 @@ from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import programs
 from testbed.kernel.namespaces import CLONE_NEWNET, unshare
 from testbed.kernel.programs import run
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
 
 def test_a_program_answers_with_its_code_and_what_it_printed() -> None:
     """A non-zero code is an answer: ping's 1 means that nothing came back."""
-    result = run(["sh", "-c", "cat; echo oops >&2; exit 3"], stdin="hello\n", timeout_s=10)
+    result = run(["sh", "-c", "cat; echo oops >&2; exit 3"], stdin="hello\n", timeout_s=PATIENCE_S)
 
     assert (result.returncode, result.stdout, result.stderr) == (3, "hello\n", "oops\n")
 
@@ -27,7 +28,7 @@ def test_a_program_sees_neither_proxies_nor_the_users_language(
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
 
-    names = run(["env"], timeout_s=10).stdout
+    names = run(["env"], timeout_s=PATIENCE_S).stdout
 
     assert "proxy" not in names
     assert "LC_ALL=C\n" in names
@@ -39,7 +40,7 @@ def test_programs_of_the_administrator_are_found_without_sbin_in_the_path(
     """An ordinary user's PATH on Debian."""
     monkeypatch.setenv("PATH", "/usr/bin")
 
-    assert run(["nft", "--version"], timeout_s=10).stdout.startswith("nftables v")
+    assert run(["nft", "--version"], timeout_s=PATIENCE_S).stdout.startswith("nftables v")
 
 
 def test_a_missing_program_is_reported_with_its_package(
@@ -52,7 +53,7 @@ def test_a_missing_program_is_reported_with_its_package(
     with pytest.raises(
         MissingFeature, match=r"iptables-nft-save .* install the package iptables$"
     ):
-        run(["iptables-nft-save"], timeout_s=10)
+        run(["iptables-nft-save"], timeout_s=PATIENCE_S)
 
 
 def test_a_program_that_does_not_end_is_ended() -> None:
@@ -67,7 +68,7 @@ def test_a_program_starts_in_the_network_namespace_of_its_thread() -> None:
     def inside() -> tuple[str, str]:
         unshare(CLONE_NEWNET)  # the thread ends with the test, and the namespace with the thread
         own = str(Path("/proc/thread-self/ns/net").readlink())
-        return own, run(["readlink", "/proc/self/ns/net"], timeout_s=10).stdout.strip()
+        return own, run(["readlink", "/proc/self/ns/net"], timeout_s=PATIENCE_S).stdout.strip()
 
     with ThreadPoolExecutor(1) as thread:
         own, programs_own = thread.submit(inside).result()

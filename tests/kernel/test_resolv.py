@@ -8,6 +8,7 @@ from testbed.kernel import resolv
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
 from testbed.kernel.programs import run
+from tests.waiting import PATIENCE_S
 
 POD = "nameserver 10.0.0.2\nsearch default.svc.cluster.local\n"
 NODE = "nameserver 10.0.0.2\n"
@@ -51,7 +52,7 @@ def test_a_program_finds_these_files_in_the_place_of_the_machines(tmp_path: Path
     shown.write_text("the pod's\n")
 
     read_by_both = ["bash", "-c", f"cat {place}; nsenter -t {_own_id()} -m cat {place}"]
-    seen = run(read_by_both, timeout_s=10, files={str(place): shown})
+    seen = run(read_by_both, timeout_s=PATIENCE_S, files={str(place): shown})
 
     assert seen.stdout == "the pod's\nthe machine's\n"
     assert place.read_text() == "the machine's\n"
@@ -69,7 +70,7 @@ def test_a_link_stays_and_what_it_leads_to_is_covered(tmp_path: Path) -> None:
     link.symlink_to(behind)
     shown.write_text("the pod's\n")
 
-    seen = run(["cat", str(link)], timeout_s=10, files={str(link): shown})
+    seen = run(["cat", str(link)], timeout_s=PATIENCE_S, files={str(link): shown})
 
     assert seen.stdout == "the pod's\n"
     assert link.is_symlink()
@@ -83,7 +84,7 @@ def test_nothing_is_made_where_the_machine_has_nothing(tmp_path: Path) -> None:
     shown.write_text("the pod's\n")
 
     files = {str(absent): shown, str(dangling): shown}
-    seen = run(["ls", str(tmp_path)], timeout_s=10, files=files)
+    seen = run(["ls", str(tmp_path)], timeout_s=PATIENCE_S, files=files)
 
     assert seen.stdout.split() == ["dangling", "shown"]
 

@@ -12,6 +12,7 @@ from testbed.kernel.namespaces import LocalStore, entered
 from testbed.kernel.programs import run
 from testbed.kernel.route import RouteAnswer, route_get
 from testbed.net.facts import ANYWHERE, Address, Netns, Route, Rule, State, Sysctl, Veth
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -73,7 +74,7 @@ def test_a_pods_packet_leaves_by_the_table_its_rule_names(node: LocalStore) -> N
     argv = ["ip", "route", "get", "fibmatch", str(FAR), "from", str(POD), "iif", "eni1"]
     fd = node.open("n1")
     with entered(fd):
-        printed = run(argv, timeout_s=10).stdout.strip()
+        printed = run(argv, timeout_s=PATIENCE_S).stdout.strip()
     os.close(fd)
     assert printed == "default via 10.0.2.1 dev eth1 table 1002"
 

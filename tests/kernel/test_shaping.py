@@ -15,6 +15,7 @@ from testbed.kernel.programs import run
 from testbed.net.facts import Bridge, Netns, State
 from testbed.net.shaping import Limit, Shaper
 from testbed.probes.sockets import inside
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -50,7 +51,7 @@ def state(ns: str, *more: Shaper) -> State:
 
 def tc(store: LocalStore, ns: str, line: str) -> str:
     with inside(store, ns):
-        result = run(["tc", *line.split()], timeout_s=10)
+        result = run(["tc", *line.split()], timeout_s=PATIENCE_S)
     assert result.returncode == 0, f"{line}: {result.stderr}"
     return result.stdout
 
@@ -61,10 +62,10 @@ def store() -> Iterator[LocalStore]:
     with LocalStore() as made:
         apply(made, state("n1"))
         with inside(made, "n1"):
-            tried = run(["tc", "qdisc", "add", "dev", "cbr0", "root", "htb"], timeout_s=10)
+            tried = run(["tc", "qdisc", "add", "dev", "cbr0", "root", "htb"], timeout_s=PATIENCE_S)
             if tried.returncode:
                 pytest.skip(f"no htb: {tried.stderr.strip()}")
-            run(["tc", "qdisc", "del", "dev", "cbr0", "root"], timeout_s=10)
+            run(["tc", "qdisc", "del", "dev", "cbr0", "root"], timeout_s=PATIENCE_S)
         yield made
 
 

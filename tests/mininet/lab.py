@@ -12,6 +12,7 @@ from testbed.errors import CheckFailed
 from testbed.kubernetes.placement import PodAddress
 from testbed.mininet.prompt import Said
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, Route, State, Veth
+from tests.waiting import PATIENCE_S
 
 PODS = {
     "web-0": IPv4Address("10.0.1.20"),
@@ -71,7 +72,9 @@ def of(kind: type[F]) -> list[F]:
 
 def ip(*argv: str) -> str:
     """What `ip` prints; it has to succeed."""
-    done = subprocess.run(["ip", *argv], capture_output=True, text=True, timeout=10, check=True)
+    done = subprocess.run(
+        ["ip", *argv], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     return done.stdout
 
 

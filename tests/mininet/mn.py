@@ -11,7 +11,7 @@ from pathlib import Path
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
 from tests.mininet.lab import processes
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 MN = Path(sys.executable).with_name("mn")
@@ -50,7 +50,7 @@ def on_a_machine(
     *argv: str | Path,
     files: dict[str, str] | None = None,
     path: str = "",
-    act: Callable[[Program], str] = lambda program: program.communicate(timeout=40)[0],
+    act: Callable[[Program], str] = lambda program: program.communicate(timeout=PATIENCE_S)[0],
 ) -> Ended:
     """Run a program on an empty machine, where it can harm nobody.
 
@@ -64,14 +64,14 @@ def on_a_machine(
             Path("/tmp", name).write_text(text)
         program = start(*argv, path=path)
         printed = act(program)
-        code = program.wait(timeout=40)
+        code = program.wait(timeout=PATIENCE_S)
         with suppress(AssertionError):
             wait_until(lambda: processes() == [])
         labs = Path("/run/testbed")
         left = [entry.name for entry in labs.iterdir()] if labs.exists() else []
         return Ended(code, printed, INNOCENT.exists(), left, processes())
 
-    return in_scratch(work, timeout_s=100)
+    return in_scratch(work, timeout_s=4 * PATIENCE_S)
 
 
 def cover(place: str, *kept: Path) -> None:

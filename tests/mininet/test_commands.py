@@ -13,7 +13,7 @@ import pytest
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.scratch import in_scratch
 from tests.mininet.lab import build, open_prompt, processes
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -57,7 +57,7 @@ def contents(file: int) -> str:
 
 def test_a_name_is_a_command_and_stands_for_its_address() -> None:
     """Names with hyphens and dots, in first place and as arguments."""
-    seen = session("kube-system.coredns-0 ping -c1 -W1 web-0\nweb-0 ping -c1 -W1 node-1\n")
+    seen = session("kube-system.coredns-0 ping -c1 -W30 web-0\nweb-0 ping -c1 -W30 node-1\n")
 
     assert "PING 10.0.1.20 (10.0.1.20)" in seen.printed
     assert "PING 10.0.1.10 (10.0.1.10)" in seen.printed
@@ -131,7 +131,7 @@ def test_a_link_that_comes_up_again_has_its_routes_again() -> None:
     """The kernel drops a device's routes and neighbours when it goes down."""
     seen = session(
         "link web-0 node-1 down\nlinks\nweb-0 ip route\nclient ping -c1 -W1 web-0\n"
-        "link web-0 node-1 up\nweb-0 ip route\nclient ping -c1 -W1 web-0\n"
+        "link web-0 node-1 up\nweb-0 ip route\nclient ping -c1 -W30 web-0\n"
     )
 
     assert "web-0/eth0<->node-1/eni0 (DOWN DOWN) \n" in seen.printed
@@ -209,7 +209,7 @@ def test_it_is_imported_only_where_it_is_used() -> None:
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=True,
     )
 
@@ -223,11 +223,11 @@ def test_a_topology_that_is_run_brings_its_lab_up_and_takes_it_down() -> None:
         mounts.mount("tmpfs", "/run", "tmpfs")
         done = subprocess.run(
             [sys.executable, str(REPOSITORY / "topologies" / "eks.py")],
-            input="web-0 ping -c1 -W1 client\n",
+            input="web-0 ping -c1 -W30 client\n",
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=True,
         )
         labs = [entry.name for entry in Path("/run/testbed").iterdir() if entry.is_dir()]

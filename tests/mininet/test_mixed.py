@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.mininet.mn import REPOSITORY, Ended, Program, on_a_machine, shows
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -15,7 +16,9 @@ LOST = "1 packets transmitted, 0 received, 100% packet loss"
 
 def mixed(commands: str) -> Ended:
     """The script, with commands for its prompt."""
-    return on_a_machine(SCRIPT, act=lambda program: program.communicate(commands, timeout=40)[0])
+    return on_a_machine(
+        SCRIPT, act=lambda program: program.communicate(commands, timeout=PATIENCE_S)[0]
+    )
 
 
 def test_hosts_reach_each_other_and_pods_and_are_reached() -> None:
@@ -35,12 +38,12 @@ def test_an_office_that_is_cut_off_and_connected_again() -> None:
     ended = mixed(
         "link s1 internet down\n"
         "h1 ping -c1 -W1 203.0.113.10\n"
-        "h1 ping -c1 -W1 h2\n"
+        "h1 ping -c1 -W30 h2\n"
         "link s1 internet up\n"
-        "h1 ping -c1 -W1 203.0.113.10\n"
+        "h1 ping -c1 -W30 203.0.113.10\n"
         "link h1 s1 down\n"
         "link h1 s1 up\n"
-        "web-0 ping -c1 -W1 h1\n"
+        "web-0 ping -c1 -W30 h1\n"
     )
 
     received, lost = ended.printed.count(RECEIVED), ended.printed.count(LOST)

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.mininet.mn import CUSTOM, MN, Ended, Program, on_a_machine, shows, start
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -37,7 +38,9 @@ def test_the_lab_has_as_many_nodes_and_pods_as_one_asks_for() -> None:
 
 def test_its_prompt_has_the_testbeds_verbs_too() -> None:
     def act(program: Program) -> str:
-        return program.communicate("web-0 ping -c1 -W1 client\nverify\nexit\n", timeout=40)[0]
+        return program.communicate(
+            "web-0 ping -c1 -W30 client\nverify\nexit\n", timeout=PATIENCE_S
+        )[0]
 
     ended = on_a_machine(MN, "--custom", CUSTOM, "--topo", "eks", act=act)
 
@@ -69,7 +72,7 @@ def test_ctrl_c_ends_the_lab_and_harms_nobody() -> None:
     def act(program: Program) -> str:
         printed = shows(program, "*** Lab eks-mn-")
         program.send_signal(signal.SIGINT)
-        return printed + program.communicate(timeout=40)[0]
+        return printed + program.communicate(timeout=PATIENCE_S)[0]
 
     ended = on_a_machine(MN, "--custom", CUSTOM, "--topo", "eks", act=act)
 
@@ -88,9 +91,11 @@ def test_another_terminal_can_take_its_lab_down() -> None:
         program.stdin.flush()
         shows(program, "started")
         down = start("-m", "testbed", "down", name)
-        printed = down.communicate(timeout=40)[0]
+        printed = down.communicate(timeout=PATIENCE_S)[0]
         assert down.returncode == 0, printed
-        return printed + program.communicate("web-0 echo on\nweb-1 echo on\n", timeout=40)[0]
+        return (
+            printed + program.communicate("web-0 echo on\nweb-1 echo on\n", timeout=PATIENCE_S)[0]
+        )
 
     ended = on_a_machine(MN, "--custom", CUSTOM, "--topo", "eks", act=act)
 

@@ -12,9 +12,12 @@ import pytest
 
 from testbed.kernel.machine.scratch import in_scratch
 from tests.mininet.lab import build, open_prompt, processes
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
+
+
+SEEN_S = 2.0  # a second ^C too soon would interrupt what comes next
 
 
 class Terminal:
@@ -35,7 +38,7 @@ class Terminal:
 
     def expect(self, text: str) -> str:
         """Wait until the terminal shows `text`; everything up to there."""
-        assert self.shows(text, 10), f"no {text!r} in {self.shown!r}"
+        assert self.shows(text, PATIENCE_S), f"no {text!r} in {self.shown!r}"
         before, _, self.shown = self.shown.partition(text)
         return before
 
@@ -54,7 +57,7 @@ class Terminal:
         Python's input() does not see one that comes between showing the prompt and waiting.
         """
         presses = 0
-        while not self.shows("Interrupt", 0.5):
+        while not self.shows("Interrupt", SEEN_S):
             presses += 1
             assert presses < 10, f"no interrupt in {self.shown!r}"
             self.type("\x03")
@@ -73,7 +76,7 @@ def on_a_terminal(work: Callable[[Terminal], None]) -> None:
         assert os.waitpid(terminal.child, 0)[1] == 0
         return processes()
 
-    assert in_scratch(all_of_it) == []
+    assert in_scratch(all_of_it, timeout_s=4 * PATIENCE_S) == []
 
 
 def test_ctrl_c_interrupts_the_command_and_not_the_prompt() -> None:
@@ -152,4 +155,4 @@ def test_a_killed_prompt_takes_its_shells_with_it() -> None:
         os.waitpid(terminal.child, 0)
         wait_until(lambda: processes() == [])
 
-    in_scratch(work)
+    in_scratch(work, timeout_s=4 * PATIENCE_S)

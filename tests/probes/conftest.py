@@ -15,6 +15,7 @@ from testbed.kernel.namespaces import LocalStore, new_netns
 from testbed.net.endpoints import Endpoint, Listener, Served
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
+from tests.waiting import PATIENCE_S
 
 PORTS: tuple[tuple[int, Served], ...] = ((80, "http"), (7, "tcp"), (7, "udp"))
 ROUTER = IPv4Address("10.255.0.1")
@@ -51,7 +52,7 @@ class Star:
         """What a program prints in a namespace."""
         with inside(self.store, netns):
             done = subprocess.run(
-                argv, input=text, capture_output=True, text=True, timeout=30, check=False
+                argv, input=text, capture_output=True, text=True, timeout=PATIENCE_S, check=False
             )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -112,7 +113,7 @@ class Star:
                     pass_fds=pods,
                     text=True,
                     check=True,
-                    timeout=60,
+                    timeout=PATIENCE_S,
                 )
         for i, pod in enumerate(self.pods):
             self.ip(

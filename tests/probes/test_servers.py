@@ -21,11 +21,10 @@ from testbed.probes import http as http_probe
 from testbed.probes.servers.process import SPARE
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import socket_in
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
-DEADLINE_S = 5.0
 PIECE = 1 << 16
 FULL_S = 0.5  # nothing is taken for this long: it is full
 MOST = 1 << 28  # bytes; both directions' buffers at Linux 6.18's largest are 72 MiB
@@ -33,7 +32,7 @@ MOST = 1 << 28  # bytes; both directions' buffers at Linux 6.18's largest are 72
 
 def connected(star: Any, source: str, destination: str, port: int) -> socket.socket:
     client: socket.socket = socket_in(star.store, source)
-    client.settimeout(DEADLINE_S)
+    client.settimeout(PATIENCE_S)
     client.connect((str(star.address(destination)), port))
     return client
 
@@ -131,7 +130,7 @@ def test_udp_answers_from_the_address_it_was_sent_to_and_says_which(
         serving(bed, bed.listeners()),
         socket_in(bed.store, "pod-0", kind=socket.SOCK_DGRAM) as client,
     ):
-        client.settimeout(DEADLINE_S)
+        client.settimeout(PATIENCE_S)
         client.sendto(b"who?", ("10.9.9.9", 7))
         answer, sender = client.recvfrom(4096)
 
@@ -193,7 +192,7 @@ def test_a_client_that_reads_late_gets_everything(star: Any, serving: Any) -> No
         sent, received = fill(client, pattern), bytearray()
         client.shutdown(socket.SHUT_WR)
         client.setblocking(True)
-        client.settimeout(DEADLINE_S)
+        client.settimeout(PATIENCE_S)
         while piece := client.recv(1 << 20):
             received += piece
 

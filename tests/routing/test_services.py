@@ -19,6 +19,7 @@ from testbed.net.facts import Chain, Fact, Sysctl
 from testbed.plan import plan
 from testbed.probes.sockets import socket_in
 from testbed.services.kube_proxy.names import endpoint_chain, service_chain
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -215,7 +216,7 @@ def test_every_port_of_a_service_leads_to_its_target(bed: Bed) -> None:
 def test_a_udp_service_answers_with_its_own_address(bed: Bed) -> None:
     """A connected socket takes an answer only from the address it asked."""
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((cluster_ip(bed, "api"), 8125))
         client.send(b"hello")
         answer = client.recv(2048)

@@ -12,11 +12,11 @@ import pytest
 from testbed.bed import Bed
 from testbed.probes.sockets import socket_in
 from testbed.vpc.security.model import AclEntry, GroupRule, NetworkAcl, Range, SecurityGroup
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
 ECHO, DISCARD = 7, 9
-PATIENCE_S = 5.0
 VPC, SUBNET = IPv4Network("10.0.0.0/16"), IPv4Network("10.0.2.0/24")
 
 Become = Callable[..., Bed]

@@ -13,12 +13,13 @@ import pytest
 from testbed.bed import Bed
 from testbed.probes.sockets import socket_in
 from testbed.vpc.security.model import GroupRule, SecurityGroup
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
 PORT = 5000
 ANYWHERE, VPC = IPv4Network("0.0.0.0/0"), IPv4Network("10.0.0.0/16")
-PATIENCE_S, SILENCE_S = 5.0, 0.4  # how long an answer may take, and how long none is waited for
+SILENCE_S = 0.4  # how long no answer is waited for
 
 Become = Callable[..., Bed]
 Ends = tuple[socket.socket, socket.socket]  # the caller's, and the server's

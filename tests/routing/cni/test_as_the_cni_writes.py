@@ -20,6 +20,7 @@ from testbed.kernel.programs import run
 from testbed.net.iptables import parse_save
 from testbed.net.nft import parse_list
 from testbed.probes.sockets import inside
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -157,7 +158,7 @@ class Node:
         argv = shlex.split(line)
         argv[0] = argv[0].replace("iptables", "iptables-nft")
         with inside(self.store, place):
-            done = run(argv, timeout_s=10.0)
+            done = run(argv, timeout_s=PATIENCE_S)
         assert done.returncode == 0, (line, done.stderr)
         return done.stdout.splitlines()
 

@@ -20,10 +20,12 @@ from testbed.probes.sockets import socket_in
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
 OWN = "100.64.7.7"  # a Service whose only endpoint is the pod `client`
+SILENCE_S = 1.0  # all copies of a datagram are answered by then
 
 
 def lab_of(topologies: Path, mode: HairpinMode) -> Lab:
@@ -45,11 +47,11 @@ def bed(topologies: Path) -> Iterator[Bed]:
 def answers(bed: Bed) -> int:
     """How many times `client` answers one datagram that web-0 sends to the Service."""
     with socket_in(bed.store, "web-0", kind=socket.SOCK_DGRAM) as sender:
-        sender.settimeout(3)
+        sender.settimeout(PATIENCE_S)
         sender.connect((OWN, 7))
         sender.send(b"once")
         sender.recv(4096)
-        sender.settimeout(0.3)
+        sender.settimeout(SILENCE_S)
         for more in range(1, 9):
             try:
                 sender.recv(4096)

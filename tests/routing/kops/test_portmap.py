@@ -27,6 +27,7 @@ from testbed.probes.sockets import socket_in
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -155,7 +156,7 @@ def test_a_udp_client_reaches_the_pod_that_has_the_port_now(bed: Bed) -> None:
     [cluster] = before.clusters
     others = tuple(one for one in cluster.pods if one.name != "shop")
     with socket_in(bed.store, "node-2", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((str(bed.address("node-1")), 7007))
         client.send(b"one")
         assert b'"pod": "shop"' in client.recv(4096)
@@ -184,7 +185,7 @@ def test_one_port_of_two_addresses_and_two_protocols_is_for_three_pods(bed: Bed)
     assert seen(bed, "node-2", "node-1", 8083)[0] == "outer"
     assert seen(bed, "node-1", "127.0.0.1", 8083)[0] == "inner"
     with socket_in(bed.store, "node-2", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((str(own), 8083))
         client.send(b"who?")
         assert b'"pod": "datagrams"' in client.recv(4096)

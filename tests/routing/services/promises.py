@@ -19,6 +19,7 @@ from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Cluster, Lab
 from testbed.load import parse
 from testbed.probes.sockets import inside
+from tests.waiting import PATIENCE_S
 
 VPC = """
 testbed: v1
@@ -99,7 +100,7 @@ def everyone(bed: Bed, source: str, address: str = IP, port: int = 80) -> set[st
 def health(bed: Bed, node: str) -> tuple[int, int]:
     """The status of a node's health check, and how many endpoints it has."""
     with inside(bed.store, "outside"):
-        connection = http.client.HTTPConnection(node, 30999, timeout=2)
+        connection = http.client.HTTPConnection(node, 30999, timeout=PATIENCE_S)
         connection.request("GET", "/healthz")
         response = connection.getresponse()
         text = response.read().decode()

@@ -17,6 +17,7 @@ from testbed.load import load
 from testbed.probes.sockets import socket_in
 from testbed.vpc.fabric.resolver import DNS_ADDRESS
 from tests.routing.dns_messages import CNAME, NXDOMAIN, PTR, SRV, TXT, A, Answer, answers, question
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -67,7 +68,7 @@ def bed(request: pytest.FixtureRequest, topologies: Path) -> Iterator[Bed]:
 def asked(bed: Bed, name: str, kind: int = A) -> tuple[int, list[Answer]]:
     """What a pod is answered, in one datagram each way."""
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2.0)
+        client.settimeout(PATIENCE_S)
         client.sendto(question(name, kind), (str(DNS_ADDRESS), 53))
         return answers(client.recv(4096))
 

@@ -19,6 +19,7 @@ from tests.routing.cni.breaking import dies, instead, works
 from tests.routing.cni.conftest import Explain
 from tests.routing.services.promises import bed as bed
 from tests.routing.services.promises import changed, cluster, today
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -51,7 +52,7 @@ def serving(bed: Bed, endpoint: str, without: str = "") -> Iterator[None]:
 def echoed(bed: Bed) -> str:
     """The pod that answered a datagram from the client's port."""
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.bind(("", PORT))
         client.connect((ECHO, 7))
         client.send(b"who")

@@ -24,6 +24,7 @@ from tests.routing.services.promises import (
     who,
 )
 from tests.routing.services.promises import bed as bed
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -175,7 +176,7 @@ def test_tcp_and_udp_share_a_port_and_large_datagrams_pass(bed: Bed) -> None:
 
     assert bed.tcp("client", IP, 7).delivered
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((IP, 7))
         client.send(b"x" * 2000)
         assert b"x" * 1000 in client.recv(4096)
@@ -188,7 +189,7 @@ def test_a_udp_client_that_keeps_its_port_reaches_the_new_endpoint(bed: Bed) -> 
     serve(bed, type="ClusterIP", ports=udp)
     bed.up(changed(bed, pods=tuple(pod for pod in pods if pod.name not in ("web-0", "web-1"))))
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.bind(("", 12345))
         client.connect((IP, 7))
         client.send(b"one")
@@ -207,7 +208,7 @@ def test_a_udp_client_that_came_first_reaches_the_first_endpoint(bed: Bed) -> No
     serve(bed, type="ClusterIP", ports=(ServicePort(7, protocol="UDP"),))
     bed.up(changed(bed, pods=tuple(pod for pod in pods if pod.name == "client")))
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.bind(("", 12346))
         client.connect((IP, 7))
         client.send(b"one")

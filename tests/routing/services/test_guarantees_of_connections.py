@@ -23,6 +23,7 @@ from tests.routing.services.promises import (
 )
 from tests.routing.services.promises import bed as bed
 from tests.segments import Ends, acknowledgement, connected, numbers, send
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -33,7 +34,7 @@ FAR_AHEAD = 1 << 24  # bytes: more than any window here
 def echoed(bed: Bed, source: str) -> str:
     """The pod that answered one datagram to the Service."""
     with socket_in(bed.store, source, kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((IP, 7))
         client.send(b"who")
         return client.recv(4096).decode().split('"pod": "')[1].split('"')[0]

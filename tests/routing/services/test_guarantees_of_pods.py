@@ -20,7 +20,7 @@ from tests.routing.services.promises import (
 )
 from tests.routing.services.promises import bed as bed
 from tests.segments import connected
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -33,7 +33,7 @@ CLOSE_WAIT_S = 3600  # kube-proxy --conntrack-tcp-timeout-close-wait
 def seen_by_udp(bed: Bed, source: str, destination: str) -> tuple[str, str]:
     """Which pod answered a datagram, and from whom it says that came."""
     with socket_in(bed.store, source, kind=socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((str(bed.address(destination)), 7))
         client.send(b"who")
         answer = client.recv(4096).decode()

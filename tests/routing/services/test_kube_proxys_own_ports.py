@@ -13,6 +13,7 @@ from testbed.kubernetes.model import Container, Pod
 from testbed.probes.sockets import socket_in
 from tests.routing.services.promises import NODE_PORT, changed, cluster, serve, today, who
 from tests.routing.services.promises import bed as bed
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -126,7 +127,7 @@ def test_a_port_that_it_gives_up_ends_nobodys_connection(bed: Bed) -> None:
     serve(bed)
     bed.up(changed(bed, pods=(*pods, agent)))
     with socket_in(bed.store, "na") as client:
-        client.settimeout(2)
+        client.settimeout(PATIENCE_S)
         client.connect((str(bed.address("nb")), 7))
         assert b'"pod": "agent"' in client.recv(4096)
 

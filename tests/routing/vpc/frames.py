@@ -10,11 +10,11 @@ from ipaddress import IPv4Address
 
 from testbed.bed import Bed
 from testbed.probes.sockets import inside
+from tests.waiting import PATIENCE_S
 
 ETH_P_ALL, IPV4, ARP = 0x0003, 0x0800, 0x0806
 EXPERIMENT = 253  # RFC 3692: a protocol for nobody
 HEADER = 34  # bytes: Ethernet's and IPv4's
-PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from testbed.bed import Bed
 from testbed.lab import Lab
 from testbed.load import parse
 from testbed.probes.sockets import socket_in
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -34,7 +35,7 @@ ACLS = """networkAcls:
         ingress:
           - { ruleNumber: 1, protocol: udp, ports: 1024-65535, cidr: 0.0.0.0/0, action: allow }"""
 LONG = 20_000  # bytes: three frames
-PATIENCE_S, SILENCE_S = 5.0, 0.3
+SILENCE_S = 0.3
 
 
 @pytest.mark.parametrize(
