@@ -22,3 +22,10 @@ def test_every_page_is_reached_from_readme_and_every_link_leads_somewhere() -> N
         assert not [target for target in todo if not target.exists()]
 
     assert {*ROOT.glob("docs/*.md"), ROOT / "SECURITY.md"} <= seen
+
+
+def test_the_map_has_every_page() -> None:
+    """A page that is only a link of another page's is not found by who does not know of it."""
+    pages = {*ROOT.glob("docs/*.md")}
+
+    assert pages <= linked(ROOT / "docs/README.md") | {ROOT / "docs/README.md"}
