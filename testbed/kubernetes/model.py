@@ -217,6 +217,7 @@ class Service:
     """A Service: one address for the pods whose labels have all of `selector`.
 
     health_check: of its load balancer, where the type has one.
+    load_balancer_ip: the one that is asked for; no cloud of AWS takes it.
     load_balancer_ips: of a load balancer that has addresses; AWS's have a name.
     traffic_distribution: PreferClose takes endpoints of the caller's zone, if that has any.
     annotations: of its load balancer, `service.beta.kubernetes.io/aws-load-balancer-internal` …
@@ -238,6 +239,8 @@ class Service:
     session_affinity_timeout_s: Annotated[
         Whole, Field(alias="sessionAffinityTimeoutSeconds", ge=1, le=LONGEST_AFFINITY_S)
     ] = AFFINITY_S
+    allocate_load_balancer_node_ports: bool = True
+    load_balancer_ip: Annotated[Ip | None, Field(alias="loadBalancerIP")] = None
     load_balancer_ips: Annotated[tuple[Ip, ...], Field(alias="loadBalancerIPs")] = ()
     load_balancer_source_ranges: tuple[Cidr, ...] = ()
     health_check_node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None

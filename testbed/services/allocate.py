@@ -84,24 +84,26 @@ def _health_check_ports(
 def _node_ports(
     services: Sequence[Service], had: Mapping[str, ServiceAddress]
 ) -> dict[str, tuple[int, ...]]:
-    """A node port for each port of these Services.
+    """A node port for each port of these Services; 0 where one wants none.
 
     Ports of one number, 53/TCP and 53/UDP, share theirs unless they ask for two (kubernetes
     v1.14, pkg/registry/core/service/storage/rest.go: initNodePorts).
     """
     owners = [(service.qualified, port.port) for service in services for port in service.ports]
     asked = [port.node_port for service in services for port in service.ports]
+    alone = {one.qualified for one in services if not one.allocate_load_balancer_node_ports}
     wishes = [(owner, number) for owner, number in zip(owners, asked, strict=True) if number]
     checks = {service.health_check_node_port or 0 for service in services}
     given = _given(
-        owners=owners,
+        owners=[owner for owner in owners if owner[0] not in alone],
         asked=dict(reversed(wishes)),  # the first wish of several counts
         kept=dict(_kept_ports(services, had)),
         free=_Range("a nodePort", NODE_PORTS, reserved={number for _, number in wishes} | checks),
     )
     return {
         service.qualified: tuple(
-            port.node_port or given[service.qualified, port.port] for port in service.ports
+            port.node_port or given.get((service.qualified, port.port), 0)
+            for port in service.ports
         )
         for service in services
     }

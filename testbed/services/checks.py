@@ -128,6 +128,7 @@ def _type(service: Service) -> Problems:
     balanced = {
         "loadBalancerSourceRanges": service.load_balancer_source_ranges,
         "loadBalancerIPs": service.load_balancer_ips,
+        "allocateLoadBalancerNodePorts": not service.allocate_load_balancer_node_ports,
     }
     for key in (key for key, value in balanced.items() if value):
         if service.type != "LoadBalancer":

@@ -54,7 +54,7 @@ def _external(lab: Lab, cluster: Cluster, service: Service) -> Iterator[str]:
 def _ports(service: Service, address: ServiceAddress) -> Iterator[Row]:
     """Each port as kubectl prints it, `80:31787/TCP`, and its parts."""
     for i, port in enumerate(service.ports):
-        node_port = address.node_ports[i] if address.node_ports else None
+        node_port = address.node_ports[i] or None if address.node_ports else None
         yield {
             "text": f"{port.port}{f':{node_port}' if node_port else ''}/{port.protocol}",
             "name": port.name,

@@ -73,7 +73,7 @@ class ServiceSpec:
     cluster_ip: Annotated[ClusterIp, BeforeValidator(lambda ip: ip or None)] = Field(
         None, alias="clusterIP"
     )
-    allocate_load_balancer_node_ports: Literal[True] = True
+    allocate_load_balancer_node_ports: bool = True
     external_ips: Annotated[tuple[Ip, ...], Field(alias="externalIPs")] = ()
     external_name: str = ""
     external_traffic_policy: TrafficPolicy = "Cluster"
@@ -81,6 +81,7 @@ class ServiceSpec:
     internal_traffic_policy: TrafficPolicy = "Cluster"
     ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
     ip_family_policy: Literal["SingleStack", "PreferDualStack"] = "SingleStack"
+    load_balancer_ip: Annotated[Ip | None, Field(alias="loadBalancerIP")] = None
     load_balancer_source_ranges: tuple[SourceRange, ...] = ()
     publish_not_ready_addresses: bool = False
     session_affinity: Literal["None", "ClientIP"] = "None"
@@ -207,6 +208,13 @@ class Endpoint:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class SlicePort(EndpointPort):
+    """The same of a slice, where no number means all; kube-proxy passes such a one over."""
+
+    port: Number | None = None  # type: ignore[assignment]  # wider than where one is needed
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class EndpointSlice:
     """kind: EndpointSlice."""
 
@@ -215,4 +223,4 @@ class EndpointSlice:
     metadata: Metadata
     address_type: Literal["IPv4"]
     endpoints: tuple[Endpoint, ...] = ()
-    ports: tuple[EndpointPort, ...] = ()
+    ports: tuple[SlicePort, ...] = ()

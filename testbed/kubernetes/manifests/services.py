@@ -30,6 +30,8 @@ def service(written: objects.Service) -> model.Service:
         internal_traffic_policy=spec.internal_traffic_policy,
         session_affinity=spec.session_affinity,
         session_affinity_timeout_s=affinity.client_ip.timeout_seconds,
+        allocate_load_balancer_node_ports=spec.allocate_load_balancer_node_ports,
+        load_balancer_ip=spec.load_balancer_ip,
         load_balancer_ips=tuple(one.ip for one in ingress if one.ip and one.ip_mode == "VIP"),
         load_balancer_source_ranges=spec.load_balancer_source_ranges,
         health_check_node_port=spec.health_check_node_port,
@@ -70,7 +72,7 @@ def endpoint_slices(manifest: Manifest) -> Iterator[EndpointSlice]:
                 service=metadata.labels[SERVICE_NAME],
                 namespace=metadata.namespace,
                 addresses=tuple(map(_of_slice, written.endpoints)),
-                ports=tuple(map(_served, written.ports)),
+                ports=tuple(_served(port) for port in written.ports if port.port),
             )
 
 

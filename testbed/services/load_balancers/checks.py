@@ -22,7 +22,11 @@ def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool)
         if not wrong:
             found += _timers(service)
         if not wrong and service.type == "LoadBalancer":
-            found += [*_protocols(service, era), *_affinity(service)]
+            found += [
+                *_protocols(service, era),
+                *_affinity(service),
+                *_by_node_ports(service, era),
+            ]
             found += _pods(service, pods_in_vpc)
         for problem in found:
             yield problem.under("services", service.name)
@@ -71,6 +75,22 @@ def _protocols(service: Service, era: Era | None) -> Problems:
         if port.protocol == "UDP" and wanted.preserve_client_ip is False:
             message = "preserve_client_ip.enabled cannot be false for a target group of UDP"
             yield Problem(path, message)
+
+
+def _by_node_ports(service: Service, era: Era | None) -> Problems:
+    """What the API server or who makes the load balancer says about ports of nodes."""
+    if service.load_balancer_ip:
+        yield Problem(("loadBalancerIP",), "LoadBalancerIP cannot be specified for AWS ELB")
+    if service.allocate_load_balancer_node_ports:
+        return
+    path = ("allocateLoadBalancerNodePorts",)
+    if era == "1.14":
+        yield Problem(path, "came with Kubernetes 1.20: it is not in era 1.14")
+    elif load_balancer(service.annotations).target_type != "ip" and not all(
+        port.node_port for port in service.ports
+    ):
+        message = f"targets are nodes, on their node ports; {PREFIX}nlb-target-type: ip has pods"
+        yield Problem(path, message)
 
 
 def _affinity(service: Service) -> Problems:

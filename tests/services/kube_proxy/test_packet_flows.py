@@ -177,6 +177,19 @@ def test_a_health_check_is_accepted() -> None:
     assert flows("").chain("filter", "KUBE-NODEPORTS") == []
 
 
+def test_a_load_balancer_without_node_ports() -> None:
+    """allocateLoadBalancerNodePorts: false, and an address that somebody asked for in vain."""
+    alone = BALANCED | {"allocateLoadBalancerNodePorts": False, "loadBalancerIP": "5.6.7.8"}
+    node = flows(service("svc", "172.30.0.41", NP, {"name": "other", "port": 81}, **alone) + TWO)
+
+    assert node("203.0.113.2", "1.2.3.4:80") == BOTH
+    assert node("203.0.113.2", "5.6.7.8:80") == "-"
+    [rule] = node.chain("nat", "KUBE-NODEPORTS")
+    assert "--dport 3001 " in rule, "a number that was said is kept"
+    refused = node.chain("filter", "KUBE-EXTERNAL-SERVICES")
+    assert not any("LOCAL" in rule for rule in refused), "the other port has none"
+
+
 POLICIES = {
     "Local": """
 10.0.0.2     172.30.0.41:80    -> 10.180.0.1:80, 10.180.2.1:80

@@ -55,6 +55,14 @@ def test_an_address_in_several_slices_is_one_endpoint() -> None:
     assert len(flows(SERVICE + one + other).chain("nat", CHAIN)) == 4
 
 
+def test_a_port_without_a_number_is_passed_over() -> None:
+    """In a slice it would mean all of them."""
+    slices = endpoints("svc", [at("10.0.1.1")], {"name": "p80"})
+
+    assert taken(slices) == "REJECT"
+    assert taken(slices.replace('{"name": "p80"}', '{"name": "p80", "port": null}')) == "REJECT"
+
+
 def test_who_writes_an_endpoint_says_whether_it_is_ready() -> None:
     """publishNotReadyAddresses is for the controller that writes endpoints of pods."""
     published = service("svc", "172.30.0.41", P80, publishNotReadyAddresses=True)
