@@ -1,6 +1,6 @@
 """The running lab inside its daemon: what was applied last, and how it is changed and compared."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ from testbed.errors import KernelError, TestbedError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift
-from testbed.kernel.machine.scratch import in_child
+from testbed.kernel.machine.scratch import Tell, in_telling_child
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
@@ -122,7 +122,7 @@ class RunningLab:
         try:
             self.servers.close(leaving(self.servers.listening, serving))
             self.supervisor.retain(programs(lab, allocations, self.health))
-            self._write(wanted)
+            self._write(wanted, serving)
             if self.lab is not None:
                 forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
             self._serve(lab, allocations)
@@ -197,14 +197,24 @@ class RunningLab:
         self.servers.serve(listeners(lab, allocations))
         self.supervisor.serve(programs(lab, allocations, self.health))
 
-    def _write(self, wanted: State) -> None:
-        """In a child, whose end gives back all the memory that takes: as much as the lab's own."""
+    def _write(self, wanted: State, serving: Iterable[Listener] = ()) -> None:
+        """In a child, whose end gives back all the memory that takes: as much as the lab's own.
 
-        def write() -> None:
-            found = self.observe(wanted) if self.store.names() else None
-            apply(self.store, wanted, found)
+        serving: is served in each namespace of a new lab while the child goes on to the next.
+        """
+        new = not self.store.names()
 
-        in_child(write, timeout_s=PATIENCE_S)
+        def write(tell: Tell) -> None:
+            apply(self.store, wanted, None if new else self.observe(wanted), tell)
+
+        theirs: dict[str, list[Listener]] = {}
+        for one in serving if new else ():
+            theirs.setdefault(one.netns, []).append(one)
+
+        def serve(wired: Sequence[str]) -> None:
+            self.servers.open(one for ns in wired for one in theirs.pop(ns, ()))
+
+        in_telling_child(write, serve, timeout_s=PATIENCE_S)
 
     def observe(self, wanted: State) -> Observation:
         """What the kernel has now, in every namespace, with the sysctls that are wanted."""

@@ -1,7 +1,7 @@
 """Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN."""
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -31,11 +31,22 @@ from testbed.net.shaping import Shaper
 from testbed.net.show import show
 
 NOTHING_FOUND = Observation()
+TOLD_AT_ONCE = 200  # namespaces
 
 
-def apply(store: NamespaceStore, wanted: State, found: Observation | None = None) -> Numbers:
+def _untold(_names: Sequence[str]) -> None:
+    """For a caller that waits for all."""
+
+
+def apply(
+    store: NamespaceStore,
+    wanted: State,
+    found: Observation | None = None,
+    wired: Callable[[Sequence[str]], None] = _untold,
+) -> Numbers:
     """Bring the kernel from `found` (None: nothing) to `wanted`; the numbers of all links.
 
+    wired: is told the namespaces whose links, addresses and routes are there, some at a time.
     Raises KernelError, which leaves things half-way: the caller tears a new lab down and applies
     the old state to a running one.
 
@@ -62,11 +73,14 @@ def apply(store: NamespaceStore, wanted: State, found: Observation | None = None
             places={ns: place for place, ns in enumerate(order)},
         )
         with inherited(spaces, _late(todo), todo.new_links) as left, returning():
-            for ns in order:
-                if ns in todo.refiltered:
-                    filtered.result()
-                enter(spaces.of(ns))
-                _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
+            for start in range(0, len(order), TOLD_AT_ONCE):
+                some = order[start : start + TOLD_AT_ONCE]
+                for ns in some:
+                    if ns in todo.refiltered:
+                        filtered.result()
+                    enter(spaces.of(ns))
+                    _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
+                wired(some)
         filtered.result()
         _finish(spaces, left)
         await_carrier(spaces, carrying(chain.from_iterable(todo.written.values()), wanted))

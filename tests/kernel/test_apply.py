@@ -4,7 +4,7 @@ The witnesses are pyroute2, a netlink library of its own, and the real `ip` and 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, TypeVar
 
@@ -165,6 +165,27 @@ def test_numbers_of_links_are_told_and_used_once_in_a_lab(store: LocalStore) -> 
     assert numbers == observe(store).indexes
     links = [index for (_, dev), index in numbers.items() if dev != "lo"]
     assert len(set(links)) == len(links) == 7
+
+
+def test_a_namespace_is_told_when_its_addresses_are_there_and_others_still_come(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So servers are bound while others are wired."""
+    monkeypatch.setattr("testbed.kernel.apply.TOLD_AT_ONCE", 1)
+    told: list[str] = []
+    complete: list[bool] = []
+
+    def wired(names: Sequence[str]) -> None:
+        told.extend(names)
+        missing = {fact.ns for fact in LAB - seen(store, LAB).state if isinstance(fact, Address)}
+        assert not missing & {*told}
+        complete.append(not missing)
+
+    apply(store, LAB, wired=wired)
+
+    assert sorted(told) == ["n1", "pod", "vpc"]
+    assert complete[0] is False
+    assert complete[-1] is True
 
 
 def test_ip_rule_prints_the_rules_in_the_order_of_the_slide(lab: LocalStore) -> None:
