@@ -58,7 +58,7 @@ def lab() -> Iterator[Bed]:
 def dies(lab: Bed, source: str, destination: str) -> tuple[str, str]:
     """Where and why a packet ends, as predicted; a real one is not answered either."""
     way = lab.path(source, destination)
-    assert lab.ping(source, destination).received == 0
+    assert lab.briefly.ping(source, destination).received == 0
     return way.hops[-1].ns, way.code
 
 
