@@ -6,6 +6,7 @@ behind eth0.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -17,7 +18,7 @@ from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.manifests import parse
-from testbed.net.facts import Address, Fact, Netns, Route, Rule, Sysctl, Veth
+from testbed.net.facts import Address, Chain, Fact, Netns, Route, Rule, Sysctl, Veth
 from testbed.net.iptables import parse_save
 from testbed.services.kube_proxy.from_manifests import ports_of
 from testbed.services.kube_proxy.node import node_facts
@@ -90,9 +91,26 @@ def flows(manifests: str, *, vips: Iterable[str] = (), **flags: Any) -> Flows:
     chains = [*parse_save(ME.name, node_text(ports, proxy, ME))]
     places = [*_places(ports, vips)]
     world = World.planned(frozenset([*places, *settings, *chains]))
+    _check_jumps(chains, proxy.era)
     texts = {(one.table, one.name): [str(rule) for rule in one.rules] for one in chains}
     owners = {str(one.ip.ip): one.ns for one in places if isinstance(one, Address)}
     return Flows(world, texts, owners | {LOCALHOST: ME.name})
+
+
+def _check_jumps(chains: Iterable[Chain], era: str) -> None:
+    """checkIPTablesRuleJumps: no rule leads to what is not there, no Service's chain is idle.
+
+    1.14 declares its chains before it looks at endpoints, and leaves them empty without any.
+    """
+    there = {(one.table, one.name): one for one in chains}
+    jumps = {
+        (one.table, rule.text.rpartition("-j ")[2]) for one in there.values() for rule in one.rules
+    }
+    own = re.compile(r"KUBE-(SVC|SVL|EXT|FW|SEP|XLB)-[A-Z2-7]{16}")
+    assert {jump for jump in jumps if jump[1].startswith("KUBE-")} <= there.keys()
+    of_services = {key for key in there if own.fullmatch(key[1])}
+    assert era == "1.14" or of_services <= jumps
+    assert era == "1.14" or all(there[key].rules for key in of_services)
 
 
 def _places(ports: Iterable[ProxiedPort], vips: Iterable[str]) -> Iterator[Fact]:
