@@ -436,6 +436,14 @@ def test_a_slice_says_whose_it_is():
     assert 'metadata.labels["kubernetes.io/service-name"]: this key is missing' in error_of(text)
 
 
+def test_an_annotation_is_known_by_its_whole_name():
+    longer = SLICE.replace(
+        "labels:", "annotations: {service.kubernetes.io/topology-mode-x: a}, labels:"
+    )
+
+    assert "topology-mode-x" in error_of(longer)
+
+
 def test_hints_of_nodes_and_other_families_are_refused():
     """kube-proxy would leave endpoints out for them."""
     hinted = SLICE.replace("zone: us-west-2a", "hints: {forNodes: [{name: n1}]}")

@@ -46,16 +46,14 @@ def _annotations(given: Any) -> dict[str, str]:
     written = {str(name): str(text) for name, text in (given or {}).items()}
     for name, message in mistakes(written):
         raise refusal(message, name)
-    for name in written:
-        if name.startswith(NETWORKING) and not name.startswith(
-            (PREFIX, *topology_hints.ANNOTATIONS)
-        ):
+    followed = {name for name in written if is_ours(name) or name in topology_hints.ANNOTATIONS}
+    for name in (one for one in written if one not in followed):
+        if name.startswith(NETWORKING) and not name.startswith(PREFIX):
             message = f"the annotation {quoted(name)} is not enforced by the testbed"
             raise refusal(message, name)
     of_pod = bandwidth.of_pod(written)
     for problem in bandwidth.problems(of_pod):
         raise refusal(problem.message, *problem.path)
-    followed = {name for name in written if is_ours(name) or name in topology_hints.ANNOTATIONS}
     return {name: text for name, text in written.items() if name in followed} | of_pod
 
 

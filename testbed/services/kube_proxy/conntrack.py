@@ -23,22 +23,26 @@ class _Change(NamedTuple):
 
     before: ProxiedPort | None
     after: ProxiedPort | None
+    era: Era
 
     @property
     def newly_active(self) -> bool:
         """Whether it got its first endpoint."""
-        return bool(_ready(self.after)) and not _ready(self.before)
+        return bool(self._used(self.after)) and not self._used(self.before)
 
     @property
     def gone(self) -> tuple[IPv4Address, ...]:
-        """The addresses of its endpoints that are gone, or not ready any more."""
-        left = _ready(self.after).keys()
-        return tuple(ip for text, ip in _ready(self.before).items() if text not in left)
+        """The addresses of its endpoints that are gone, or serve no more.
 
+        Who ends and still serves keeps its entries since 1.29 (kubernetes #119394).
+        """
+        left = self._used(self.after).keys()
+        return tuple(ip for text, ip in self._used(self.before).items() if text not in left)
 
-def _ready(port: ProxiedPort | None) -> Mapping[str, IPv4Address]:
-    backends = port.backends if port else ()
-    return {str(backend): backend.ip for backend in backends if backend.ready}
+    def _used(self, port: ProxiedPort | None) -> Mapping[str, IPv4Address]:
+        old, backends = self.era == "1.14", port.backends if port else ()
+        used = (one for one in backends if (one.ready if old else one.serving))
+        return {str(backend): backend.ip for backend in used}
 
 
 def stale_entries(
@@ -47,7 +51,7 @@ def stale_entries(
     """The commands every node's kube-proxy runs after its rules are written, in their order."""
     old = {(port.name, port.protocol): port for port in before if port.protocol == "udp"}
     new = {(port.name, port.protocol): port for port in after if port.protocol == "udp"}
-    changes = [_Change(old.get(key), new.get(key)) for key in dict.fromkeys((*old, *new))]
+    changes = [_Change(old.get(key), new.get(key), era) for key in dict.fromkeys((*old, *new))]
     services = _services_1_14 if era == "1.14" else _services
     endpoints = _endpoint_1_14 if era == "1.14" else _endpoint
     commands = [*services(changes)]
@@ -81,7 +85,7 @@ def _services_1_14(changes: Iterable[_Change]) -> Iterator[Command]:
     """A node port is cleared when its socket is opened; load balancers are forgotten."""
     changes = tuple(changes)
     held = {change.before.node_port for change in changes if change.before}
-    for _, port in changes:
+    for _, port, _ in changes:
         if port and port.node_port and port.node_port not in held:
             yield _to_port(port.node_port)
     yield from _deleted(changes)
@@ -91,7 +95,7 @@ def _services_1_14(changes: Iterable[_Change]) -> Iterator[Command]:
 
 
 def _deleted(changes: Iterable[_Change]) -> Iterator[Command]:
-    for before, after in changes:
+    for before, after, _ in changes:
         if before and after is None:
             yield _to(before.cluster_ip)
 

@@ -39,9 +39,19 @@ def test_an_endpoint_that_is_gone_takes_its_entries_along(era: Era):
     ]
 
 
+def test_who_ends_and_still_serves_keeps_its_clients():
+    """Since 1.29 (#119394); 1.14 knows who is ready only."""
+    ending = ONE._replace(ready=False, terminating=True)
+
+    for era in ERAS:
+        found = commands([DNS], [replace(DNS, backends=(ending, TWO))], era)
+        assert bool(found) is (era == "1.14")
+    assert commands([replace(DNS, backends=(ending,))], [DNS], "current") == []
+
+
 @pytest.mark.parametrize("era", ERAS)
-def test_an_endpoint_that_is_not_ready_any_more_is_gone_too(era: Era):
-    not_ready = replace(DNS, backends=(ONE._replace(ready=False), TWO))
+def test_an_endpoint_that_serves_no_more_is_gone_too(era: Era):
+    not_ready = replace(DNS, backends=(ONE._replace(ready=False, serving=False), TWO))
 
     assert commands([DNS], [not_ready], era) == commands(
         [DNS], [replace(DNS, backends=(TWO,))], era
