@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.eks import allocate as eks
 from testbed.eks.ipamd.memory import Memory, remembered
+from testbed.eks.logs.events import Witness, nobody
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
@@ -38,9 +39,10 @@ class Allocations:
     memories: tuple[Memory, ...] = ()
 
 
-def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
+def allocate(lab: Lab, before: Allocations | None = None, tell: Witness = nobody) -> Allocations:
     """Addresses for everything in the lab; what `before` gave and still fits is kept.
 
+    tell: is told what EKS nodes' ipamDs do.
     Raises AwsError: an address was asked for that cannot be had; DescriptionError: a cluster's
     manifests are not read, or no address is left for a Service.
     """
@@ -51,7 +53,7 @@ def allocate(lab: Lab, before: Allocations | None = None) -> Allocations:
     ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types)
     _launch(ec2, wanted.values())
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
-    placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before) for cluster in lab.clusters]
+    placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before, tell) for cluster in lab.clusters]
     given = [_given(cluster, vpcs[cluster.vpc], before) for cluster in lab.clusters]
     pods = tuple(pod for one in placed for pod in one.pods)
     return Allocations(
@@ -103,12 +105,11 @@ def _memories(
             yield from remembered(cluster, ranges[cluster.vpc], known, pods, enis)
 
 
-def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations) -> Placed:
+def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations, tell: Witness) -> Placed:
     match cluster:
         case EksCluster():
-            return Placed(
-                *eks.allocate_pods(cluster, vpc, ec2, before.pods, before.pending, before.memories)
-            )
+            known = (before.pods, before.pending, before.memories)
+            return Placed(*eks.allocate_pods(cluster, vpc, ec2, *known, tell))
         case KopsCluster():
             earlier = Placed(before.pods, before.pending, before.ranges)
             return kops.allocate_pods(cluster, vpc, ec2, earlier)

@@ -16,7 +16,7 @@ from testbed.daemon.process.home import INSIDE, Home
 from testbed.daemon.process.tree import enter, fork_inside
 from testbed.daemon.unknown import no_place
 from testbed.errors import KernelError, UsageError
-from testbed.kernel import programs, resolv
+from testbed.kernel import programs
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.mounts import NAMES
 from testbed.kernel.machine.processes import end_with_parent
@@ -102,7 +102,7 @@ def enter_place(netns: str) -> None:
         setns(file, CLONE_NEWNET)
         os.close(file)
         if home := Home.inside():
-            mounts.cover(resolv.shown(home.resolv, netns))
+            mounts.cover(home.shown(netns))
     mounts.own_sys()
 
 

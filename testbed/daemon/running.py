@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
-from testbed.daemon.changes import checkpoints, host_local
+from testbed.daemon.changes import checkpoints, host_local, logs
 from testbed.daemon.changes.applied import Names, record, recorded
 from testbed.daemon.names import required
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.store import HolderStore
+from testbed.eks.logs.events import Event, Witness, nobody
 from testbed.errors import KernelError, TestbedError
 from testbed.kernel import resolv
 from testbed.kernel.apply import apply
@@ -116,7 +117,8 @@ class RunningLab:
         manifests: the objects of it that `apply -f` brought; none leaves that as it is.
         """
         names = self.manifests if manifests is None else manifests
-        allocations = self._allocated(lab)
+        events: list[Event] = []
+        allocations = self._allocated(lab, events.append)
         wanted = plan(lab, allocations, self.health)
         serving = listeners(lab, allocations)
         try:
@@ -130,11 +132,13 @@ class RunningLab:
         except Exception as error:
             self._put_back(error)
             raise
+        before = logs.between(self.lab, self.allocations, lab, allocations)
+        logs.write(self.home.logs, lab, allocations, [*before, *events])
         self.lab, self.allocations, self.state = lab, allocations, wanted
         self.manifests = names
 
-    def _allocated(self, lab: Lab) -> Allocations:
-        return allocate(lab, rolled_out(self.lab, lab, self.allocations))
+    def _allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
+        return allocate(lab, rolled_out(self.lab, lab, self.allocations), tell)
 
     def rewire(
         self,
@@ -276,7 +280,7 @@ class RunningLab:
     def program(self, place: str, argv: list[str]) -> tuple[int, str]:
         """A program run in a namespace: its exit code and what it printed."""
         netns = required(self, place)
-        files = resolv.shown(self.home.resolv, netns)
+        files = self.home.shown(netns)
         with inside(self.store, netns):
             result = run(argv, timeout_s=PROGRAM_TIMEOUT_S, files=files)
         return result.returncode, result.stdout

@@ -10,6 +10,7 @@ from testbed.eks.ipamd.node import NodeEc2
 from testbed.eks.ipamd.settings import settings
 from testbed.eks.ipamd.settling import Settling
 from testbed.eks.limits import room
+from testbed.eks.logs.events import Added, Refused, Witness, nobody
 from testbed.eks.model import EksCluster
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Node, Pod
@@ -31,18 +32,20 @@ def allocate_pods(
     before: Iterable[PodAddress] = (),
     waiting: Iterable[Pending] = (),
     memories: Iterable[Memory] = (),
+    tell: Witness = nobody,
 ) -> tuple[tuple[PodAddress, ...], tuple[Pending, ...]]:
     """The cluster's pods that run and those that wait, each in the topology's order.
 
     The nodes' primary ENIs exist, and those of pods on Fargate that keep theirs.  vpc: the
     cluster's.  before, waiting: what the last run said; a pod keeps its node and address as long
     as both are there and fit what the topology says of the pod.  memories: of the nodes' ipamDs.
+    tell: is told what they do.
     """
     running, pending = fargate.allocate_pods(cluster, vpc, ec2)
     others = tuple(pod for pod in cluster.pods if pod.netns not in running | pending)
     kept = {at.pod: at for at in _kept(replace(cluster, pods=others), ec2, before)}
     held = in_use(memories, kept.values())
-    of_nodes = _on_nodes(replace(cluster, pods=others), vpc, ec2, kept, waiting, held)
+    of_nodes = _on_nodes(replace(cluster, pods=others), vpc, ec2, kept, waiting, held, tell)
     running |= of_nodes[0]
     pending |= of_nodes[1]
     names = [pod.netns for pod in cluster.pods]
@@ -59,12 +62,13 @@ def _on_nodes(
     kept: dict[str, PodAddress],
     waiting: Iterable[Pending],
     held: frozenset[IPv4Address],
+    tell: Witness,
 ) -> tuple[dict[str, PodAddress], dict[str, Pending]]:
     """The pods of the nodes by name, those that run and those that wait.
 
     kept: those that run already.  held: addresses that are assigned, as ipamDs know it.
     """
-    ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, held) for node in cluster.nodes}
+    ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, held, tell) for node in cluster.nodes}
     bound = dict(still_bound(cluster, waiting)) | {pod: at.node for pod, at in kept.items()}
     plan = schedule(
         {node.name: room(cluster, node) for node in cluster.nodes}, cluster.pods, bound
@@ -74,7 +78,7 @@ def _on_nodes(
         for pod in cluster.pods
         if pod.netns in plan.bound and pod.netns not in kept
     ]
-    given, left = _give_addresses(cluster.name, ec2, new, tuple(ipamds.values()))
+    given, left = _give_addresses(cluster.name, ec2, new, tuple(ipamds.values()), tell)
     running = kept | {placed.pod: placed for placed in given}
     pending = {pod: Pending(pod, cluster.name, why) for pod, why in plan.unschedulable.items()}
     pending |= {pod.netns: _without_address(cluster.name, pod, ipamd) for pod, ipamd in left}
@@ -82,14 +86,19 @@ def _on_nodes(
 
 
 def _ipamd(
-    cluster: EksCluster, vpc: Vpc, node: Node, ec2: Ec2, in_use: frozenset[IPv4Address]
+    cluster: EksCluster,
+    vpc: Vpc,
+    node: Node,
+    ec2: Ec2,
+    in_use: frozenset[IPv4Address],
+    tell: Witness,
 ) -> Settling:
     rules = settings(cluster, node)
-    return Settling(node.name, rules, NodeEc2(ec2, vpc, cluster, node, rules), in_use)
+    return Settling(node.name, rules, NodeEc2(ec2, vpc, cluster, node, rules), in_use, tell)
 
 
 def _give_addresses(
-    cluster: str, ec2: Ec2, waiting: Sequence[Bound], ipamds: Sequence[Settling]
+    cluster: str, ec2: Ec2, waiting: Sequence[Bound], ipamds: Sequence[Settling], tell: Witness
 ) -> tuple[list[PodAddress], Sequence[Bound]]:
     """Addresses for pods in their order, and the pods that are left without.
 
@@ -102,13 +111,15 @@ def _give_addresses(
         changed = _settle(ipamds)
         left: list[Bound] = []
         for pod, ipamd in waiting:
-            placed = _give_address(cluster, ec2, pod, ipamd)
+            placed = _give_address(cluster, ec2, pod, ipamd, tell)
             if placed:
                 given.append(placed)
             else:
                 left.append((pod, ipamd))
         changed = changed or len(left) < len(waiting)
         waiting = left
+    for pod, ipamd in waiting:
+        tell(Refused(ipamd.instance, pod, ipamd.stats))
     return given, waiting
 
 
@@ -120,14 +131,19 @@ def _settle(ipamds: Iterable[Settling]) -> bool:
     return acted
 
 
-def _give_address(cluster: str, ec2: Ec2, pod: Pod, ipamd: Settling) -> PodAddress | None:
+def _give_address(
+    cluster: str, ec2: Ec2, pod: Pod, ipamd: Settling, tell: Witness
+) -> PodAddress | None:
     """What a pod gets on its node; the node's pool loop runs before the next pod comes."""
     if pod.host_network:
         node_ip = ec2.attached(ipamd.instance)[0].primary
         return PodAddress(pod.netns, cluster, ipamd.instance, 0, node_ip, host_network=True)
-    found = ipamd.assign(pod.eni)
+    stats, found = ipamd.stats, ipamd.assign(pod.eni)
+    placed = PodAddress(pod.netns, cluster, ipamd.instance, *found) if found else None
+    if placed:
+        tell(Added(ipamd.instance, pod, placed, stats))
     ipamd.settle()
-    return PodAddress(pod.netns, cluster, ipamd.instance, *found) if found else None
+    return placed
 
 
 def _without_address(cluster: str, pod: Pod, ipamd: Settling) -> Pending:

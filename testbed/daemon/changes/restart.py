@@ -6,7 +6,7 @@ from functools import partial
 from ipaddress import IPv4Network
 
 from testbed.allocations import restarted
-from testbed.daemon.changes import checkpoints
+from testbed.daemon.changes import checkpoints, logs
 from testbed.daemon.changes.rollout import chosen
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.running import RunningLab
@@ -14,6 +14,7 @@ from testbed.daemon.shown import views
 from testbed.eks.ipamd.checkpoint import Recovery, read, recovered
 from testbed.eks.ipamd.memory import Memory
 from testbed.eks.ipamd.memory import started as remembering
+from testbed.eks.logs.events import Started
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.eks.wiring import start
@@ -44,6 +45,8 @@ def restart(running: RunningLab, progress: Progress, *, where: str) -> Json:
     }
     steps = [partial(_step, parts, one) for one in (start.without_enis, start.started)]
     after = running.rewire(allocations, planned, steps)
+    told = [Started(node.name) for node in nodes]
+    logs.write(running.home.logs, running.described(), allocations, told)
     return {
         "cluster": cluster.name,
         "nodes": [node.name for node in nodes],

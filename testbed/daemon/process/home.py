@@ -11,6 +11,7 @@ from pathlib import Path
 
 from testbed.daemon.process.lock import locked
 from testbed.errors import UsageError
+from testbed.kernel import resolv
 from testbed.kernel.machine import whole
 from testbed.kernel.machine.mounts import LABS
 from testbed.kernel.machine.processes import Process, record, recorded
@@ -18,6 +19,7 @@ from testbed.kernel.machine.processes import Process, record, recorded
 INSIDE = "TESTBED_INSIDE"  # in the environment: the directory of the lab a process is in
 ROOT_DIRECTORY = LABS
 HOLDER_RECORD, OWNER_RECORD = "holder.json", "owner.json"  # in a lab's directory
+LOGS = "/var/log"
 LOCK = ".lock"  # of a lab: `.LAB.lock`, beside its directory
 LONGEST_SOCKET = 107  # bytes: sun_path, unix(7)
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123: a DNS label
@@ -108,6 +110,15 @@ class Home:
     def aws_node(self) -> Path:
         """What aws-node has on the disk of each node of an EKS cluster."""
         return self.path / "aws-node"
+
+    @property
+    def logs(self) -> Path:
+        """The logs of EKS nodes, `NODE/var/log/aws-routed-eni/`."""
+        return self.path / "logs"
+
+    def shown(self, netns: str) -> dict[str, Path]:
+        """What programs in a namespace find in the place of the machine's own files."""
+        return {**resolv.shown(self.resolv, netns), LOGS: self.logs / netns / LOGS[1:]}
 
     @property
     def log(self) -> Path:

@@ -8,7 +8,8 @@ from testbed.eks.ipamd.daemon import Ipamd
 from testbed.eks.ipamd.decisions import Decision, Refusal
 from testbed.eks.ipamd.node import NodeEc2
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import LONG_AGO, count
+from testbed.eks.ipamd.store import LONG_AGO, Stats, count
+from testbed.eks.logs.events import Pass, Witness, nobody
 
 NOW = 0.0  # time stands still: what was there before is old, what comes stays young
 
@@ -17,14 +18,20 @@ class Settling:
     """The ipamD of one node, for one allocation run.
 
     An ENI attached in the run stays young, an address that was free before is out of cooldown.
-    in_use: addresses that pods have already.
+    in_use: addresses that pods have already.  tell: is told of each pass that did anything.
     """
 
     def __init__(
-        self, instance: str, rules: Settings, ec2: NodeEc2, in_use: frozenset[IPv4Address]
+        self,
+        instance: str,
+        rules: Settings,
+        ec2: NodeEc2,
+        in_use: frozenset[IPv4Address],
+        tell: Witness = nobody,
     ) -> None:
         self.instance = instance
         self._rules = rules
+        self._tell = tell
         self._refusal = ""
         self._ipamd = Ipamd(rules, ec2.store(in_use), ec2)
         self._ipamd.return_unused()
@@ -36,13 +43,26 @@ class Settling:
         ipamD gives back leaves the pool above the targets that make it take more.
         """
         self._refusal, acted = "", False
-        while self._act(self._ipamd.run_pass(NOW)):
+        while self._act(self._told_pass()):
             acted = True
         # by the next pod's time ipamD may shrink again, and ask a subnet again that was full
         self._ipamd.conditions = replace(
             self._ipamd.conditions, decreased_at=LONG_AGO, refused_at=LONG_AGO
         )
         return acted
+
+    def _told_pass(self) -> list[Decision | Refusal]:
+        before = self._ipamd.store
+        done = self._ipamd.run_pass(NOW)
+        if done:
+            after = self._ipamd.store
+            self._tell(Pass(self.instance, self._rules, before, tuple(done), after))
+        return done
+
+    @property
+    def stats(self) -> Stats:
+        """The data store in numbers."""
+        return count(self._ipamd.store, self._rules)
 
     def assign(self, device_index: int | None = None) -> tuple[int, IPv4Address] | None:
         """An address for a pod, behind the index of its ENI; None if there is no free one.
