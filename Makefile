@@ -2,9 +2,10 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-# A file's tests share their labs, so a file stays with one worker; more than four wait for the
-# kernel's locks.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests share their labs, so a file stays with one worker.  One more than there are
+# processors, for tests wait a lot; more than four wait for the kernel's locks.
+WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
+SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadfile
 DEMO := .venv/bin/testbed demo
 
 # Tests need root: through sudo where it is allowed, else that of a user namespace.  Without a

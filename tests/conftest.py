@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
@@ -44,11 +45,25 @@ def beds() -> Iterator[Callable[[Lab], Bed]]:
         yield lambda lab: undo.enter_context(bring_up(lab))
 
 
-def pytest_configure() -> None:
-    """Programs that the tests start end by signals as at a terminal, whatever started the tests.
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing of a test's outcome is chance, or depends on who has started the tests."""
+    _draw_the_same_for_everybody(config)
+    _have_signals_as_at_a_terminal()
 
-    Ignored and blocked signals are inherited, through everything that is started.
-    """
+
+def _draw_the_same_for_everybody(config: pytest.Config) -> None:
+    """What hypothesis draws; an example may take as long as it likes.  --seed: others."""
+    settings.register_profile(
+        "same",
+        derandomize=not config.getoption("--seed"),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("same")
+
+
+def _have_signals_as_at_a_terminal() -> None:
+    """Ignored and blocked signals are inherited, through everything that is started."""
     for number, handler in AT_A_TERMINAL.items():
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)

@@ -4,7 +4,7 @@ import select
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 50.0  # no test is slow by it: it is over when the condition holds
+PATIENCE_S = 100.0  # no test is slow by it: it is over when the condition holds
 LOOK_S = 0.02
 
 

@@ -27,10 +27,10 @@ def broken(bed: Bed) -> list[Fact]:
 def disagreements(bed: Bed) -> list[tuple[str, str]]:
     """The pairs whose round trip the paths and the ping judge differently."""
     pods = [place.pod for place in bed.allocations.pods if not place.host_network]
+    arrives = {pair: bed.path(*pair).delivered for pair in permutations(pods, 2)}
     found = []
-    for source, destination in permutations(pods, 2):
-        ways = bed.path(source, destination), bed.path(destination, source)
-        answered = all(way.delivered for way in ways)
+    for source, destination in arrives:
+        answered = arrives[source, destination] and arrives[destination, source]
         pinging = bed if answered else bed.briefly
         if answered != bool(pinging.ping(source, destination).received):
             found.append((source, destination))
