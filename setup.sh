@@ -24,7 +24,7 @@ find_python() {
 missing=
 for pair in ip:iproute2 iptables-nft:iptables nft:nftables ping:iputils-ping curl:curl \
     haproxy:haproxy dnsmasq:dnsmasq-base tcpdump:tcpdump conntrack:conntrack modprobe:kmod \
-    sysctl:procps unshare:util-linux; do
+    sysctl:procps unshare:util-linux openssl:openssl; do
     command -v "${pair%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 find_python || missing="$missing python3 python3-venv"

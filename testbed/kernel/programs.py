@@ -24,6 +24,7 @@ PACKAGES = {
     "iptables-nft-save": "iptables",
     "modprobe": "kmod",
     "nft": "nftables",
+    "openssl": "openssl",
     "ping": "iputils-ping",
     "setpriv": "util-linux",
     "tcpdump": "tcpdump",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from testbed.errors import KernelError
+from testbed.kernel.certificates import self_signed
 from testbed.kernel.machine.processes import Process
 from testbed.kernel.namespaces import NamespaceStore, entered
 from testbed.kernel.programs import environment, located
@@ -156,6 +157,8 @@ class Supervisor:
             (directory / name).unlink(missing_ok=True)
         for name, text in program.files:
             (directory / name).write_text(text, encoding="utf-8")
+        for name, owner in program.certificates:
+            self_signed(directory / name, owner)
         argv = [word.replace(DIRECTORY, str(directory)) for word in program.argv]
         namespace = self._store.open(program.netns)
         try:

@@ -220,6 +220,7 @@ class Service:
     load_balancer_ip: the one that is asked for; no cloud of AWS takes it.
     load_balancer_ips: of a load balancer that has addresses; AWS's have a name.
     traffic_distribution: PreferClose takes endpoints of the caller's zone, if that has any.
+    load_balancer_class: who shall make it; empty for Kubernetes' own cloud provider.
     annotations: of its load balancer, `service.beta.kubernetes.io/aws-load-balancer-internal` …
     """
 
@@ -243,6 +244,7 @@ class Service:
     load_balancer_ip: Annotated[Ip | None, Field(alias="loadBalancerIP")] = None
     load_balancer_ips: Annotated[tuple[Ip, ...], Field(alias="loadBalancerIPs")] = ()
     load_balancer_source_ranges: tuple[Cidr, ...] = ()
+    load_balancer_class: str = ""
     health_check_node_port: Annotated[Whole, Field(ge=1, le=MOST_PORT)] | None = None
     publish_not_ready_addresses: bool = False
     traffic_distribution: TrafficDistribution = ""

@@ -28,7 +28,7 @@ from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
 from testbed.networks.peering import neighbours
 from testbed.services import checks as services_checks
-from testbed.services.load_balancers import balancers
+from testbed.services.load_balancers import balancers, is_made
 from testbed.services.load_balancers import checks as load_balancer_checks
 from testbed.vpc.checks import quotas
 from testbed.vpc.checks import vpc as vpc_checks
@@ -155,6 +155,9 @@ def _without_balancer(lab: Lab, cluster: Cluster) -> Problems:
                 "could not find any suitable subnets for creating the ELB: no zone has both"
                 " nodes and a public subnet"
             )
+            if not is_made(service):
+                kind = quoted(service.load_balancer_class)
+                message = f"pending: nobody makes load balancers of the class {kind}"
             yield Problem(("services", service.name), message)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from testbed.eks.fargate.allocate import kept_interfaces
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.lab import Lab, api_servers, load_balancers
 from testbed.networks import transit_gateway
 from testbed.vpc.ec2 import Eni, InterfaceSpecification
@@ -68,7 +68,7 @@ def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
             private_ip=balancer.private_ip,
             interface_type=balancer.interface_type,
         )
-        public = not load_balancer(balancer.service.annotations).internal
+        public = not load_balancer(balancer.service).internal
         # a Network Load Balancer sends targets packets with its clients' addresses
         checked = not balancer.is_network
         yield Primary(interface, "", source_dest_check=checked, public=public)

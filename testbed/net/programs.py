@@ -12,14 +12,15 @@ Transport = Literal["tcp", "udp"]
 class Program:
     """A program in a network namespace, started in a directory that holds its files.
 
-    listens, makes: the ports and the files in its directory that it is ready with.  `why` takes no
-    part in equality.
+    listens, makes: the ports and the files in its directory that it is ready with.  certificates:
+    files there that hold one, self-signed, and whose.  `why` takes no part in equality.
     """
 
     netns: str
     name: str
     argv: tuple[str, ...]
     files: tuple[tuple[str, str], ...] = ()
+    certificates: tuple[tuple[str, str], ...] = ()
     listens: tuple[tuple[Transport, int], ...] = ()
     makes: tuple[str, ...] = ()
     why: str = field(default="", compare=False, repr=False)

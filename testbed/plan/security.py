@@ -10,7 +10,7 @@ from testbed.allocations import Allocations
 from testbed.eks.eni_config import custom_groups
 from testbed.eks.fargate.profiles import on_fargate
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.lab import Cluster, Lab, api_servers, load_balancers
 from testbed.plan.balancers import Given
 from testbed.services.load_balancers import Balancer
@@ -98,7 +98,7 @@ def _rules_for_balancers(
 
 def _target_groups_of(cluster: Cluster, balancer: Balancer) -> Iterator[str]:
     """The security group of each node that gets the rules; pods have their nodes'."""
-    pods = load_balancer(balancer.service.annotations).target_type == "ip"
+    pods = load_balancer(balancer.service).target_type == "ip"
     own = cluster.security_group
     for node in cluster.nodes:
         group = node_group(node.security_groups or (own,), own)

@@ -129,6 +129,7 @@ def _type(service: Service) -> Problems:
         "loadBalancerSourceRanges": service.load_balancer_source_ranges,
         "loadBalancerIPs": service.load_balancer_ips,
         "allocateLoadBalancerNodePorts": not service.allocate_load_balancer_node_ports,
+        "loadBalancerClass": service.load_balancer_class,
     }
     for key in (key for key, value in balanced.items() if value):
         if service.type != "LoadBalancer":

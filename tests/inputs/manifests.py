@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from testbed.kubernetes.load_balancer import PREFIX, READERS, WITHOUT_EFFECT
+from testbed.kubernetes.load_balancers.annotations import PREFIX, READERS, WITHOUT_EFFECT
 from testbed.kubernetes.manifests.documents import KINDS
 from tests.inputs.schemas import Drawing, Strategy, with_slips
 from tests.inputs.spellings import SPELLINGS, block

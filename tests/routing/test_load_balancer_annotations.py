@@ -1,5 +1,6 @@
 """What annotations make of load balancers, in real connections."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.bed import Bed
-from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.load_balancers.annotations import PREFIX
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.load import load
@@ -92,6 +93,20 @@ def test_the_proxy_protocol_tells_the_pod_who_called(served: Callable[..., Bed])
 
     told = f'"proxied": "{bed.address("internet")}:'
     assert told in curl(bed, "internet", name(bed))
+
+
+def test_tls_ends_at_the_balancer_and_requests_tell_who_sent_them(
+    served: Callable[..., Bed],
+) -> None:
+    """The certificate is the lab's own, so nobody vouches for it."""
+    bed = served("kops", ssl_cert="arn:aws:acm:1", backend_protocol="http")
+
+    refused = bed.run("internet", "curl", "-sS", "--max-time", "5", f"https://{name(bed)}:80/")
+    assert (refused.returncode, refused.stdout) == (60, ""), "curl: it knows no such authority"
+    called = ["curl", "-sSk", "--max-time", "5", "-H", "X-Forwarded-For: 192.0.2.1"]
+    answer = json.loads(bed.run("internet", *called, f"https://{name(bed)}:80/").stdout)
+    assert answer["x-forwarded-for"] == f"192.0.2.1, {bed.address('internet')}"
+    assert (answer["x-forwarded-proto"], answer["x-forwarded-port"]) == ("https", "80")
 
 
 def test_a_zone_without_a_healthy_node_leaves_the_name_in_a_kops_cluster_too(

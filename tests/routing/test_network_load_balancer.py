@@ -14,7 +14,7 @@ from testbed.bed import Bed
 from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
-from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.load_balancers.annotations import PREFIX
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.load import load
@@ -177,6 +177,14 @@ def test_one_flow_goes_to_one_target(serve: Serve) -> None:
 
     assert first == again
     assert len({*first.values()}) > 1
+
+
+def test_with_stickiness_a_client_stays_with_its_target(serve: Serve) -> None:
+    attributes = "stickiness.enabled=true,stickiness.type=source_ip"
+    bed = serve("eks", **PODS, scheme="internet-facing", target_group_attributes=attributes)
+
+    assert len({_asked_from(bed, port) for port in range(40000, 40012)}) == 1
+    assert not bed.drift()
 
 
 def _asked_from(bed: Bed, port: int) -> str:

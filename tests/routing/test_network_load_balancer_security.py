@@ -8,7 +8,7 @@ import pytest
 
 from testbed.bed import bed as bring_up
 from testbed.explain.walk.world import World
-from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.load_balancers.annotations import PREFIX
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.load import load
 from testbed.probes.observe.observer import Observer

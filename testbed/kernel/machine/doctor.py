@@ -198,6 +198,7 @@ PROGRAMS = (
     Program("curl", "-V", "checks with the real program"),
     Program("tcpdump", "--version", "looking at packets", needed=False),
     Program("conntrack", "-V", "looking at connections and their translation", needed=False),
+    Program("openssl", "version", "certificates of load balancers that speak TLS", needed=False),
     Program("traceroute", "-V", "looking at the way of a packet", needed=False),
 )
 LOADER = (Program("modprobe", "-V", "the kernel loads its parts with it"),)

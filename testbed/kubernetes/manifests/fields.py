@@ -19,7 +19,7 @@ from testbed.description import STRICT, Whole, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import quoted
 from testbed.kubernetes import bandwidth, topology_hints
-from testbed.kubernetes.load_balancer import PREFIX, is_ours, mistakes
+from testbed.kubernetes.load_balancers.annotations import PREFIX, is_ours, misread
 
 # of a status, which an API server writes: what is not known there asks for nothing
 REPORTED = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
@@ -44,7 +44,7 @@ def _annotations(given: Any) -> dict[str, str]:
     if not isinstance(given, Mapping | None):
         raise refusal("expected names and texts")
     written = {str(name): str(text) for name, text in (given or {}).items()}
-    for name, message in mistakes(written):
+    for name, message in misread(written):
         raise refusal(message, name)
     followed = {name for name in written if is_ours(name) or name in topology_hints.ANNOTATIONS}
     for name in (one for one in written if one not in followed):

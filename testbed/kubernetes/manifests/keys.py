@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from testbed.description.problem import Path
-from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.load_balancers.annotations import PREFIX
 
 NAME: Path = ("metadata", "name")
 TIMEOUT: Path = ("metadata", "annotations", f"{PREFIX}healthcheck-timeout")

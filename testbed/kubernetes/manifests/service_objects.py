@@ -82,6 +82,7 @@ class ServiceSpec:
     ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
     ip_family_policy: Literal["SingleStack", "PreferDualStack"] = "SingleStack"
     load_balancer_ip: Annotated[Ip | None, Field(alias="loadBalancerIP")] = None
+    load_balancer_class: str = ""
     load_balancer_source_ranges: tuple[SourceRange, ...] = ()
     publish_not_ready_addresses: bool = False
     session_affinity: Literal["None", "ClientIP"] = "None"

@@ -33,6 +33,7 @@ def service(written: objects.Service) -> model.Service:
         allocate_load_balancer_node_ports=spec.allocate_load_balancer_node_ports,
         load_balancer_ip=spec.load_balancer_ip,
         load_balancer_ips=tuple(one.ip for one in ingress if one.ip and one.ip_mode == "VIP"),
+        load_balancer_class=spec.load_balancer_class,
         load_balancer_source_ranges=spec.load_balancer_source_ranges,
         health_check_node_port=spec.health_check_node_port,
         publish_not_ready_addresses=spec.publish_not_ready_addresses,

@@ -13,6 +13,7 @@ from testbed.probes.servers.http_server import Http, Request, Response
 
 About = Mapping[str, str]  # pod, node, container, local, client
 
+FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-port")
 LONGEST_DATA = 1024  # characters of a datagram that its answer repeats, so that it stays small
 
 
@@ -63,12 +64,14 @@ class LineEcho:
 def http_echo(about: About, page: Page | None = None) -> Http:
     """HTTP: every request is answered with the JSON line, with its method and path.
 
-    Behind a proxy that speaks the PROXY protocol also with the client it tells of, `proxied`.
+    Behind a proxy also with what that says of its client: `proxied`, by the PROXY protocol, and
+    the fields of HTTP, `x-forwarded-for`, …
     page: the answer in place of that.
     """
 
     def answer(request: Request) -> Response:
         seen = {**about, "method": request.method, "path": request.path}
+        seen |= {name: request.fields[name] for name in FORWARDED if name in request.fields}
         if request.proxied:
             seen["proxied"] = request.proxied
         return Response(page or _json_page("200 OK", seen))

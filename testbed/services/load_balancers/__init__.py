@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import CONTROLLER_CLASS, load_balancer
 from testbed.kubernetes.model import Node, Service
 from testbed.vpc.ec2 import InterfaceType
 from testbed.vpc.model import Subnet, Vpc
@@ -27,7 +27,7 @@ class Balancer:
     @property
     def is_network(self) -> bool:
         """Whether it is a Network Load Balancer's part in the zone, else a Classic one's."""
-        return load_balancer(self.service.annotations).is_network
+        return load_balancer(self.service).is_network
 
     @property
     def netns(self) -> str:
@@ -38,7 +38,7 @@ class Balancer:
     @property
     def private_ip(self) -> IPv4Address | None:
         """The address that its Service wants for it; None lets AWS choose."""
-        wanted = load_balancer(self.service.annotations).private_addresses
+        wanted = load_balancer(self.service).private_addresses
         return next((address for address in wanted if address in self.subnet.cidr), None)
 
     @property
@@ -64,8 +64,8 @@ def balancers(
     every = tuple(node for zone in targets.values() for node in zone)
     found = []
     for service in services:
-        if service.type == "LoadBalancer":
-            wanted = load_balancer(service.annotations)
+        if is_made(service):
+            wanted = load_balancer(service)
             places = _subnets(vpc, internal=wanted.internal)
             own = {zone: tuple(targets.get(zone, ())) for zone in places}
             found += [
@@ -74,6 +74,15 @@ def balancers(
                 if nodes or wanted.target_type == "ip"
             ]
     return tuple(found)
+
+
+def is_made(service: Service) -> bool:
+    """Whether somebody here makes its load balancer.
+
+    Kubernetes' cloud provider leaves Services with a class alone; AWS' controller knows its own.
+    """
+    known = service.load_balancer_class in ("", CONTROLLER_CLASS)
+    return service.type == "LoadBalancer" and known
 
 
 def _subnets(vpc: Vpc, *, internal: bool) -> dict[str, Subnet]:

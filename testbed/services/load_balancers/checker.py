@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.programs import Program
 from testbed.services.load_balancers import Balancer
@@ -46,7 +46,7 @@ def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Ite
 
     A listener of UDP is checked by TCP too (Network Load Balancers, "Health checks").
     """
-    wanted = load_balancer(balancer.service.annotations)
+    wanted = load_balancer(balancer.service)
     of_nodes = wanted.target_type == "instance"
     asked = given.health_check_node_port if of_nodes else 0
     protocol = wanted.check_protocol or ("http" if asked else "tcp")

@@ -1,14 +1,23 @@
 """What AWS, or who asks AWS for load balancers, would refuse; paths start at the cluster."""
 
+import re
 from collections.abc import Iterable
 
 from testbed.description.problem import Problem, Problems, quoted
 from testbed.kubernetes.kube_proxy import Era
-from testbed.kubernetes.load_balancer import PREFIX, load_balancer, mistakes
+from testbed.kubernetes.load_balancers.annotations import (
+    CONTROLLER_CLASS,
+    PREFIX,
+    load_balancer,
+    mistakes,
+)
 from testbed.kubernetes.model import Service
-from testbed.services.load_balancers import Balancer
+from testbed.services.load_balancers import Balancer, is_made
 from testbed.services.load_balancers.health import health_check
 from testbed.vpc.addresses import reserved
+
+# metav1.validation: ValidateLabelName, a prefix before the slash
+CLASS_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?")
 
 
 def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool) -> Problems:
@@ -17,11 +26,13 @@ def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool)
     era: of its Kubernetes.  pods_in_vpc: whether its pods have addresses of the VPC.
     """
     for service in services:
-        wrong = [*mistakes(service.annotations)]
+        wrong = [*mistakes(service)]
         found = [Problem(("annotations", name), message) for name, message in wrong]
         if not wrong:
             found += _timers(service)
         if not wrong and service.type == "LoadBalancer":
+            found += _class(service, era)
+        if not wrong and is_made(service):
             found += [
                 *_protocols(service, era),
                 *_affinity(service),
@@ -36,11 +47,11 @@ def address_problems(balancers: Iterable[Balancer]) -> Problems:
     """Addresses that were asked for and are not one in each of the subnets."""
     subnets: dict[str, list[Balancer]] = {}
     for one in balancers:
-        if load_balancer(one.service.annotations).private_addresses:
+        if load_balancer(one.service).private_addresses:
             subnets.setdefault(one.service.name, []).append(one)
     for name, own in subnets.items():
         path = ("services", name, "annotations", f"{PREFIX}private-ipv4-addresses")
-        wanted = load_balancer(own[0].service.annotations).private_addresses
+        wanted = load_balancer(own[0].service).private_addresses
         for one in own:
             inside = [address for address in wanted if address in one.subnet.cidr]
             if len(inside) != 1:
@@ -52,6 +63,17 @@ def address_problems(balancers: Iterable[Balancer]) -> Problems:
         if len(wanted) > len(own):
             message = f"expected an address for each of {len(own)} subnets, found {len(wanted)}"
             yield Problem(path, message)
+
+
+def _class(service: Service, era: Era | None) -> Problems:
+    """Kubernetes 1.21, feature ServiceLoadBalancerClass; a name as labels have them."""
+    name = service.load_balancer_class
+    if name and era == "1.14":
+        message = "Kubernetes 1.14 knows no field of this name; the annotation is"
+        yield Problem(("loadBalancerClass",), f"{message} {PREFIX}type")
+    elif name and not CLASS_NAME.fullmatch(name):
+        message = f"expected a name such as {CONTROLLER_CLASS}, found {quoted(name)}"
+        yield Problem(("loadBalancerClass",), message)
 
 
 def _timers(service: Service) -> Problems:
@@ -66,7 +88,7 @@ def _protocols(service: Service, era: Era | None) -> Problems:
 
     The cloud provider of 1.14 knows TCP only, whatever the type.
     """
-    wanted = load_balancer(service.annotations)
+    wanted = load_balancer(service)
     knows_udp = wanted.by_controller or (wanted.is_network and era != "1.14")
     for i, port in enumerate(service.ports):
         path = ("ports", i, "protocol")
@@ -86,7 +108,7 @@ def _by_node_ports(service: Service, era: Era | None) -> Problems:
     path = ("allocateLoadBalancerNodePorts",)
     if era == "1.14":
         yield Problem(path, "came with Kubernetes 1.20: it is not in era 1.14")
-    elif load_balancer(service.annotations).target_type != "ip" and not all(
+    elif load_balancer(service).target_type != "ip" and not all(
         port.node_port for port in service.ports
     ):
         message = f"targets are nodes, on their node ports; {PREFIX}nlb-target-type: ip has pods"
@@ -95,7 +117,7 @@ def _by_node_ports(service: Service, era: Era | None) -> Problems:
 
 def _affinity(service: Service) -> Problems:
     """EnsureLoadBalancer's refusal; AWS' own controller does not ask."""
-    by_controller = load_balancer(service.annotations).by_controller
+    by_controller = load_balancer(service).by_controller
     if service.session_affinity != "None" and not by_controller:
         message = f"unsupported load balancer affinity: {service.session_affinity}"
         yield Problem(("sessionAffinity",), message)
@@ -103,7 +125,7 @@ def _affinity(service: Service) -> Problems:
 
 def _pods(service: Service, pods_in_vpc: bool) -> Problems:
     """AWS Load Balancer Controller, "Network Load Balancer", IP mode."""
-    wanted = load_balancer(service.annotations)
+    wanted = load_balancer(service)
     if wanted.target_type == "ip" and not pods_in_vpc:
         message = "pods can be targets only where they have addresses of the VPC"
         by_type = wanted.nlb_target_type is None

@@ -1,13 +1,14 @@
 """Classic ELBs: a real haproxy in each zone.
 
-TCP listeners, every node a target on its node port, one health check of the first node port (of
-healthCheckNodePort with externalTrafficPolicy Local).
+Listeners of TCP, or with annotations of HTTP and TLS, every node a target on its node port, one
+health check of the first node port (of healthCheckNodePort with externalTrafficPolicy Local).
 """
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
+from testbed.kubernetes.load_balancers.model import Listener
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.facts import Fact, Netns, NftChain
@@ -26,6 +27,17 @@ from testbed.vpc.fabric.load_balancers import CLASSIC_TABLE
 from testbed.vpc.fabric.subnets import JUMBO
 
 CONNECT_S = 5  # for a node to accept; then another one is tried
+CERTIFICATE = "tls.pem"  # in its directory; no client knows who signed it
+# Classic Load Balancers, "HTTP headers" and "Routing algorithm"; the client is the last one named
+HTTP_LISTENER = (
+    "    mode http",
+    "    balance leastconn",
+    '    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]"'
+    " if { req.fhdr(X-Forwarded-For) -m found }",
+    "    option forwardfor if-none",
+    "    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
+    "    http-request set-header X-Forwarded-Port %[dst_port]",
+)
 MOST_CONNECTIONS = 4000  # haproxy makes room for all of them when it starts
 
 
@@ -68,31 +80,48 @@ def balancer_program(
     """
     own = addresses[balancer.netns]
     targets = {node: addresses[node] for node in balancer.nodes}
-    ports = [port.port for port in balancer.service.ports]
-    listeners = [*zip(ports, given.node_ports, strict=True)]
-    checked = given.health_check_node_port
+    ports = balancer.service.ports
     lines = [*_settings(balancer.service)]
-    for listener in listeners:
-        first = listener == listeners[0]
-        lines += [f"listen {listener[0]}", f"    bind {own}:{listener[0]}"]
+    for port, node_port in zip(ports, given.node_ports, strict=True):
+        spoken = load_balancer(balancer.service).listener(port)
+        lines += [f"listen {port.port}", f"    bind {own}:{port.port}{_bound(spoken)}"]
+        lines += HTTP_LISTENER if spoken.reads_http else ()
+        first, checked = port == ports[0], given.health_check_node_port
         lines += ["    option httpchk GET /healthz"] if first and checked else []
-        check = f"check port {checked}" if checked else "check"
         for node, address in targets.items():
-            how = check if first else f"track {ports[0]}/{node}"
-            lines.append(f"    server {node} {address}:{listener[1]} {how}")
+            how = _checked(spoken, checked) if first else f"track {ports[0].port}/{node}"
+            lines.append(f"    server {node} {address}:{node_port}{_sent(spoken)} {how}")
+    decrypts = any(load_balancer(balancer.service).listener(port).decrypts for port in ports)
     return Program(
         netns=balancer.netns,
         name=HAPROXY,
         argv=(HAPROXY, "-db", "-f", "{dir}/haproxy.cfg"),
         files=(("haproxy.cfg", "\n".join([*lines, ""])),),
-        listens=tuple(("tcp", port) for port in ports),
+        certificates=((CERTIFICATE, balancer.service.qualified),) if decrypts else (),
+        listens=tuple(("tcp", port.port) for port in ports),
         makes=(STATISTICS,),
         why="a Classic Load Balancer is a TCP proxy: the nodes see its address as the client",
     )
 
 
+def _bound(spoken: Listener) -> str:
+    return f" ssl crt {CERTIFICATE}" if spoken.decrypts else ""
+
+
+def _sent(spoken: Listener) -> str:
+    return " ssl verify none" if spoken.encrypts else ""
+
+
+def _checked(spoken: Listener, node_port: int) -> str:
+    """By TCP, or TLS where targets speak it; by HTTP where there is a port for it."""
+    if not node_port:
+        return "check"
+    plain = " no-check-ssl" if spoken.encrypts else ""
+    return f"check port {node_port}{plain}"
+
+
 def _settings(service: Service) -> Iterator[str]:
-    wanted = load_balancer(service.annotations)
+    wanted = load_balancer(service)
     yield "global"
     yield "    nbthread 1"
     yield f"    maxconn {MOST_CONNECTIONS}"

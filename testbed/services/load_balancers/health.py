@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.model import Service
 from testbed.services.load_balancers import Balancer
 
@@ -58,7 +58,7 @@ NETWORK = Check(interval_s=30, timeout_s=10, healthy_threshold=3, unhealthy_thre
 
 def health_check(service: Service) -> Check:
     """A Service's: what annotations say, else what the Service does, else as its kind has it."""
-    wanted, own = load_balancer(service.annotations), service.health_check
+    wanted, own = load_balancer(service), service.health_check
     usual = NETWORK if wanted.is_network else CLASSIC
     return Check(
         wanted.check_interval_s or own.interval_s or usual.interval_s,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.model import Service
 from testbed.net import names
 from testbed.services.dns import Record
@@ -19,7 +19,7 @@ def balancer_name(cluster: str, service: Service) -> str:
     The controller's is `k8s-default-web-0c1…`: parts of the namespace and the name, and a hash
     (AWS Load Balancer Controller, pkg/deploy/elbv2: names).
     """
-    if load_balancer(service.annotations).by_controller:
+    if load_balancer(service).by_controller:
         parts = [name.replace("-", "")[:8] for name in (service.namespace, service.name)]
         number = names.digest("k8s", cluster, service.qualified, length=10)
         return "-".join(["k8s", *parts, number])
@@ -32,7 +32,7 @@ def dns_name(cluster: str, service: Service, region: str) -> str:
     An internal one's begins with `internal-`; all the world is told its private addresses.  Of a
     Network Load Balancer it is `a0c1….elb.us-west-2.amazonaws.com`, internal or not.
     """
-    name, wanted = balancer_name(cluster, service), load_balancer(service.annotations)
+    name, wanted = balancer_name(cluster, service), load_balancer(service)
     if wanted.is_network:
         return f"{name}-{names.digest('nlb', name, length=16)}.elb.{region}.amazonaws.com"
     number = int(names.digest("elb", name, length=12), 16) % NUMBERS

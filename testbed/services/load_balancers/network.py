@@ -11,7 +11,8 @@ Source: Elastic Load Balancing, Network Load Balancers: "Listeners", "Target gro
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Address
 
-from testbed.kubernetes.load_balancer import LoadBalancer, load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
+from testbed.kubernetes.load_balancers.model import LoadBalancer
 from testbed.kubernetes.model import Service
 from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, Sysctl
@@ -53,8 +54,9 @@ def network_facts(
     yield from forwarding(ns)
     yield from primary_facts(eni, balancer.subnet, JUMBO)
     yield from _timers(ns)
-    groups, wanted = tuple(groups), load_balancer(balancer.service.annotations)
-    yield _chain(ns, "listeners", _listeners(ns, eni.primary, groups, unhealthy), hook=LISTENERS)
+    groups, wanted = tuple(groups), load_balancer(balancer.service)
+    listeners = _listeners(ns, eni.primary, groups, unhealthy, sticky=wanted.sticky)
+    yield _chain(ns, "listeners", listeners, hook=LISTENERS)
     for group in groups:
         for target in group.targets:
             yield _target(ns, group, target)
@@ -102,10 +104,13 @@ def _listeners(
     own: IPv4Address,
     groups: Iterable[TargetGroup],
     unhealthy: Collection[tuple[str, Server]],
+    *,
+    sticky: bool,
 ) -> Iterator[ChainRule]:
     """The hash of a flow's five parts chooses among the healthy targets, or among all.
 
-    Two of the five are the rule's own: the protocol and the port that was called.
+    Two of the five are the rule's own: the protocol and the port that was called.  sticky: the
+    client's address alone chooses (Target groups, "Sticky sessions").
     """
     for group in groups:
         sick = {of.target for by, of in unhealthy if (by, of.listener) == (ns, group.listener)}
@@ -113,9 +118,11 @@ def _listeners(
         chosen = healthy or group.targets
         if chosen:
             ways = ", ".join(f"{i} : goto {_way(group, one)}" for i, one in enumerate(chosen))
-            flow = f"jhash ip saddr . {group.protocol} sport mod {len(chosen)} seed {SEED}"
+            of = "ip saddr" if sticky else f"ip saddr . {group.protocol} sport"
+            flow = f"jhash {of} mod {len(chosen)} seed {SEED}"
             called = f"ip daddr {own} {group.protocol} dport {group.port}"
-            why = f"the flow's hash chooses one of {len(chosen)} targets"
+            whose = "client" if sticky else "flow"
+            why = f"the {whose}'s hash chooses one of {len(chosen)} targets"
             why += "" if healthy else "; none is healthy, so all are taken (fail open)"
             yield ChainRule(f"{called} {flow} vmap {{ {ways} }}", why)
 
@@ -147,7 +154,7 @@ def _clients(
 
 def _kept_out(groups: Iterable[TargetGroup], service: Service) -> Iterator[ChainRule]:
     """Who is no client, where targets would see who calls: else their groups cannot know."""
-    wanted = load_balancer(service.annotations)
+    wanted = load_balancer(service)
     for protocol in dict.fromkeys(group.protocol for group in groups):
         if limits_clients(service) and wanted.preserves(protocol.upper()):
             yield range_rule(f"ct direction original meta l4proto {protocol}")

@@ -7,7 +7,7 @@ updateInstanceSecurityGroupsForLoadBalancer, findSecurityGroupForInstance).
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.services.load_balancers import Balancer
@@ -49,7 +49,7 @@ def target_rules(
     The clients' ranges on the targets' ports; the load balancer's subnet for its health checks,
     and for flows in which targets do not see the client (updateInstanceSecurityGroupsForNLB).
     """
-    wanted, subnet = load_balancer(balancer.service.annotations), balancer.subnet.cidr
+    wanted, subnet = load_balancer(balancer.service), balancer.subnet.cidr
     for group in groups:
         preserved = wanted.preserves(group.protocol.upper())
         for port in dict.fromkeys(target.port for target in group.targets):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from testbed.kubernetes.load_balancer import load_balancer
+from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.model import ServicePort
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.services.endpoints import Behind
@@ -47,7 +47,7 @@ def target_groups(
     nodes: their primary addresses, which AWS sends to (Elastic Load Balancing, "Target type").
     given: the Service's node ports.  behind: what its pods are.
     """
-    wanted = load_balancer(balancer.service.annotations)
+    wanted = load_balancer(balancer.service)
     ports = balancer.service.ports
     if wanted.target_type == "ip":
         found = [tuple(_pods(balancer, vpc, behind, port)) for port in ports]
@@ -68,7 +68,7 @@ def _pods(balancer: Balancer, vpc: Vpc, behind: Behind, port: ServicePort) -> It
     An address outside the VPC's subnets is in every zone (Elastic Load Balancing, "Register
     targets", Availability Zone `all`).
     """
-    everywhere = load_balancer(balancer.service.annotations).cross_zone
+    everywhere = load_balancer(balancer.service).cross_zone
     for one in behind.backends(balancer.service, port):
         zones = [subnet.availability_zone for subnet in vpc.subnets if one.ip in subnet.cidr]
         if one.ready and (everywhere or not zones or balancer.zone in zones):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from testbed.kubernetes.kube_proxy import Era
-from testbed.kubernetes.load_balancer import PREFIX
+from testbed.kubernetes.load_balancers.annotations import PREFIX
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.services.load_balancers.checks import problems
 

@@ -10,7 +10,7 @@ from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
-from testbed.kubernetes.load_balancer import PREFIX, load_balancer
+from testbed.kubernetes.load_balancers.annotations import PREFIX, load_balancer
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab, health
 from testbed.lab.checks import problems
@@ -168,7 +168,7 @@ def test_whether_targets_see_the_client(
     annotations: dict[str, str], protocol: str, preserved: bool
 ) -> None:
     """On for instances and for UDP, off for addresses with TCP, unless the attribute says so."""
-    assert load_balancer(service(**annotations).annotations).preserves(protocol) is preserved
+    assert load_balancer(service(**annotations)).preserves(protocol) is preserved
 
 
 def test_without_preservation_targets_see_the_load_balancer() -> None:
@@ -326,6 +326,45 @@ def test_nodes_take_from_its_clients_and_from_its_subnet() -> None:
     ]
 
 
+def test_with_stickiness_only_the_client_chooses_the_target() -> None:
+    """Target groups, "Sticky sessions": source_ip is the only type there is."""
+    sticky = service(target_group_attributes="stickiness.enabled=true,stickiness.type=source_ip")
+
+    [rule] = chain(sticky, "listeners")
+    assert " jhash ip saddr mod 1 seed 0x1 vmap " in rule
+
+
+def test_several_attributes_and_those_that_change_no_packet_are_taken() -> None:
+    pods = service(
+        type="external",
+        nlb_target_type="ip",
+        attributes="load_balancing.cross_zone.enabled=true, deletion_protection.enabled=true",
+        target_group_attributes=f"deregistration_delay.timeout_seconds=30,{PRESERVE}=true",
+    )
+
+    assert [*problems(lab(pods))] == []
+    assert (load_balancer(pods).cross_zone, load_balancer(pods).preserves("TCP")) == (True, True)
+
+
+def test_the_class_is_the_controllers_type() -> None:
+    """AWS Load Balancer Controller: spec.loadBalancerClass, which wants no annotation."""
+    by_class = replace(service(), annotations={}, load_balancer_class="service.k8s.aws/nlb")
+    by_type = service(type="external")
+
+    assert load_balancer(by_class) == load_balancer(by_type)
+    assert [*problems(lab(by_class))] == []
+
+
+def test_kubernetes_of_2019_knows_no_class(topologies: Path) -> None:
+    kops = load(topologies / "kops.yaml")
+    [cluster] = kops.clusters
+    classed = replace(service(), annotations={}, load_balancer_class="service.k8s.aws/nlb")
+
+    [problem] = problems(replace(kops, clusters=(replace(cluster, services=(classed,)),)))
+
+    assert problem.key == "clusters.kops.services.web.loadBalancerClass"
+
+
 @pytest.mark.parametrize(
     ("annotations", "told"),
     [
@@ -333,13 +372,18 @@ def test_nodes_take_from_its_clients_and_from_its_subnet() -> None:
         ({"type": "nlb", "nlb_target_type": "ip"}, 'has to be "external" for it, not "nlb"'),
         ({"type": "external", "nlb_target_type": "pod"}, 'expected "instance" or "ip"'),
         ({"proxy_protocol": "*"}, "for Classic Load Balancers only"),
-        ({"target_group_attributes": "stickiness.enabled=true"}, "stickiness.enabled"),
+        ({"target_group_attributes": "stickiness.type=lb_cookie"}, 'expected "source_ip"'),
+        ({"target_group_attributes": "slow_start.duration_seconds=30"}, "is not enforced"),
+        ({"target_group_attributes": "stickiness.enabled"}, "expected attributes such as"),
+        ({"target_group_attributes": "stickiness.enabled=1,stickiness=1"}, '"stickiness" is not'),
+        ({"attributes": "dns_record.client_routing_policy=x"}, "is not enforced"),
+        ({"ip_address_type": "dualstack"}, 'expected "ipv4", found "dualstack"'),
         ({"target_group_attributes": f"{PRESERVE}=maybe"}, 'expected "true" or "false"'),
         ({"healthcheck_port": "0"}, "expected a number from 1 to 65535"),
         ({"healthcheck_path": "up"}, 'expected a path such as "/healthz"'),
         ({"healthcheck_path": "/up\nglobal"}, 'expected a path such as "/healthz"'),
         ({"healthcheck_path": "/up #"}, 'expected a path such as "/healthz"'),
-        ({"ssl_cert": "arn:…"}, "is not enforced by the testbed"),
+        ({"ssl_cert": "arn:…"}, "for Classic Load Balancers only"),
     ],
 )
 def test_a_wrong_annotation_is_one_clear_problem(annotations: dict[str, str], told: str) -> None:

@@ -1,0 +1,1 @@
+"""How a Service wants its load balancer: its class, and annotations."""
