@@ -68,7 +68,8 @@ def _routes(gateway: TransitGateway, known: Collection[str]) -> Problems:
         for route in table.routes:
             if route.target not in (BLACKHOLE, *known):
                 path = ("routeTables", table.name, str(route.destination))
-                yield Problem(path, unknown("attachment", route.target, [BLACKHOLE, *known]))
+                message = unknown("attachment", route.target, [BLACKHOLE, *known])
+                yield Problem(path, message, "InvalidTransitGatewayAttachmentID.NotFound")
 
 
 def _attachment(one: Attachment, vpcs: Mapping[str, Vpc]) -> Problems:

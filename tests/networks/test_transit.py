@@ -33,7 +33,11 @@ def lab(topologies: Path, *changes: tuple[str, str]) -> Lab:
         ((EDGE, EDGE.replace("[attach-a]", "[]")), "at least one subnet"),
         ((EDGE, EDGE.replace("[attach-a]", "[attach-a, public-a]")), "one subnet of each zone"),
         ((APPS, f"{APPS}\n      again: {{ vpc: apps, subnets: [apps-a] }}"), "attached twice"),
-        (("0.0.0.0/0: edge", "0.0.0.0/0: egde"), 'there is no attachment "egde"; did you mean'),
+        (
+            ("0.0.0.0/0: edge", "0.0.0.0/0: egde"),
+            'there is no attachment "egde"; did you mean "edge"?'
+            " (InvalidTransitGatewayAttachmentID.NotFound)",
+        ),
         ((f"      {APPS}\n", ""), "(InvalidTransitGatewayID.NotFound)"),
         (("vpn: { gateway: hub }", "vpn: { gateway: hubb }"), "VPC or transit gateway"),
         (

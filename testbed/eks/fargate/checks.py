@@ -14,6 +14,7 @@ from testbed.vpc.model import Vpc
 MOST_PROFILES = 10  # of a cluster
 MOST_SELECTORS = 5  # of a profile
 MOST_LABELS = 5  # of a selector
+RESERVED = "eks-"  # how names of EKS' own begin
 INVALID = "InvalidParameterException"
 
 
@@ -26,10 +27,16 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
         message = f"there are two Fargate profiles {quoted(twice)}"
         yield Problem(("fargateProfiles", twice), message, "ResourceInUseException")
     for profile in cluster.fargate_profiles:
-        found = (*names((), profile.name), *_selectors(profile), *_subnets(profile, cluster, vpc))
+        found = (*_name(profile), *_selectors(profile), *_subnets(profile, cluster, vpc))
         for problem in found:
             yield problem.under("fargateProfiles", profile.name)
     yield from _pods(cluster)
+
+
+def _name(profile: FargateProfile) -> Problems:
+    yield from names((), profile.name)
+    if profile.name.startswith(RESERVED):  # eksctl checks it before it asks the API
+        yield Problem((), f"a profile's name does not start with {quoted(RESERVED)}", INVALID)
 
 
 def _selectors(profile: FargateProfile) -> Problems:

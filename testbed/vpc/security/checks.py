@@ -3,6 +3,7 @@
 Paths start at the VPC.
 """
 
+import re
 from collections.abc import Collection, Sequence
 
 from testbed.description import duplicates
@@ -21,6 +22,7 @@ from testbed.vpc.security.model import (
 # Amazon VPC quotas, the defaults
 MOST_RULES = 60  # of a group in one direction
 MOST_GROUPS = 5  # of a network interface
+DESCRIPTION = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}"
 MOST_ACLS = 200  # of a VPC
 MOST_ENTRIES = 20  # of an ACL in one direction
 
@@ -37,7 +39,8 @@ def problems(vpc: Vpc, made: Collection[str], elsewhere: Collection[str] = ()) -
         message = f"The security group {quoted(twice)} already exists for VPC {quoted(vpc.name)}"
         yield Problem(("securityGroups", twice), message, "InvalidGroup.Duplicate")
     for group in vpc.security_groups:
-        for problem in (*_name(group, made), *_group(vpc, group, known)):
+        found = *_name(group, made), *_description(group.description), *_group(vpc, group, known)
+        for problem in found:
             yield problem.under("securityGroups", group.name)
     yield from _acls(vpc)
 
@@ -70,10 +73,21 @@ def _name(group: SecurityGroup, made: Collection[str]) -> Problems:
         yield Problem((), message, "InvalidParameterValue")
 
 
+def _description(text: str) -> Problems:
+    """Of a group or a rule; the words are EC2's for a rule."""
+    if not re.fullmatch(DESCRIPTION, text):
+        message = (
+            "Invalid rule description. Valid descriptions are strings less than 256 characters"
+            f" from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*; found {quoted(text)}"
+        )
+        yield Problem(("description",), message, "InvalidParameterValue")
+
+
 def _group(vpc: Vpc, group: SecurityGroup, known: Collection[str]) -> Problems:
     for key, rules in (("ingress", group.allows_in), ("egress", group.allows_out)):
         for i, rule in enumerate(rules):
-            for problem in (*_peer(vpc, rule, known), *_traffic(rule), *_twice(rules, i)):
+            found = *_peer(vpc, rule, known), *_traffic(rule), *_twice(rules, i)
+            for problem in (*found, *_description(rule.description)):
                 yield problem.under(key, i)
         count = sum(_weight(vpc, rule) for rule in rules)
         if count > MOST_RULES:

@@ -57,6 +57,8 @@ def group(*rules: str, side: str = "ingress") -> str:
         ("{ protocol: ipx, cidr: 0.0.0.0/0 }", "(InvalidParameterValue)", "protocol"),
         ("{ protocol: true, cidr: 0.0.0.0/0 }", "expected tcp, udp, icmp", "protocol"),
         ("{ protocol: 256, cidr: 0.0.0.0/0 }", "expected tcp, udp, icmp", "protocol"),
+        ("{ cidr: 10.0.0.0/16, description: 'its client''s' }", "InvalidP", "description"),
+        (f"{{ cidr: 10.0.0.0/16, description: {'x' * 256} }}", "InvalidP", "description"),
         ("{ cidr: 10.0.0.5/16 }", "write 10.0.0.0/16", "cidr"),
     ],
 )
