@@ -211,6 +211,13 @@ def test_probes_and_drawings_know_it(topologies: Path) -> None:
     assert (ends["lone"].control_netns, ends["client"].control_netns) == ("", "node-1")
 
 
+def test_a_profile_is_not_named_like_eks_own() -> None:
+    """eksctl checks it too, before it asks the API."""
+    [found] = problems(cluster(profiles=(profile(name="eks-batch"),)), VPC)
+
+    assert (found.key, found.code) == ("fargateProfiles.eks-batch", "InvalidParameterException")
+
+
 IT = r"f.yaml:16: clusters.eks.fargateProfiles.one\."
 REFUSED = {
     "a public subnet": (
@@ -271,13 +278,6 @@ clusters:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_profile_is_not_named_like_eks_own() -> None:
-    """eksctl checks it too, before it asks the API."""
-    [found] = problems(cluster(profiles=(profile(name="eks-batch"),)), VPC)
-
-    assert (found.key, found.code) == ("fargateProfiles.eks-batch", "InvalidParameterException")
-
-
 def test_what_eks_refuses_is_refused_with_file_line_and_key(case: str) -> None:
     body, message = REFUSED[case]
     with pytest.raises(DescriptionError, match=message) as refused:
