@@ -284,3 +284,4 @@ class CniSettings:
     manage_untagged_eni: Annotated[Accepted, Field(alias="MANAGE_UNTAGGED_ENI")] = None
     node_name: Annotated[Accepted, Field(alias="MY_NODE_NAME")] = None
     pod_name: Annotated[Accepted, Field(alias="MY_POD_NAME")] = None
+    vpc_id: Annotated[Accepted, Field(alias="VPC_ID")] = None  # in the manifest of EKS' add-on

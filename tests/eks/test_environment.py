@@ -178,6 +178,19 @@ def test_the_environment_of_the_real_manifest_is_ours_without_any() -> None:
     assert env(AWS_VPC_K8S_CNI_VETHPREFIX="").veth_prefix == "eni"
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_eks_add_on_sets_beside_the_manifest_is_known() -> None:
+    """As `kubectl describe daemonset aws-node` printed it of v1.21.1-eksbuild.5."""
+    beside = {
+        "ANNOTATE_POD_IP": "false",
+        "CLUSTER_ENDPOINT": "https://example.gr7.us-west-2.eks.amazonaws.com",
+        "CLUSTER_NAME": "eks",
+        "VPC_ID": "vpc-0123456789abcdef0",
+    }
+
+    assert env(**MANIFEST | beside).cluster_name == "eks"
+
+
 @pytest.mark.parametrize("path", ["", "/", "ipam.json", "/a/..", "/a/.", "/a/\0", "/a/b\n"])
 def test_a_checkpoint_is_a_file_in_the_nodes_own_directory(path: str) -> None:
     """Its last part becomes a file of the lab: `..` would be a directory of all nodes."""
