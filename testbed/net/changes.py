@@ -49,6 +49,8 @@ def changes(wanted: State, found: State) -> Changes:
     The kernel takes more along than what it is told to remove: with a link everything on it, with
     an address the routes and neighbours of its device.  What of that is wanted is written again.
     """
+    if not found:
+        return _all_new(wanted)
     here, there = _namespaces(found), _namespaces(wanted)
     staying = here & there
     expected = wanted | implied(frozenset(fact for fact in wanted if fact.ns in staying))
@@ -67,7 +69,18 @@ def changes(wanted: State, found: State) -> Changes:
         removed=_by_namespace(removed, removing_order),
         written=_by_namespace(written, writing_order),
         new_links=links.new,
-        refiltered=frozenset(f.ns for f in different if isinstance(f, NETFILTER)) & there,
+        refiltered=_filtered(different) & there,
+    )
+
+
+def _all_new(wanted: State) -> Changes:
+    """Of a new lab everything is written; for thousands of pods it pays to compare nothing."""
+    there = _namespaces(wanted)
+    return Changes(
+        created=there,
+        written=_by_namespace(wanted, writing_order),
+        new_links=frozenset(links(wanted)),
+        refiltered=_filtered(wanted) & there,
     )
 
 
@@ -202,6 +215,10 @@ def _device(fact: Fact) -> str:
         case Address() | BridgePort() | Fdb() | Neighbour() | Route() | Shaper() | Sysctl():
             return fact.dev
     return ""
+
+
+def _filtered(facts: State) -> frozenset[str]:
+    return frozenset(fact.ns for fact in facts if isinstance(fact, NETFILTER))
 
 
 def _namespaces(state: State) -> frozenset[str]:

@@ -41,18 +41,18 @@ class Fact:
     """Something that is so in one network namespace."""
 
     identity: ClassVar[tuple[str, ...]] = ("ns",)
-    _identify: ClassVar[Callable[["Fact"], object]]
+    identify: ClassVar[Callable[["Fact"], object]]  # its values, of a fact of the kind
 
     ns: str
     why: str = field(default="", compare=False, repr=False)
 
     def __init_subclass__(cls) -> None:
-        cls._identify = attrgetter(*cls.identity)
+        cls.identify = attrgetter(*cls.identity)
 
     @property
     def key(self) -> Key:
         """What makes it this object; facts of equal key and unequal values are an update."""
-        return type(self).__name__, type(self)._identify(self)
+        return type(self).__name__, type(self).identify(self)
 
 
 State = frozenset[Fact]

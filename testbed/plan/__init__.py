@@ -53,7 +53,7 @@ def plan(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> State
     wanted = [*_wanted(lab, allocations), *load_balancer_facts(lab, allocations, health)]
     pieces = [fact for fact in wanted if isinstance(fact, ChainPiece)]
     facts = [fact for fact in wanted if not isinstance(fact, ChainPiece)]
-    return _without_contradiction([*facts, *merge(pieces)])
+    return united([*facts, *merge(pieces)])
 
 
 def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
@@ -139,14 +139,29 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
             yield from micro_vm.pod_facts(eni, subnets[eni.subnet])
 
 
-def _without_contradiction(facts: Iterable[Fact]) -> State:
+def united(facts: Iterable[Fact]) -> State:
+    """These facts, of which no two are about one thing.  Raises TestbedError."""
     state = frozenset(facts)
-    seen: dict[Key, Fact] = {}
-    for fact in state:
-        other = seen.setdefault(fact.key, fact)
-        if other is not fact:
-            raise TestbedError(f"two plans for one thing: {show(fact)} and {show(other)} (a bug)")
+    for kind, own in _by_kind(state).items():
+        if len(set(map(kind.identify, own))) < len(own):
+            one, other = _contradicting(own)
+            raise TestbedError(f"two plans for one thing: {show(one)} and {show(other)} (a bug)")
     return state
+
+
+def _by_kind(facts: Iterable[Fact]) -> dict[type[Fact], list[Fact]]:
+    gathered: dict[type[Fact], list[Fact]] = {}
+    for fact in facts:
+        gathered.setdefault(type(fact), []).append(fact)
+    return gathered
+
+
+def _contradicting(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
+    """Two of one kind that are about one thing."""
+    seen: dict[Key, Fact] = {}
+    return next(
+        (fact, other) for fact in facts if (other := seen.setdefault(fact.key, fact)) is not fact
+    )
 
 
 def vpcs(lab: Lab, allocations: Allocations) -> dict[str, Vpc]:

@@ -1,5 +1,6 @@
 """What is removed and written to get from one state to another, and in which order."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.net.changes import Changes, changes
@@ -64,6 +65,18 @@ def test_a_new_lab_is_written_from_its_namespaces_up() -> None:
     assert todo.written["pod"] == [POD, POD_END, POD_ADDRESS, TO_GATEWAY, DEFAULT, GATEWAY]
     assert todo.written["n1"] == [NODE, NODE_END, TO_POD, FROM_POD]
     assert not todo.removed
+
+
+def test_a_new_lab_is_written_as_beside_one_that_goes() -> None:
+    """Nothing is compared for a new lab; what is written must be the same."""
+    chain = Chain(ns="n1", table="filter", name="FORWARD", policy="DROP")
+    other: State = frozenset({Netns(ns="other")})
+
+    beside = changes(LAB | {chain}, other)
+
+    new = changes(LAB | {chain}, frozenset())
+    assert new == replace(beside, dropped=frozenset())
+    assert new.refiltered == {"n1"}
 
 
 def test_nothing_is_done_when_nothing_differs() -> None:

@@ -274,12 +274,13 @@ def eni_facts(ns: str, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
         yield _element(ns, "unchecked", f'"{port}" . {eni.mac}', why=unchecked)
         yield _element(ns, "unchecked-macs", eni.mac, why=unchecked)
     for address in eni.delivered:
-        why = f"{address} is assigned to {eni.id} of {eni.instance}"
+        text = str(address)  # once: it is slow to spell
+        why = f"{text} is assigned to {eni.id} of {eni.instance}"
         yield Neighbour(ns=ns, dev=bridge(subnet), ip=address, mac=eni.mac, why=why)
         yield address_route(ns, subnet, address, why)
-        yield _element(ns, "assigned", f'"{port}" . {eni.mac} . {address}', why=why)
-        yield _element(ns, "owners", f"{eni.mac} . {address}", why=why)
-        yield _element(ns, "macs", str(address), eni.mac, why=why)
+        yield _element(ns, "assigned", f'"{port}" . {eni.mac} . {text}', why=why)
+        yield _element(ns, "owners", f"{eni.mac} . {text}", why=why)
+        yield _element(ns, "macs", text, eni.mac, why=why)
 
 
 def _element(ns: str, into: str, element: str, value: str = "", *, why: str) -> NftElement:
