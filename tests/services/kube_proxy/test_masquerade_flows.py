@@ -81,12 +81,22 @@ ALL = """
 10.0.0.2     172.30.0.42:80    -> ~10.180.0.2:80, ~10.180.1.2:80
 10.0.0.2     172.30.0.43:80    -> ~10.180.0.3:80
 """
+# 1.14 takes the node itself for a client from outside, and knows no internal policy
+IN_1_14 = """
+192.168.0.2  192.168.0.2:3002  -> 10.180.0.2:80
+127.0.0.1    127.0.0.1:3002    -> ~10.180.0.2:80
+192.168.0.2  5.6.7.8:80        -> 10.180.0.2:80
+10.0.0.2     172.30.0.43:80    -> 10.180.0.3:80, 10.180.1.3:80
+192.168.0.2  172.30.0.43:80    -> ~10.180.0.3:80, ~10.180.1.3:80
+203.0.113.2  172.30.0.43:80    -> ~10.180.0.3:80, ~10.180.1.3:80
+"""
 NOBODY: dict[str, Any] = {"cluster_cidr": ""}
 FLAGS: dict[str, tuple[dict[str, Any], str]] = {  # and what they change
     "none": ({}, ""),
     "pods are not told from others": (NOBODY, NOT_DETECTED + NO_SHORT_WAY),
     "--masquerade-all": ({"masquerade_all": True}, ALL),
     "--iptables-masquerade-bit": ({"masquerade_bit": 31}, ""),
+    "in 1.14": ({"era": "1.14"}, IN_1_14),
     "both": ({"masquerade_all": True, **NOBODY}, ALL + NO_SHORT_WAY),
 }
 
