@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from testbed.kubernetes.kube_proxy import Era
 
 
-def networks(text: str) -> tuple[IPv4Network, ...]:
-    """`10.0.0.0/8,127.0.0.0/8`.  Raises ValueError."""
-    return tuple(IPv4Network(one) for one in text.split(","))
+def node_port_addresses(text: str) -> "tuple[IPv4Network | Literal['primary'], ...]":
+    """`10.0.0.0/8,127.0.0.0/8`, or `primary`.  Raises ValueError."""
+    return tuple("primary" if one == "primary" else IPv4Network(one) for one in text.split(","))
 
 
 @click.group("render")
@@ -150,8 +150,8 @@ def _of_topology(file: Path, node: str, changed: "Callable[[EksCluster], EksClus
 @click.option(
     "--nodeport-addresses",
     metavar="CIDR,…",
-    callback=parsed(networks),
-    help="Node ports are on these of --node-ip and 127.0.0.1 alone.",
+    callback=parsed(node_port_addresses),
+    help="Node ports are on these of --node-ip and 127.0.0.1 alone; `primary`: on --node-ip.",
 )
 @click.option("--iptables-localhost-nodeports/--no-iptables-localhost-nodeports", default=True)
 @click.option(
@@ -166,7 +166,7 @@ def kube_proxy_(
     node_ip: IPv4Address | None,
     pod_cidr: IPv4Network | None,
     zone: str,
-    nodeport_addresses: tuple[IPv4Network, ...] | None,
+    nodeport_addresses: "tuple[IPv4Network | Literal['primary'], ...] | None",
     iptables_localhost_nodeports: bool,
     **flags: Any,
 ) -> None:

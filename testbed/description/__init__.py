@@ -170,6 +170,18 @@ UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 DurationText = Annotated[str, Field(pattern=f"^{DURATION}$")]
 
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=DurationText | float)]
+
+
+def cidr_or(word: str) -> BeforeValidator:
+    """For a type that is a range or one word: another text is refused as a range.
+
+    A union of both would tell of each of its types, in pydantic's own words.
+    """
+    return BeforeValidator(
+        lambda given: given if given == word else _cidr(given), json_schema_input_type=str
+    )
+
+
 Cidr = Annotated[IPv4Network, BeforeValidator(_cidr)]
 Ip = Annotated[IPv4Address, BeforeValidator(_ip)]
 Whole = Annotated[int, BeforeValidator(_whole)]

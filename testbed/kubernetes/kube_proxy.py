@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Seconds, Whole, refusal
+from testbed.description import STRICT, Seconds, Whole, cidr_or, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import Problem, Problems, found, quoted
 
@@ -17,6 +17,7 @@ DetectLocalMode = Literal["ClusterCIDR", "NodeCIDR", "BridgeInterface", "Interfa
 ERAS: tuple[Era, ...] = get_args(Era)
 BY_INTERFACE = ("BridgeInterface", "InterfaceNamePrefix")  # modes that look at pod_interface
 LONGEST_INTERFACE = 15  # characters of a device's name (linux/if.h, IFNAMSIZ)
+PRIMARY: Literal["primary"] = "primary"
 EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -41,6 +42,7 @@ def _bind_address(given: Any) -> Any:
     return given
 
 
+NodePortAddress = Annotated[IPv4Network | Literal["primary"], cidr_or("primary")]
 BindAddress = Annotated[str, BeforeValidator(_bind_address)]
 
 
@@ -53,6 +55,7 @@ class KubeProxy:
     masquerade_bit: of the mark of what gets the node's address; kubelet's is the same.
     detect_local_mode: how it tells them since 1.18.  BridgeInterface and InterfaceNamePrefix look
     at `pod_interface`; NodeCIDR looks at the node's own range.
+    node_port_addresses: the node's addresses that node ports are on; `primary` alone: its first.
     conntrack_tcp_be_liberal: nf_conntrack_tcp_be_liberal is set, and INVALID is not dropped.
     iptables_sync_period_s: how often it writes its rules again, 30 s really; none leaves them as
     somebody made them, so that one can look.
@@ -60,12 +63,12 @@ class KubeProxy:
     """
 
     era: Annotated[Era | None, BeforeValidator(_era)] = None
-    cluster_cidr: Cidr | Literal[""] | None = None
+    cluster_cidr: Annotated[IPv4Network | Literal[""], cidr_or("")] | None = None
     masquerade_all: bool = False
     masquerade_bit: Annotated[Whole, Field(ge=0, le=31)] = 14
     detect_local_mode: DetectLocalMode = "ClusterCIDR"
     pod_interface: str = ""
-    node_port_addresses: tuple[Cidr, ...] = ()
+    node_port_addresses: tuple[NodePortAddress, ...] = ()
     localhost_node_ports: bool = True
     conntrack_tcp_be_liberal: bool = False
     iptables_sync_period_s: Annotated[
@@ -89,6 +92,13 @@ class KubeProxy:
         """Whether node ports are on all addresses of a node."""
         return not self.node_port_addresses or EVERYWHERE in self.node_port_addresses
 
+    def has_node_ports(self, address: IPv4Address, primary: IPv4Address | None) -> bool:
+        """Whether they are on an address of a node whose own is `primary`, if not on all."""
+        return any(
+            address == primary if one == PRIMARY else address in one
+            for one in self.node_port_addresses
+        )
+
     @property
     def routes_localnet(self) -> bool:
         """Whether node ports are on 127.0.0.1 too, for which it sets route_localnet."""
@@ -96,7 +106,7 @@ class KubeProxy:
             return True
         loopback = IPv4Network("127.0.0.0/8")
         there = self.every_node_address or any(
-            one.overlaps(loopback) for one in self.node_port_addresses
+            one != PRIMARY and one.overlaps(loopback) for one in self.node_port_addresses
         )
         return self.localhost_node_ports and there
 
@@ -106,6 +116,12 @@ def problems(proxy: KubeProxy) -> Problems:
     mode, interface = proxy.detect_local_mode, proxy.pod_interface
     if proxy.era == "1.14" and mode != "ClusterCIDR":
         yield Problem(("detectLocalMode",), "came with Kubernetes 1.18: it is not in era 1.14")
+    if PRIMARY in proxy.node_port_addresses:
+        path = ("nodePortAddresses",)
+        if proxy.era == "1.14":
+            yield Problem(path, "primary came with Kubernetes 1.29: it is not in era 1.14")
+        elif len(proxy.node_port_addresses) > 1:
+            yield Problem(path, "primary stands alone, not beside other addresses")
     if mode in BY_INTERFACE and not 1 <= len(interface) <= LONGEST_INTERFACE:
         message = f"{mode} needs the name of an interface, 1 to {LONGEST_INTERFACE} characters"
         yield Problem(("podInterface",), f"{message}, found {quoted(interface)}")

@@ -34,5 +34,5 @@ def _node_port_addresses(proxy: KubeProxy, node: ProxyNode) -> Iterator[IPv4Addr
         yield EVERY_ADDRESS
         return
     for address in node.addresses:
-        if any(address in one for one in proxy.node_port_addresses):
+        if proxy.has_node_ports(address, node.ip):
             yield address

@@ -82,7 +82,7 @@ def _node_addresses(proxy: KubeProxy, node: ProxyNode) -> Iterator[str]:
         return
     for address in sorted(node.addresses):
         usable = not address.is_loopback or proxy.routes_localnet
-        if usable and any(address in one for one in proxy.node_port_addresses):
+        if usable and proxy.has_node_ports(address, node.ip):
             yield f"-d {address}/32 {comment(LAST)}"
 
 

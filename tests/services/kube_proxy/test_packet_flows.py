@@ -130,6 +130,7 @@ NODE_PORTS: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         BOTH,
         False,
     ),
+    "on the primary address": ({"node_port_addresses": ["primary"]}, "-", "-", False),
     "on localhost and one range": (
         {"node_port_addresses": ["192.168.0.0/24", "127.0.0.0/8"]},
         BOTH,
