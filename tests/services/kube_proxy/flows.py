@@ -202,3 +202,11 @@ def at(address: str, node: str = "", zones: str = "", **conditions: bool) -> dic
 
 def _document(**fields: Any) -> str:
     return f"\n---\n{json.dumps(fields)}\n"
+
+
+# Service `ns/svc` in the kinds that many cases have, and its two endpoints
+P80 = {"name": "p80", "port": 80}
+NP = P80 | {"nodePort": 3001}
+BALANCED = {"type": "LoadBalancer", "ingress": [{"ip": "1.2.3.4"}]}
+BOTH = "~10.180.0.1:80, ~10.180.2.1:80"
+TWO = endpoints("svc", [at("10.180.0.1"), at("10.180.2.1", "me")], P80)

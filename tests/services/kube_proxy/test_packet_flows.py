@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.services.kube_proxy.flows import at, endpoints, flows, service
-
-P80 = {"name": "p80", "port": 80}
-NP = P80 | {"nodePort": 3001}
-BALANCED = {"type": "LoadBalancer", "ingress": [{"ip": "1.2.3.4"}]}
-BOTH = "~10.180.0.1:80, ~10.180.2.1:80"
-TWO = endpoints("svc", [at("10.180.0.1"), at("10.180.2.1", "me")], P80)
+from tests.services.kube_proxy.flows import (
+    BALANCED,
+    BOTH,
+    NP,
+    P80,
+    TWO,
+    at,
+    endpoints,
+    flows,
+    service,
+)
 
 
 def test_no_endpoints_reject() -> None:
@@ -240,89 +244,3 @@ def test_internal_traffic_policy_local(nodes: tuple[str, ...], there: str) -> No
     )
 
     assert node("10.0.0.2", "172.30.1.1:80") == there
-
-
-def ready(address: str, node: str) -> dict[str, Any]:
-    return at(address, node, ready=True, serving=True, terminating=False)
-
-
-def ending(address: str, node: str, *, serving: bool = True) -> dict[str, Any]:
-    return at(address, node, ready=False, serving=serving, terminating=True)
-
-
-SILENT = [ending("10.0.1.5", "me", serving=False), ending("10.0.1.5", "host", serving=False)]
-ENDING = {  # policy, endpoints, who is behind the ClusterIP and behind the load balancer
-    "Local: some are ready": (
-        "Local",
-        [
-            ready("10.0.1.1", "me"),
-            ready("10.0.1.2", "me"),
-            ending("10.0.1.3", "me"),
-            ending("10.0.1.4", "me", serving=False),
-            ready("10.0.1.5", "host"),
-        ],
-        "10.0.1.1:80, 10.0.1.2:80, 10.0.1.5:80",
-        "10.0.1.1:80, 10.0.1.2:80",
-    ),
-    "Local: all here are ending": (
-        "Local",
-        [
-            ending("10.0.1.2", "me"),
-            ending("10.0.1.3", "me"),
-            ending("10.0.1.4", "me", serving=False),
-            ready("10.0.1.5", "host"),
-        ],
-        "10.0.1.5:80",
-        "10.0.1.2:80, 10.0.1.3:80",
-    ),
-    "Local: one elsewhere is ending": (
-        "Local",
-        [ending("10.0.1.5", "host")],
-        "10.0.1.5:80",
-        "DROP",
-    ),
-    "Local: none serves": ("Local", SILENT, "REJECT", "REJECT"),
-    "Cluster: some are ready": (
-        "Cluster",
-        [
-            ready("10.0.1.1", "me"),
-            ready("10.0.1.2", "me"),
-            ending("10.0.1.3", "host"),
-            ending("10.0.1.4", "host", serving=False),
-            ready("10.0.1.5", "host"),
-        ],
-        "10.0.1.1:80, 10.0.1.2:80, 10.0.1.5:80",
-        "~10.0.1.1:80, ~10.0.1.2:80, ~10.0.1.5:80",
-    ),
-    "Cluster: all are ending": (
-        "Cluster",
-        [
-            ending("10.0.1.2", "me"),
-            ending("10.0.1.3", "me"),
-            ending("10.0.1.4", "host", serving=False),
-            ending("10.0.1.5", "host"),
-        ],
-        "10.0.1.2:80, 10.0.1.3:80, 10.0.1.5:80",
-        "~10.0.1.2:80, ~10.0.1.3:80, ~10.0.1.5:80",
-    ),
-    "Cluster: one elsewhere is ending": (
-        "Cluster",
-        [ending("10.0.1.5", "host")],
-        "10.0.1.5:80",
-        "~10.0.1.5:80",
-    ),
-    "Cluster: none serves": ("Cluster", SILENT, "REJECT", "REJECT"),
-}
-
-
-@pytest.mark.parametrize("case", ENDING.values(), ids=ENDING)
-def test_endpoints_that_end(case: tuple[str, list[dict[str, Any]], str, str]) -> None:
-    """TestTerminatingEndpointsTrafficPolicyLocal and …Cluster."""
-    policy, slices, inside, outside = case
-    node = flows(
-        service("svc", "172.30.1.1", {"port": 80}, externalTrafficPolicy=policy, **BALANCED)
-        + endpoints("svc", slices, {"port": 80})
-    )
-
-    assert node("10.0.0.2", "172.30.1.1:80") == inside
-    assert node("203.0.113.2", "1.2.3.4:80") == outside
