@@ -15,6 +15,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.eks.model import ConnmarkBackend, Profile
+from testbed.net import metadata
 from testbed.net.facts import Rule
 from tests.routing.cni.conftest import EXCLUDED, NODE_PORT, OUTSIDE, Explain, cni_lab
 
@@ -159,6 +160,20 @@ def test_in_the_vpc_pod_2_is_itself_and_needs_rule_1536(
         assert dead.visit(NODE).dev_out == "eth0"
         assert dead.difference is None
         assert explain("pod-1", "pod-3").delivered, "control: a pod of eth0"
+
+
+@OF_EACH_SHAPE
+def test_pod_2_asks_for_metadata_by_the_way_of_what_is_outside(
+    bed: Bed, explain: Explain, row: Row
+) -> None:
+    """169.254.169.254 is in no range of the VPC: the node asks, or with external SNAT the pod."""
+    bed.up(cni_lab(row.profile, row.backend, **row.env))
+
+    seen = explain("pod-2", str(metadata.ADDRESS))
+
+    assert seen.left(NODE) == filled(bed, row.outside)
+    assert seen.difference is None
+    assert explain("pod-1", str(metadata.ADDRESS)).left(NODE)[0] == "eth0", "control"
 
 
 @pytest.mark.parametrize("backend", ["iptables", "nftables"])
