@@ -173,7 +173,7 @@ def ls_(output: str) -> None:
 
 def _status(home: Home) -> str:
     if not answers(home):
-        return "coming up" if home.owner() else "daemon dead: `testbed up` starts a new one"
+        return "coming up" if home.owner() else "daemon dead: `testbed up FILE` starts a new one"
     if owner := home.owner():
         return f"running until process {owner.pid} ends" if home.applied.exists() else "coming up"
     return "running"

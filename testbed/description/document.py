@@ -230,13 +230,26 @@ def _scalar(tag: str, text: str) -> str | int | bool | None:
 
 
 def _step(node: Node, step: str | int) -> tuple[int, Node] | None:
-    """The line and the node one step inside; `web-3` may be written as `web` with replicas."""
+    """The line and the node one step inside.
+
+    `web-3` may be written as `web` with replicas, and `tools.web` as `web` of that namespace.
+    """
     replicas = step.rpartition("-")[0] if isinstance(step, str) else step
+    inside = [*_children(node)]
     for name in (step, replicas):
-        for line, key, value in _children(node):
-            if key == name:
-                return line, value
+        exactly = [(line, value) for line, key, value in inside if _qualified(key, value) == name]
+        called = [(line, value) for line, key, value in inside if key == name]
+        if places := [*exactly, *called]:
+            return places[0]
     return None
+
+
+def _qualified(key: str | int, node: Node) -> str | int:
+    """The name, behind that of the Kubernetes namespace it is of where that is not `default`."""
+    pairs = node.value if isinstance(node, MappingNode) else []
+    named = (value.value for key, value in pairs if key.value == "namespace")
+    namespace = next(named, "default")
+    return key if namespace == "default" or isinstance(key, int) else f"{namespace}.{key}"
 
 
 def _children(node: Node) -> Iterator[tuple[int, str | int, Node]]:

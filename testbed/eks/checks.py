@@ -30,7 +30,7 @@ def problems(cluster: EksCluster, vpc: Vpc) -> Problems:
         yield from _host_ports(cluster, pod)
         for name in pod.annotations if cluster.env.bandwidth_plugin else ():
             message = "the plugin bandwidth (ENABLE_BANDWIDTH_PLUGIN) is not imitated"
-            yield Problem(("pods", pod.name, "annotations", name), message)
+            yield Problem(("pods", pod.netns, "annotations", name), message)
     yield from _eni_configs(cluster, vpc)
     yield from fargate_checks.problems(cluster, vpc)
     yield from of_environment(cluster)
@@ -45,7 +45,7 @@ def _host_ports(cluster: EksCluster, pod: Pod) -> Problems:
         for i, port in enumerate(container.ports):
             if port.protocol != "udp" and port.number in taken:
                 message = f"listen tcp :{port.number}: bind: address already in use"
-                path = ("pods", pod.name, "containers", container.name, "ports", i)
+                path = ("pods", pod.netns, "containers", container.name, "ports", i)
                 yield Problem(path, f"{message}: aws-node has its {taken[port.number]} there")
 
 
@@ -131,4 +131,4 @@ def _eni(cluster: EksCluster, pod: Pod, index: int) -> Problems:
     most = allowed.get(pod.node, 1) if pod.node else max(allowed.values(), default=1)
     if index >= most:
         message = f"{where} has at most {most} ENIs, number 0 to {most - 1}, so none is {index}"
-        yield Problem(("pods", pod.name, "eni"), message)
+        yield Problem(("pods", pod.netns, "eni"), message)

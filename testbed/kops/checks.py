@@ -29,7 +29,7 @@ def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
     for pod in cluster.pods:
         if pod.eni is not None:
             message = "a pod of a kops cluster has its node's pod range, no address of an ENI"
-            yield Problem(("pods", pod.name, "eni"), message)
+            yield Problem(("pods", pod.netns, "eni"), message)
 
 
 def warnings(cluster: KopsCluster, vpc: Vpc) -> Problems:

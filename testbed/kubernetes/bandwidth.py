@@ -62,7 +62,7 @@ def without_effect(pods: Iterable[Pod]) -> Problems:
     for pod in pods:
         for name in pod.annotations:
             message = "has no effect: the CNI's configuration has no plugin for it"
-            yield Problem(("pods", pod.name, "annotations", name), message)
+            yield Problem(("pods", pod.netns, "annotations", name), message)
 
 
 def _kbit(text: str) -> int:

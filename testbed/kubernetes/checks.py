@@ -36,7 +36,7 @@ def problems(nodes: tuple[Node, ...], pods: tuple[Pod, ...]) -> Problems:
     hosts = {node.name for node in nodes}
     for pod in pods:
         for problem in _pod(pod, hosts):
-            yield problem.under("pods", pod.name)
+            yield problem.under("pods", pod.netns)
     yield from _host_network_ports(pods)
 
 
@@ -88,7 +88,7 @@ def _host_network_ports(pods: tuple[Pod, ...]) -> Problems:
     pods = tuple(pod for pod in pods if pod.host_network and pod.node)
     for node in sorted({pod.node for pod in pods}):
         here = (
-            replace(one, path=("pods", pod.name, *one.path), owner=f"pod {quoted(pod.netns)}")
+            replace(one, path=("pods", pod.netns, *one.path), owner=f"pod {quoted(pod.netns)}")
             for pod in pods
             if pod.node == node
             for one in _sockets(pod)

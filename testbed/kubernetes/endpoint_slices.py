@@ -53,5 +53,10 @@ class EndpointSlice:
     namespace: str = "default"
     kind: Literal["Endpoints", "EndpointSlice"] = "EndpointSlice"
 
+    @property
+    def qualified(self) -> str:
+        """`web`, or `kube-system.dns` outside `default`."""
+        return self.name if self.namespace == "default" else f"{self.namespace}.{self.name}"
+
 
 EndpointSlices = Annotated[tuple[EndpointSlice, ...], named()]

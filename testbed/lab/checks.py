@@ -116,7 +116,7 @@ def _one_domain(lab: Lab) -> Problems:
                     f"cluster {quoted(owner)} of this VPC has a Service"
                     f" {quoted(service.qualified)} too, and the VPC's resolver knows one of a name"
                 )
-                yield Problem(("clusters", cluster.name, "services", service.name), message)
+                yield Problem(("clusters", cluster.name, "services", service.qualified), message)
 
 
 def warnings(lab: Lab) -> Problems:
@@ -158,7 +158,7 @@ def _without_balancer(lab: Lab, cluster: Cluster) -> Problems:
             if not is_made(service):
                 kind = quoted(service.load_balancer_class)
                 message = f"pending: nobody makes load balancers of the class {kind}"
-            yield Problem(("services", service.name), message)
+            yield Problem(("services", service.qualified), message)
 
 
 def _enis(cluster: Cluster) -> dict[str, int]:
@@ -209,9 +209,9 @@ def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
         for node in cluster.nodes:
             yield node.name, ("clusters", cluster.name, "nodes", node.name)
         for pod in cluster.pods:
-            yield pod.netns, ("clusters", cluster.name, "pods", pod.name)
+            yield pod.netns, ("clusters", cluster.name, "pods", pod.netns)
     for cluster, balancer in load_balancers(lab):
-        path = ("clusters", cluster.name, "services", balancer.service.name)
+        path = ("clusters", cluster.name, "services", balancer.service.qualified)
         yield balancer.netns, path
     for owner, _, server in api_servers(lab):
         yield server.netns, ("clusters", owner.name, "controlPlane")

@@ -41,12 +41,11 @@ def service_problems(services: tuple[Service, ...], node_ports: range = NODE_POR
     node_ports: kube-apiserver's --service-node-port-range.
     """
     for twice in duplicates(service.qualified for service in services):
-        name = twice.rpartition(".")[2]
-        yield Problem(("services", name), f"there are two Services {quoted(twice)}")
+        yield Problem(("services", twice), f"there are two Services {quoted(twice)}")
     for service in services:
         for check in (_name, _ports, _type, _external_name, _policies):
             for problem in check(service):
-                yield problem.under("services", service.name)
+                yield problem.under("services", service.qualified)
     yield from _node_ports(services, node_ports)
 
 
@@ -57,7 +56,7 @@ def hint_problems(services: Iterable[Service]) -> Problems:
             path = ("annotations", topology_hints.asked(service.annotations))
             message = "the testbed gives pods no hints by CPUs; trafficDistribution: PreferClose"
             problem = Problem(path, f"{message} is followed, and so are EndpointSlices' hints")
-            yield problem.under("services", service.name)
+            yield problem.under("services", service.qualified)
 
 
 def warnings(services: Iterable[Service], pods: Iterable[Pod]) -> Problems:
@@ -69,13 +68,13 @@ def warnings(services: Iterable[Service], pods: Iterable[Pod]) -> Problems:
             if chosen and not any(target_number(port, pod) for pod in chosen):
                 name = quoted(str(port.target))
                 message = f"no pod it selects has a {port.protocol} port named {name}"
-                yield Problem(("services", service.name, "ports", i, "targetPort"), message)
+                yield Problem(("services", service.qualified, "ports", i, "targetPort"), message)
 
 
 def slice_problems(slices: Iterable[EndpointSlice]) -> Problems:
     """What is wrong with addresses that users wrote: their names become names of the DNS."""
     for one in slices:
-        path = ("endpointSlices", one.name)
+        path = ("endpointSlices", one.qualified)
         for i, port in enumerate(one.ports):
             if port.name:
                 yield from names((*path, "ports", i, "name"), port.name)
@@ -176,7 +175,7 @@ def _cluster_ips(services: tuple[Service, ...], cidr: IPv4Network) -> Problems:
     for service in services:
         if not isinstance(service.cluster_ip, IPv4Address):
             continue
-        path = ("services", service.name, "clusterIp")
+        path = ("services", service.qualified, "clusterIp")
         number = int(service.cluster_ip)
         if number in taken:
             message = f"provided IP is already allocated: Service {taken[number]} has it"
@@ -210,7 +209,7 @@ def given_already(services: tuple[Service, ...], given: Iterable[ServiceAddress]
             owner = owners.get(wish, service.qualified)
             if owner != service.qualified:
                 message = f"provided {what} is already allocated: Service {quoted(owner)} has it"
-                yield Problem(("services", service.name, *key), message)
+                yield Problem(("services", service.qualified, *key), message)
 
 
 def _node_ports(services: tuple[Service, ...], valid: range) -> Problems:
@@ -218,7 +217,7 @@ def _node_ports(services: tuple[Service, ...], valid: range) -> Problems:
     taken: dict[int, tuple[str, set[str]]] = {}
     for service in services:
         for key, number, protocol in _wishes(service):
-            path = ("services", service.name, *key)
+            path = ("services", service.qualified, *key)
             owner, protocols = taken.setdefault(number, (service.qualified, set()))
             both = {protocol, *protocols}
             if service.type not in NODE_PORT_TYPES and protocol != HEALTH_CHECK:

@@ -59,6 +59,17 @@ def test_a_path_has_the_line_of_its_last_step_that_is_written() -> None:
     assert document.line(("a", "missing", "key")) == 1
 
 
+def test_one_name_in_two_kubernetes_namespaces_has_two_lines() -> None:
+    """`tools.db` is the one that says so, wherever it stands."""
+    text = "- name: db\n  namespace: tools\n- name: db\n- {name: db, namespace: other}\n"
+    document = read(f"services:\n{text}", "my.yaml")
+
+    assert document.line(("services", "tools.db")) == 2
+    assert document.line(("services", "db")) == 4
+    assert document.line(("services", "other.db")) == 5
+    assert document.line(("services", "tools.db-1")) == 2, "a replica"
+
+
 SYNTAX = {
     "a tab": ("name: a\n\tx: b\n", 2, "indent with spaces"),
     "an open quote": ('name: a\nx: "b\ny: c\n', 2, "a quote is not closed"),

@@ -89,7 +89,7 @@ def test_a_pods_node_is_there() -> None:
 def test_names_are_dns_labels(name: str) -> None:
     """RFC 1123; at most 63 characters."""
     assert only(Pod(name)).path == ("pods", name)
-    assert only(Pod("web", namespace=name)).key == "pods.web.namespace"
+    assert only(Pod("web", namespace=name)).path == ("pods", f"{name}.web", "namespace")
     assert only(Pod("web", containers=(Container(name),))).path == (
         "pods",
         "web",

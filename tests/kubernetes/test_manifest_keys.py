@@ -66,7 +66,7 @@ items:
 def test_the_line_is_that_of_the_key_also_in_a_list() -> None:
     found = parse({"app.yaml": MANIFEST})
 
-    refusal = found.refusal(Problem(("services", "web", "ports", 0, "nodePort"), "no"))
+    refusal = found.refusal(Problem(("services", "shop.web", "ports", 0, "nodePort"), "no"))
 
     assert str(refusal) == "app.yaml:10: items[0].spec.ports[0].nodePort: no"
 

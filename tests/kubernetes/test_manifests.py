@@ -183,16 +183,17 @@ status:
 
 
 def test_a_mistake_outside_the_default_namespace_has_its_line_too():
-    """`tools.db` is the Service's name where users type it, and `db` where it is written."""
-    metadata = "metadata: {name: db, namespace: tools}"
-    db = f"apiVersion: v1\nkind: Service\n{metadata}\nspec: {{ports: [{{port: 1}}]}}\n"
-    twice = objects(f"{db}---\n{db}")
+    """A path has the name that users type, `tools.db`, which is `db` where it is written."""
+    db = "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {ports: [{port: 1}]}\n"
+    tools_db = db.replace("name: db", "name: db, namespace: tools")
+    twice = objects(f"{tools_db}---\n{tools_db}---\n{db}")
 
     [problem] = service_problems(twice.services)
 
-    assert problem.path == ("services", "db")
+    assert problem.path == ("services", "tools.db")
     assert "tools.db" in problem.message
-    assert str(twice.origins["services", "db"].where) == "app.yaml:8"
+    assert str(twice.origins["services", "tools.db"].where) == "app.yaml:8"
+    assert str(twice.origins["services", "db"].where) == "app.yaml:13"
 
 
 def test_every_object_knows_where_it_is_written():

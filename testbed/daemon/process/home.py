@@ -211,9 +211,10 @@ def _is_name(text: str) -> bool:
 
 
 def _entries(base: Path) -> list[Path]:
+    """What is in a directory; nothing where there is none, or it is not for this user to read."""
     try:
         return sorted(base.iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return []
 
 

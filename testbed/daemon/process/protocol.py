@@ -54,7 +54,7 @@ def call(
         except (FileNotFoundError, ConnectionRefusedError):
             raise errors.KernelError(
                 f"the daemon of lab '{home.lab}' is not running (packets still flow): "
-                "`testbed up` starts a new one"
+                "`testbed up FILE` starts a new one"
             ) from None
         for answer in _answers(connection, {"verb": verb, "args": args}):
             if "progress" in answer and progress:

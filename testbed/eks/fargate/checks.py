@@ -76,7 +76,7 @@ def _pods(cluster: EksCluster) -> Problems:
     for pod in cluster.pods:
         if pod.netns in profiles:
             for problem in _pod(pod, quoted(profiles[pod.netns].name)):
-                yield problem.under("pods", pod.name)
+                yield problem.under("pods", pod.netns)
 
 
 def _pod(pod: Pod, profile: str) -> Problems:

@@ -37,8 +37,8 @@ class Objects:
     """What manifests add to a cluster, and where each was written.
 
     written: the objects by name, in their order.  origins: what each was written as, by `pods`,
-    `services`, `endpointSlices` or `eniConfigs` and the name.  statuses: where pods once were, by
-    the names users type.
+    `services`, `endpointSlices` or `eniConfigs` and the name users type, as problems' paths have
+    it.  statuses: where pods once were, by the names users type.
     """
 
     pods: tuple[model.Pod, ...] = ()
@@ -85,17 +85,17 @@ def parse(files: Mapping[str, str]) -> Objects:
     for manifest in read:
         for workload in workloads(manifest):
             pods += workload.pods
-            origins |= {("pods", pod.name): manifest for pod in workload.pods}
+            origins |= {("pods", pod.netns): manifest for pod in workload.pods}
             statuses |= {pod.netns: workload.status for pod in workload.pods}
         if isinstance(manifest.value, service_objects.Service):
             services.append(service(manifest.value))
-            origins["services", manifest.value.metadata.name] = manifest
+            origins["services", services[-1].qualified] = manifest
         if isinstance(manifest.value, EniConfigObject):
             configs.append(eni_config(manifest.value))
             origins["eniConfigs", manifest.value.metadata.name] = manifest
         for one in endpoint_slices(manifest):
             slices.append(one)
-            origins["endpointSlices", one.name] = manifest
+            origins["endpointSlices", one.qualified] = manifest
     return Objects(
         pods=tuple(pods),
         services=tuple(services),

@@ -40,7 +40,7 @@ def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool)
             ]
             found += _pods(service, pods_in_vpc)
         for problem in found:
-            yield problem.under("services", service.name)
+            yield problem.under("services", service.qualified)
 
 
 def address_problems(balancers: Iterable[Balancer]) -> Problems:
@@ -48,7 +48,7 @@ def address_problems(balancers: Iterable[Balancer]) -> Problems:
     subnets: dict[str, list[Balancer]] = {}
     for one in balancers:
         if load_balancer(one.service).private_addresses:
-            subnets.setdefault(one.service.name, []).append(one)
+            subnets.setdefault(one.service.qualified, []).append(one)
     for name, own in subnets.items():
         path = ("services", name, "annotations", f"{PREFIX}private-ipv4-addresses")
         wanted = load_balancer(own[0].service).private_addresses
