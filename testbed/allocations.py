@@ -50,8 +50,14 @@ def allocate(lab: Lab, before: Allocations | None = None, tell: Witness = nobody
     wanted = {one.interface.instance: one for one in primaries(lab, before.enis)}
     types = {name: one.instance_type for name, one in wanted.items() if one.instance_type}
     kept = _kept(lab, wanted, before.enis)
-    ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types)
+    spared = [
+        (one.interface.vpc, one.interface.subnet, address)
+        for one in wanted.values()
+        for address in one.secondary or ()
+    ]
+    ec2 = Ec2(lab.vpcs, lab.internet, kept, instance_types=types, spared=spared)
     _launch(ec2, wanted.values())
+    _assign(ec2, wanted.values())
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     placed = [_placed(cluster, vpcs[cluster.vpc], ec2, before, tell) for cluster in lab.clusters]
     given = [_given(cluster, vpcs[cluster.vpc], before) for cluster in lab.clusters]
@@ -155,6 +161,20 @@ def _launch(ec2: Ec2, wanted: Iterable[Primary]) -> None:
             ec2.associate_address(eni.id)
         else:
             ec2.disassociate_address(eni.id)
+
+
+def _assign(ec2: Ec2, wanted: Iterable[Primary]) -> None:
+    """The secondary addresses of bare instances; what they gave back is there for others."""
+    theirs = [
+        (ec2.attached(one.interface.instance)[0], one.secondary)
+        for one in wanted
+        if one.secondary is not None
+    ]
+    for eni, secondary in theirs:
+        ec2.unassign_private_ip_addresses(eni.id, set(eni.secondary) - set(secondary))
+    for eni, secondary in theirs:
+        new = [address for address in secondary if address not in eni.secondary]
+        ec2.assign_private_ip_addresses(eni.id, new)
 
 
 def _kept(lab: Lab, starting: dict[str, Primary], enis: Iterable[Eni]) -> Iterator[Eni]:

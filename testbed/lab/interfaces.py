@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from testbed.eks.fargate.allocate import kept_interfaces
 from testbed.eks.model import EksCluster
@@ -15,13 +16,17 @@ from testbed.vpc.model import Subnet, Vpc
 
 @dataclass(frozen=True)
 class Primary:
-    """The ENI a node, NAT gateway or load balancer starts with, as the topology wants it."""
+    """The ENI a node, NAT gateway or load balancer starts with, as the topology wants it.
+
+    secondary: its further addresses; None where ipamD, not the topology, decides.
+    """
 
     interface: InterfaceSpecification
     instance_type: str  # of a node
     source_dest_check: bool
     public: bool
     running: bool = True
+    secondary: tuple[IPv4Address, ...] | None = None
 
 
 def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
@@ -109,6 +114,7 @@ def _bare(vpc: Vpc) -> Iterator[Primary]:
             one.source_dest_check,
             public=wanted and one.is_running,  # AWS takes an assigned one back at the stop
             running=one.is_running,
+            secondary=one.secondary_private_ips,
         )
 
 

@@ -1,5 +1,6 @@
 """A range's addresses: the ones AWS keeps for itself, and a pool that hands out the others."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 FIRST_ASSIGNABLE = 4  # base: network; +1: router; +2: DNS; +3: future use (VPC User Guide)
@@ -24,8 +25,10 @@ class AddressPool:
     a /16 as cheap as a /28, where a frozen value would be searched from its start each time.
     """
 
-    def __init__(self, cidr: IPv4Network) -> None:
+    def __init__(self, cidr: IPv4Network, spared: Iterable[IPv4Address] = ()) -> None:
+        """spared: those that only who asks for them by name is given (CIDR reservations)."""
         self.cidr = cidr
+        self._spared = frozenset(map(int, spared))
         self._first = int(cidr.network_address) + FIRST_ASSIGNABLE
         self._last = int(cidr.broadcast_address) - 1
         self._lowest = self._first  # below it nothing is free
@@ -34,7 +37,7 @@ class AddressPool:
     @property
     def free(self) -> int:
         """How many addresses can still be handed out."""
-        return free_addresses(self.cidr) - len(self._taken)
+        return free_addresses(self.cidr) - len(self._taken | self._spared)
 
     def holds(self, address: IPv4Address) -> bool:
         """Whether somebody has the address."""
@@ -49,7 +52,7 @@ class AddressPool:
         found: list[int] = []
         number = self._lowest
         while len(found) < count and number <= self._last:
-            if number not in self._taken:
+            if number not in self._taken and number not in self._spared:
                 found.append(number)
             number += 1
         self._taken.update(found)
@@ -59,11 +62,12 @@ class AddressPool:
     def take_lowest_blocks(self, count: int, length: int) -> tuple[IPv4Network, ...]:
         """Hand out the `count` lowest aligned blocks of /`length` that are free; none if fewer."""
         kept, size = reserved(self.cidr), 2 ** (32 - length)
+        taken = self._taken | self._spared
         found: list[IPv4Network] = []
         number = self._lowest - self._lowest % size
         while len(found) < count and number + size - 1 <= self._last + 1:
             block = range(number, number + size)
-            if self._taken.isdisjoint(block) and kept.isdisjoint(map(IPv4Address, block)):
+            if taken.isdisjoint(block) and kept.isdisjoint(map(IPv4Address, block)):
                 found.append(IPv4Network((number, length)))
             number += size
         if len(found) < count:

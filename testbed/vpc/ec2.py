@@ -98,9 +98,17 @@ class Ec2:
         enis: Iterable[Eni] = (),
         *,
         instance_types: Mapping[str, str] | None = None,
+        spared: Iterable[tuple[str, str, IPv4Address]] = (),
     ) -> None:
+        """spared: addresses of a VPC's subnet that only who asks for them by name is given."""
         self._subnets = {(vpc.name, subnet.name): subnet for vpc in vpcs for subnet in vpc.subnets}
-        self._pools = {key: AddressPool(subnet.cidr) for key, subnet in self._subnets.items()}
+        kept: dict[tuple[str, str], list[IPv4Address]] = {}
+        for vpc, subnet_name, address in spared:
+            kept.setdefault((vpc, subnet_name), []).append(address)
+        self._pools = {
+            key: AddressPool(subnet.cidr, kept.get(key, ()))
+            for key, subnet in self._subnets.items()
+        }
         self._public = AddressPool(internet.public_cidr)
         self._instance_types = dict(instance_types or {})
         self._enis: dict[str, Eni] = {}
@@ -166,7 +174,7 @@ class Ec2:
         refusals.check_slots(self._instance_types.get(eni.instance, ""), eni.slots + count)
         for address in explicit:
             refusals.check_assignable(pool, address)
-        refusals.check_room(pool, count)
+        refusals.check_room(pool, 0 if explicit else count)
         for address in explicit:
             pool.take(address)
         given = explicit or pool.take_lowest(count)

@@ -120,6 +120,7 @@ class MetadataOptions:
 class Instance:
     """A bare EC2 instance: one ENI, and a server on each port that answers with what it saw.
 
+    secondary_private_ips: further addresses of its ENI, which it has on eth0 too.
     public_ip: none leaves it to its subnet's mapPublicIpOnLaunch.  ip_forward: its kernel routes,
     as an appliance's or a NAT instance's does.  docker: it has docker's bridge, docker0.
     security_groups: none for the VPC's default one.  state: a stopped one keeps its private
@@ -130,6 +131,7 @@ class Instance:
     subnet: str
     instance_type: str = "t3.micro"
     private_ip: Ip | None = None
+    secondary_private_ips: tuple[Ip, ...] = ()
     public_ip: bool | None = None
     source_dest_check: bool = True
     ip_forward: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from testbed.description.problem import Problem, Problems, quoted, unknown
+from testbed.description.problem import Path, Problem, Problems, quoted, unknown
 from testbed.errors import DescriptionError
 from testbed.vpc.addresses import reserved
 from testbed.vpc.instance_types import limits
@@ -64,20 +64,50 @@ def _instance(instance: Instance, subnets: dict[str, Subnet]) -> Problems:
         yield Problem(("instanceType",), error.message, "InvalidParameterValue")
 
 
-def _private_ip(address: IPv4Address, subnet: Subnet) -> Problems:
+def _private_ip(address: IPv4Address, subnet: Subnet, key: Path = ("privateIp",)) -> Problems:
     """EC2's own words: they end up in many a search box."""
     if address not in subnet.cidr:
         message = (
             f"Address {address} does not fall within the subnet's address range:"
             f" {quoted(subnet.name)} is {subnet.cidr}"
         )
-        yield Problem(("privateIp",), message, "InvalidParameterValue")
+        yield Problem(key, message, "InvalidParameterValue")
     elif address in reserved(subnet.cidr):
         message = (
             f"Address {address} is in subnet's reserved address range: of {subnet.cidr}"
             " the first four and the last"
         )
-        yield Problem(("privateIp",), message, "InvalidParameterValue")
+        yield Problem(key, message, "InvalidParameterValue")
+
+
+def secondary_problems(vpc: Vpc) -> Problems:
+    """Everything wrong with the secondary addresses of bare instances; paths start at the VPC."""
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    taken = {one.private_ip: one.name for one in vpc.instances if one.private_ip}
+    for one in vpc.instances:
+        path: Path = ("instances", one.name, "secondaryPrivateIps")
+        for i, address in enumerate(one.secondary_private_ips):
+            if one.subnet in subnets:
+                yield from _private_ip(address, subnets[one.subnet], (*path, i))
+            if address in taken:
+                message = f"[{address}] assigned, but move is not allowed: {taken[address]} has it"
+                yield Problem((*path, i), message, "InvalidParameterValue")
+            taken.setdefault(address, one.name)
+        if one.secondary_private_ips:
+            yield from _slots(one.instance_type, 1 + len(one.secondary_private_ips), path)
+
+
+def _slots(instance_type: str, count: int, path: Path) -> Problems:
+    try:
+        most = limits(instance_type).ipv4_per_eni
+    except DescriptionError:
+        return  # a problem of its own
+    if count > most:
+        message = (
+            f"Number of private addresses will exceed limit. An interface of {instance_type} has"
+            f" at most {most}, the primary one among them"
+        )
+        yield Problem(path, message, "PrivateIpAddressLimitExceeded")
 
 
 def _twice(instance: Instance, taken: dict[tuple[str, IPv4Address], str]) -> Problems:

@@ -130,6 +130,7 @@ def _instances(vpc: Vpc) -> Problems:
     for instance in vpc.instances:
         yield from names(("instances", instance.name), instance.name)
     yield from instance_checks.problems("instances", vpc.instances, vpc)
+    yield from instance_checks.secondary_problems(vpc)
 
 
 def _propagation(vpc: Vpc) -> Problems:

@@ -69,6 +69,9 @@ def bare_facts(instance: Instance, eni: Eni, subnet: Subnet) -> Iterator[Fact]:
     else:
         yield from end_system(ns)
     yield from primary_facts(eni, subnet, JUMBO)
+    for address in eni.secondary:
+        why = "a secondary address, which DHCP does not tell: the guest has it configured"
+        yield Address(ns=ns, dev=device(eni), ip=IPv4Interface(address), why=why)
     if instance.docker:
         yield from docker_facts(ns)
 
