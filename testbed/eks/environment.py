@@ -176,6 +176,7 @@ class CniSettings:
     ip_cooldown_period: Annotated[Whole, Field(ge=0, alias="IP_COOLDOWN_PERIOD")] = 30  # seconds
     prefix_delegation: Annotated[Boolean, Field(alias="ENABLE_PREFIX_DELEGATION")] = False
     subnet_discovery: Annotated[Boolean, Field(alias="ENABLE_SUBNET_DISCOVERY")] = True
+    manage_untagged: Annotated[Boolean, Field(alias="MANAGE_UNTAGGED_ENI")] = True
     manage_cordoned: Annotated[Boolean, Field(alias="AWS_MANAGE_ENIS_NON_SCHEDULABLE")] = False
     custom_networking: Annotated[Boolean, Field(alias="AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG")] = (
         False
@@ -281,7 +282,6 @@ class CniSettings:
     host_cni_conf_dir_path: Annotated[Accepted, Field(alias="HOST_CNI_CONFDIR_PATH")] = None
     http_timeout: Annotated[Accepted, Field(alias="HTTP_TIMEOUT")] = None
     ipv4_egress: Annotated[Accepted, Field(alias="ENABLE_V4_EGRESS")] = None  # IPv6 clusters
-    manage_untagged_eni: Annotated[Accepted, Field(alias="MANAGE_UNTAGGED_ENI")] = None
     node_name: Annotated[Accepted, Field(alias="MY_NODE_NAME")] = None
     pod_name: Annotated[Accepted, Field(alias="MY_POD_NAME")] = None
     vpc_id: Annotated[Accepted, Field(alias="VPC_ID")] = None  # in the manifest of EKS' add-on

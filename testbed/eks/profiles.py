@@ -50,6 +50,7 @@ class Era:
     prescales: bool  # the pool is filled before the node becomes Ready
     trusts_metadata: bool  # reconciling believes IMDS; else EC2 is asked where they differ
     imds_only: bool  # DISABLE_NETWORK_RESOURCE_PROVISIONING, ENABLE_IMDS_ONLY_MODE are known
+    leaves_enis: bool  # tags and kinds say which of the instance's ENIs are not ipamD's
     stands_still: bool  # changes no ENI while it ends or its node is cordoned
 
 
@@ -88,6 +89,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             prescales=False,
             trusts_metadata=True,
             imds_only=False,
+            leaves_enis=False,
             stands_still=False,
         ),
         "current": Era(
@@ -125,6 +127,7 @@ ERAS: Mapping[Profile, Era] = MappingProxyType(
             prescales=True,
             trusts_metadata=False,
             imds_only=True,
+            leaves_enis=True,
             stands_still=True,
         ),
     }

@@ -67,6 +67,10 @@ FLAGS = st.fixed_dictionaries(
         "attachedSecondsAgo": SECONDS,
         "trunk": st.booleans(),
         "efa": st.booleans(),
+        "efaOnly": st.booleans(),
+        "tags": st.dictionaries(
+            st.sampled_from(["node.k8s.amazonaws.com/no_manage", "Name"]), st.just("true")
+        ),
         "excluded": st.booleans(),
         "deviceIndex": st.integers(0, 3),
     },

@@ -3,6 +3,7 @@
 pkg/ipamd/ipamd_test.go, pkg/ipamd/datastore/data_store_test.go.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from pydantic import TypeAdapter
 
 from testbed.eks.environment import CniSettings
 from testbed.eks.ipamd import pool
+from testbed.eks.ipamd.asked.answer import answer
+from testbed.eks.ipamd.asked.read import parse
 from testbed.eks.ipamd.decisions import UnassignAddresses
 from testbed.eks.ipamd.settings import Settings
 from testbed.eks.ipamd.store import DataStore, Stats, choose, count
@@ -181,3 +184,74 @@ def test_targets_as_text(variable: str, given: str, taken: int) -> None:
     env = TypeAdapter(CniSettings).validate_python({variable: given})
 
     assert taken == (env.warm_ip_target or env.minimum_ip_target)
+
+
+NO_MANAGE, INSTANCE = "node.k8s.amazonaws.com/no_manage", "node.k8s.amazonaws.com/instance_id"
+
+
+@pytest.mark.parametrize(
+    ("tags", "left_alone", "without_untagged"),
+    [
+        ({}, [], ["eni-1", "eni-2"]),
+        ({"eni-0": {"hi": "tag", NO_MANAGE: "true"}}, [], ["eni-1", "eni-2"]),
+        ({"eni-1": {NO_MANAGE: "true"}, "eni-2": {NO_MANAGE: "true"}}, ["eni-1", "eni-2"], None),
+        ({"eni-1": {NO_MANAGE: "true"}, "eni-2": {NO_MANAGE: "false"}}, ["eni-1"], None),
+        ({"eni-1": {NO_MANAGE: "true"}, "eni-2": {INSTANCE: "i-1"}}, ["eni-1"], None),
+        ({"eni-1": {INSTANCE: "i-2"}, "eni-2": {INSTANCE: "i-1"}}, [], ["eni-1"]),
+    ],
+)
+def test_filter_unmanaged_enis(
+    tags: dict[str, dict[str, str]], left_alone: list[str], without_untagged: list[str] | None
+) -> None:
+    """TestIPAMContext_filterUnmanagedENIs, the same with disableManageUntaggedMode.
+
+    EC2 tells of every ENI, also of those that have no tags.
+    """
+
+    def unmanaged(untagged: str, profile: str = "current") -> list[str]:
+        asked = {**node(tags), "env": {"MANAGE_UNTAGGED_ENI": untagged}, "profile": profile}
+        return list(answer(parse(json.dumps(asked), "state.json")).get("unmanaged", []))
+
+    assert unmanaged("true") == left_alone
+    assert unmanaged("false") == (left_alone if without_untagged is None else without_untagged)
+    assert unmanaged("false", "slides") == []
+
+
+def node(by_eni: dict[str, dict[str, str]], **of_eni_2: object) -> dict[str, Any]:
+    enis: list[dict[str, Any]] = [
+        {"id": f"eni-{index}", "deviceIndex": index, "tags": by_eni.get(f"eni-{index}", {})}
+        for index in range(3)
+    ]
+    enis[2] |= {"assigned": ["10.0.2.1"], **of_eni_2}
+    return {"instanceType": "m5.xlarge", "instanceId": "i-1", "enis": enis}
+
+
+@pytest.mark.parametrize(
+    ("of_eni_2", "room"),  # for one more ENI, where three are allowed
+    [
+        ({"tags": {NO_MANAGE: "true"}}, False),
+        ({"efaOnly": True}, False),
+        ({"networkCard": 1, "deviceIndex": 0}, True),
+    ],
+)
+def test_enis_left_alone_count_for_nothing_but_the_limit(
+    of_eni_2: dict[str, object], room: bool
+) -> None:
+    """TestFilterUnmanagedENIs_WithEFAOnlyENIs; those of another card do not even count."""
+    asked = node({}, **of_eni_2)
+    asked["imds"] = [{"id": "eni-2", "deviceIndex": 2, "addresses": ["10.0.2.1", "10.0.2.2"]}]
+    asked["imds"] += [{"id": f"eni-{index}", "deviceIndex": index} for index in range(2)]
+    asked["env"] = {"MAX_ENI": 3}
+    asked["enis"][:2] = [full(index) for index in range(2)]
+
+    found = answer(parse(json.dumps(asked), "state.json"))
+
+    assert found["unmanaged"] == ["eni-2"]
+    assert (found["total"], found["assigned"]) == (28, 28)
+    assert not any(change["eni"] == "eni-2" for change in found["reconcile"])
+    assert [one["action"] for one in found["decisions"]] == ["AttachEni"] * room
+
+
+def full(index: int) -> dict[str, Any]:
+    addresses = [f"10.0.{index}.{last}" for last in range(1, 15)]
+    return {"id": f"eni-{index}", "deviceIndex": index, "assigned": addresses}

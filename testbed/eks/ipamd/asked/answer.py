@@ -39,6 +39,8 @@ def answer(asked: Asked) -> Json:
         "nextPod": {"eni": chosen[0].id, "address": str(chosen[1])} if chosen else None,
         "decisions": [as_json(done) for done in ipamd.run_pass(NOW)],
     }
+    if asked.unmanaged:
+        found["unmanaged"] = list(asked.unmanaged)
     if asked.attached is None:
         return found
     changes = reconcile(store, rules, asked.attached, NOW)[1] if asked.reconciles else []

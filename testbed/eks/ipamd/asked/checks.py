@@ -25,12 +25,14 @@ def problems(state: IpamState, rules: Settings) -> Problems:
 def _store(state: IpamState) -> Problems:
     for twice in duplicates(eni.id for eni in state.enis):
         yield Problem(("enis",), f"there are two ENIs {quoted(twice)}")
-    for twice in duplicates(str(eni.device_index) for eni in state.enis):
-        yield Problem(("enis",), f"two ENIs have the device index {twice}")
+    for card in sorted({eni.network_card for eni in state.enis}):
+        on_it = [eni for eni in state.enis if eni.network_card == card]
+        for twice in duplicates(str(eni.device_index) for eni in on_it):
+            yield Problem(("enis",), f"two ENIs have the device index {twice}")
     if any(eni.id == NEW for eni in state.enis):
         message = f"{quoted(NEW)} is what the answer calls an ENI that is not there yet"
         yield Problem(("enis", NEW), message)
-    if not any(eni.device_index == 0 for eni in state.enis):
+    if not any(eni.primary for eni in state.enis):
         yield Problem(("enis",), "no ENI has the device index 0, and every node has eth0")
 
 

@@ -12,10 +12,12 @@ from testbed.description.problem import found
 from testbed.eks.ipamd.asked.checks import cidr, problems
 from testbed.eks.ipamd.asked.state import EniState, IpamState, ListedState
 from testbed.eks.ipamd.daemon import Conditions
+from testbed.eks.ipamd.managed import managed_by_tags
 from testbed.eks.ipamd.reconcile import INTERVAL_S, Attached, Cidrs, Listed
 from testbed.eks.ipamd.settings import Settings, settings
 from testbed.eks.ipamd.store import LONG_AGO, DataStore, PoolEni, Prefix
 from testbed.eks.model import EksCluster
+from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError, Where
 from testbed.kubernetes.model import Node
 
@@ -35,6 +37,7 @@ class Asked:
     subnet_free: int | None
     attached: Attached | None
     reconciles: bool
+    unmanaged: tuple[str, ...]  # the ENIs that ipamD leaves alone
 
 
 def parse(text: str, file: str) -> Asked:
@@ -51,17 +54,29 @@ def parse(text: str, file: str) -> Asked:
     rules = _settings(state, Where(file, source.line(("instanceType",)), "instanceType"))
     for problem in problems(state, rules):
         raise problem.error(file, source.line(problem.path))
+    left = [eni for eni in state.enis if not _managed(state, eni)]
     store = DataStore()
     for eni in state.enis:
-        store = store.put(_eni(eni))
+        store = store if eni in left else store.put(_eni(eni))
     return Asked(
         rules,
         store,
-        _conditions(state),
+        # those of other network cards count against other limits
+        _conditions(state, sum(eni.network_card == 0 for eni in left)),
         state.subnet_free,
         attached=None if state.imds is None else _attached(state, state.imds),
         reconciles=NOW - _at(state.acted_seconds_ago) > INTERVAL_S,
+        unmanaged=tuple(eni.id for eni in left),
     )
+
+
+def _managed(state: IpamState, eni: EniState) -> bool:
+    """Whether an ENI is ipamD's; v1.5 takes all of them."""
+    if eni.primary or not ERAS[state.profile].leaves_enis:
+        return eni.network_card == 0
+    if eni.efa_only or eni.network_card:  # ENABLE_MULTI_NIC is refused
+        return False
+    return managed_by_tags(eni.tags, state.instance_id, untagged=state.env.manage_untagged)
 
 
 def _read(text: str, file: str) -> document.Document:
@@ -85,11 +100,11 @@ def _settings(state: IpamState, where: Where) -> Settings:
         raise DescriptionError(unknown.message, where) from unknown
 
 
-def _conditions(state: IpamState) -> Conditions:
+def _conditions(state: IpamState, left_alone: int) -> Conditions:
     return Conditions(
         decreased_at=_at(state.decreased_seconds_ago),
         refused_at=_at(state.refused_seconds_ago),
-        unmanaged_enis=state.unmanaged_enis,
+        unmanaged_enis=state.unmanaged_enis + left_alone,
         awaited_trunks=int(state.awaits_trunk),
         terminating=state.terminating,
         cordoned=state.cordoned,
@@ -99,8 +114,10 @@ def _conditions(state: IpamState) -> Conditions:
 def _attached(state: IpamState, imds: tuple[ListedState, ...]) -> Attached:
     truth = imds if state.ec2 is None else state.ec2
     returned = {cidr(written): NOW - ago for written, ago in state.returned.items()}
+    left = {eni.id for eni in state.enis if not _managed(state, eni)}
+    listed = [one for one in imds if one.id not in left]
     return Attached(
-        imds=tuple(Listed(one.id, one.device_index, _cidrs(one)) for one in imds),
+        imds=tuple(Listed(one.id, one.device_index, _cidrs(one)) for one in listed),
         ec2=None if state.ec2_fails else {one.id: _cidrs(one) for one in truth},
         returned={one: at for one, at in returned.items() if one is not None},
     )

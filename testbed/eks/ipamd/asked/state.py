@@ -25,7 +25,10 @@ class PrefixState:
 
 @dataclass(frozen=True, config=STRICT)
 class EniState:
-    """An attached ENI with its secondary addresses and prefixes; none ago is long ago."""
+    """An attached ENI with its secondary addresses and prefixes; none ago is long ago.
+
+    tags, efa_only, network_card: by these v1.23 leaves an ENI alone.
+    """
 
     id: str
     device_index: Annotated[Whole, Field(ge=0)]
@@ -37,6 +40,14 @@ class EniState:
     trunk: bool = False
     efa: bool = False
     excluded: bool = False
+    tags: Mapping[str, str] = Field(default_factory=dict)
+    efa_only: bool = False
+    network_card: Annotated[Whole, Field(ge=0)] = 0
+
+    @property
+    def primary(self) -> bool:
+        """Whether it is eth0."""
+        return self.device_index == self.network_card == 0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -58,6 +69,7 @@ class IpamState:
 
     subnet_free: addresses its subnet has left; none never refuses.  imds: what the metadata
     lists; ec2: what EC2 says, if it is not the same; returned: what went back, seconds ago.
+    instance_id: which instance's ipamD it is, for the tags of ENIs.
     """
 
     instance_type: str
@@ -67,6 +79,7 @@ class IpamState:
     env: CniSettings = CniSettings()
     decreased_seconds_ago: SecondsAgo | None = None
     refused_seconds_ago: SecondsAgo | None = None
+    instance_id: str = ""
     unmanaged_enis: Annotated[Whole, Field(ge=0)] = 0
     awaits_trunk: bool = False
     terminating: bool = False
