@@ -137,6 +137,8 @@ def _check_version(source: document.Document) -> None:
     where = Where(source.file, source.line(("testbed",)), "testbed")
     if "testbed" not in source.data:
         message = f"this key is missing; a topology begins with `testbed: {VERSION}`"
+        if {"apiVersion", "kind"} <= source.data.keys():
+            message += "; this is a manifest, which `testbed apply -f` puts into a running lab"
         raise DescriptionError(message, where)
     if source.data["testbed"] != VERSION:
         given = found(source.data["testbed"])

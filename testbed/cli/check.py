@@ -4,7 +4,14 @@ import sys
 
 import click
 
-from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
+from testbed.cli.options import (
+    ask,
+    ends_arguments,
+    lab_option,
+    option,
+    output_option,
+    timeout_option,
+)
 from testbed.cli.output import emit, mark, table
 from testbed.daemon.process.protocol import Json
 
@@ -24,8 +31,7 @@ EXIT_FAILED, EXIT_INCONCLUSIVE = 1, 3
     help="How many requests.",
 )
 @timeout_option("each reply")
-@click.argument("source")
-@click.argument("destination")
+@ends_arguments
 def ping_(
     lab_name: str | None, output: str, count: int, timeout: float, source: str, destination: str
 ) -> None:

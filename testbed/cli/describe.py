@@ -68,5 +68,11 @@ def doctor_(output: str) -> None:
         for finding in findings
     ]
     emit(rows, output)
-    lacking = [f for f in findings if f.needed and f.status == "missing"]
+    missing = [finding for finding in findings if finding.status == "missing"]
+    lacking = [finding.feature for finding in missing if finding.needed]
+    without = ", ".join(finding.feature for finding in missing if not finding.needed) or "nothing"
+    if lacking:
+        note(f"labs cannot run here without {', '.join(lacking)}")
+    else:
+        note(f"labs can run here; missing, and needed by some only: {without}")
     sys.exit(EXIT_LACKING if lacking else 0)

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from testbed.cli.options import ask, lab_option, option, timeout_option
+from testbed.cli.options import ask, ends_arguments, lab_option, option, timeout_option
 from testbed.cli.output import emit
 from testbed.errors import UsageError
 from testbed.explain.journey import SIZES
@@ -53,8 +53,7 @@ FORMATS = ("text", "table", "json", "yaml", "html", "svg")
 @option("--tracefs/--no-tracefs", default=True, help="Let the kernel's own tracing be a witness.")
 @timeout_option("a packet that does not come", default_s=0.5)
 @option("-v", "--verbose", is_flag=True, help="Tell the rules too that only make the VPC.")
-@click.argument("source")
-@click.argument("destination")
+@ends_arguments
 def explain_(
     lab_name: str | None,
     output: str,

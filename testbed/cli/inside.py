@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from testbed.cli import completion
 from testbed.cli.options import chosen, lab_option
 from testbed.cli.output import note
 from testbed.daemon import inside
@@ -17,7 +18,12 @@ RAW = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.command("exec", context_settings=RAW)
 @lab_option
 @click.argument(
-    "words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="NAME... -- CMD..."
+    "words",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    metavar="NAME... -- CMD...",
+    shell_complete=completion.places,
 )
 def exec_(lab_name: str | None, words: tuple[str, ...]) -> None:
     """Run CMD in every pod, node or router NAME; names may be globs, quoted: 'web-*'.
@@ -52,7 +58,7 @@ def _split(words: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
 
 @click.command("shell")
 @lab_option
-@click.argument("name", default="")
+@click.argument("name", default="", shell_complete=completion.places)
 def shell_(lab_name: str | None, name: str) -> None:
     """A shell in a pod, node or router.
 

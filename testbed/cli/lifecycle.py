@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli import privilege
+from testbed.cli import completion, privilege
 from testbed.cli.options import chosen, option, output_option, publish_option, rootless_option
 from testbed.cli.output import emit, note, table
 from testbed.daemon import lifecycle
@@ -121,7 +121,7 @@ def _difference(lab: "Lab") -> Json:
 
 
 @click.command("down")
-@click.argument("labs", nargs=-1, metavar="[LAB]...")
+@click.argument("labs", nargs=-1, metavar="[LAB]...", shell_complete=completion.labs)
 @option("-a", "--all", "everything", is_flag=True, help="Every running lab.")
 def down_(labs: tuple[str, ...], everything: bool) -> None:
     """Take labs down until nothing of them remains; doing it twice is fine."""

@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from testbed.cli.options import ask, lab_option, output_option
+from testbed.cli import completion
+from testbed.cli.options import ask, ends_arguments, lab_option, output_option
 from testbed.cli.output import emit, note, table
 from testbed.daemon.process.protocol import Json
 
@@ -31,11 +32,16 @@ ALIASES = {
 }  # fmt: skip
 
 
+def _kinds(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """What TAB offers for a kind: the words that stand for one, whole."""
+    return sorted(kind for kind in {*ALIASES.values()} if kind.startswith(begun))
+
+
 @click.command("get")
 @lab_option
 @output_option
-@click.argument("kind")
-@click.argument("name", default="")
+@click.argument("kind", shell_complete=_kinds)
+@click.argument("name", default="", shell_complete=completion.places)
 def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
     """Objects of a KIND, all or the one of that NAME.
 
@@ -71,8 +77,7 @@ def _routes(tables: Json) -> list[Json]:
 @click.command("path")
 @lab_option
 @output_option
-@click.argument("source")
-@click.argument("destination")
+@ends_arguments
 def path_(lab_name: str | None, output: str, source: str, destination: str) -> None:
     """The way of a packet from SOURCE to DESTINATION (a name or an address), hop by hop.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from testbed.cli import completion
 from testbed.cli.privilege import become_owner
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.home import Home
@@ -43,8 +44,15 @@ def lab_option(function: Function) -> Function:
         "lab_name",
         metavar="LAB",
         envvar="TESTBED_LAB",
+        shell_complete=completion.labs,
         help="The lab; without it, the only running one.",
     )(function)
+
+
+def ends_arguments(function: Function) -> Function:
+    """SOURCE and DESTINATION: names, or what a verb says."""
+    function = click.argument("destination", shell_complete=completion.places)(function)
+    return click.argument("source", shell_complete=completion.places)(function)
 
 
 def output_option(function: Function) -> Function:

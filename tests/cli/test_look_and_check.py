@@ -86,6 +86,40 @@ def test_every_kind_is_named_where_people_look(text: str) -> None:
     assert set(ALIASES.values()) <= {*KINDS, *ROWS_OF_KERNELS}
 
 
+def test_the_doctor_ends_with_what_it_comes_to(lab: Commands) -> None:
+    assert "labs can run here" in lab.start("doctor").communicate(timeout=60)[1]
+
+
+def test_a_topology_and_a_manifest_are_told_from_each_other(lab: Commands, tmp_path: Path) -> None:
+    manifest = tmp_path / "app.yaml"
+    manifest.write_text("apiVersion: v1\nkind: Pod\nmetadata: { name: x }\n")
+
+    assert "`testbed apply -f` puts" in lab.run("validate", str(manifest), code=2)
+    assert "`testbed up` takes" in lab.on("apply", "-f", str(lab.file), code=2)
+
+
+def test_tab_offers_verbs_kinds_labs_and_places(
+    lab: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """click asks the program itself: _TESTBED_COMPLETE, and the words typed so far."""
+
+    def offered(words: str) -> set[str]:
+        monkeypatch.setenv("_TESTBED_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", f"testbed {words}")
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
+        try:
+            printed = lab.run()
+        finally:
+            monkeypatch.delenv("_TESTBED_COMPLETE")
+        return {line.split(",", 1)[1] for line in printed.splitlines()}
+
+    assert offered("ex") == {"exec", "explain"}
+    assert {"rules", "routes", "routetables"} == offered("get r")
+    assert lab.name in offered("ping -l tes")
+    assert offered(f"ping -l {lab.name} web-") == {"web-0", "web-1"}
+    assert "client" in offered(f"exec -l {lab.name} c")
+
+
 def test_a_lab_without_slides_says_so(lab: Commands) -> None:
     assert lab.on("slide", "-o", "json") == "[]\n"
 

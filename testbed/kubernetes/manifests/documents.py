@@ -86,7 +86,9 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
         raise _error(document, Problem(path, f"expected a map, found {found(data)}"))
     kind = data.get("kind")
     if not isinstance(kind, str):
-        raise _error(document, Problem((*path, "kind"), f"expected text, found {found(kind)}"))
+        topology = "; this is a topology, which `testbed up` takes" if "testbed" in data else ""
+        message = f"expected text, found {found(kind)}{topology}"
+        raise _error(document, Problem((*path, "kind"), message))
     if kind not in KINDS:
         word = kind if kind.isalnum() else quoted(kind)
         problem = Problem(path, f"kind {word} is not enforced by the testbed; {KNOWN} are")
