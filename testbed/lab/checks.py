@@ -1,6 +1,6 @@
 """What cannot be in a lab, across its parts; the domains have their own checks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import chain
 
@@ -27,6 +27,7 @@ from testbed.lab.slides import slide_problems
 from testbed.networks import checks as networks_checks
 from testbed.networks import transit_checks
 from testbed.networks.peering import neighbours
+from testbed.networks.transit_gateway import referenced
 from testbed.services import checks as services_checks
 from testbed.services.load_balancers import balancers, is_made
 from testbed.services.load_balancers import checks as load_balancer_checks
@@ -71,7 +72,11 @@ def problems(lab: Lab) -> Problems:
         enis = {node: most for one in inside for node, most in _enis(one).items()}
         enis |= {instance.name: 1 for instance in vpc.instances}
         around = networks_checks.around(vpc, lab.peerings, lab.transit_gateways)
-        groups = security_checks.problems(vpc, _made(lab, vpc), _groups_elsewhere(lab, vpc))
+        peered = neighbours(vpc, lab.peerings, _vpcs(lab), active=False)
+        attached = referenced(vpc, lab.transit_gateways, _vpcs(lab))
+        groups = security_checks.problems(
+            vpc, _made(lab, vpc), _groups_of(lab, peered), _groups_of(lab, attached)
+        )
         found = vpc_checks.problems(vpc, enis, around), groups
         for problem in chain.from_iterable(found):
             yield problem.under("vpcs", vpc.name)
@@ -91,11 +96,11 @@ def _made(lab: Lab, vpc: Vpc) -> list[str]:
     return [cluster.security_group for cluster in lab.clusters if cluster.vpc == vpc.name]
 
 
-def _groups_elsewhere(lab: Lab, vpc: Vpc) -> list[str]:
-    """The groups of peered VPCs that this one's rules may name."""
+def _groups_of(lab: Lab, others: Iterable[Vpc]) -> list[str]:
+    """The groups of other VPCs, as rules name them."""
     return [
         f"{other.name}{ELSEWHERE}{name}"
-        for other in neighbours(vpc, lab.peerings, _vpcs(lab), active=False)
+        for other in others
         if other.security_groups
         for name in security_checks.group_names(other, _made(lab, other))
     ]

@@ -104,7 +104,7 @@ class Attachment:
 
     What comes in by it meets the route table of those subnets.  route_table: of the transit
     gateway, for what comes from the VPC (its association).  propagate_to: those that learn the
-    VPC's ranges.
+    VPC's ranges.  security_group_referencing_support: as of the gateway, whose own counts too.
     """
 
     name: str
@@ -112,6 +112,7 @@ class Attachment:
     subnets: tuple[str, ...]
     route_table: str = "default"
     propagate_to: tuple[str, ...] = ("default",)
+    security_group_referencing_support: bool = True
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -136,9 +137,11 @@ class TransitGateway:
 
     Sites' connections whose gateway it is are associated with, and propagate to, its table
     `default`.  decrements_ttl: whether it is a hop; AWS says nothing of it.
+    security_group_referencing_support: inbound rules may name the groups of attached VPCs.
     """
 
     name: str
     attachments: Annotated[tuple[Attachment, ...], named()] = ()
     route_tables: Annotated[tuple[TransitRouteTable, ...], named(short="routes")] = ()
     decrements_ttl: bool = False
+    security_group_referencing_support: bool = False

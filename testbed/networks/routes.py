@@ -30,7 +30,8 @@ def surroundings(
 ) -> Surroundings:
     """All that the fabric of a VPC has to know of what is around it.  enis: of all VPCs."""
     peerings, gateways = tuple(peerings), tuple(gateways)
-    near = {one.name for one in peering.neighbours(vpc, peerings, vpcs, active=True)}
+    peered = peering.neighbours(vpc, peerings, vpcs, active=True)
+    near = {one.name for one in (*peered, *transit.referenced(vpc, gateways, vpcs))}
     return Surroundings(
         hops=hops(vpc, peerings, gateways),
         peers=tuple(eni for eni in enis if eni.vpc in near),

@@ -55,6 +55,22 @@ def device(gateway: str) -> str:
     return names.device(transit_gateway(gateway))
 
 
+def referenced(
+    vpc: Vpc, gateways: Iterable[TransitGateway], vpcs: Mapping[str, Vpc]
+) -> tuple[Vpc, ...]:
+    """The VPCs whose groups the inbound rules of one may name through a transit gateway.
+
+    Gateway and both attachments have to support it.  Source: EC2 API, TransitGatewayOptions and
+    TransitGatewayVpcAttachmentOptions, SecurityGroupReferencingSupport.
+    """
+    found: dict[str, Vpc] = {}
+    for gateway in gateways:
+        able = {one.vpc for one in gateway.attachments if one.security_group_referencing_support}
+        if gateway.security_group_referencing_support and vpc.name in able:
+            found |= {name: vpcs[name] for name in able - {vpc.name} if name in vpcs}
+    return tuple(found.values())
+
+
 def inner_device(attachment: Attachment) -> str:
     """The transit gateway's link of an attachment."""
     return names.device(attachment.name)

@@ -4,7 +4,7 @@ Paths start at the VPC.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
@@ -27,13 +27,19 @@ MOST_ACLS = 200  # of a VPC
 MOST_ENTRIES = 20  # of an ACL in one direction
 
 
-def problems(vpc: Vpc, made: Collection[str], elsewhere: Collection[str] = ()) -> Problems:
+def problems(
+    vpc: Vpc,
+    made: Collection[str],
+    elsewhere: Collection[str] = (),
+    inbound: Collection[str] = (),
+) -> Problems:
     """Everything wrong with them.
 
     made: groups that the VPC has besides the described ones.  elsewhere: those of peered VPCs
-    that rules may name, as `VPC/GROUP`.
+    that rules may name, as `VPC/GROUP`; inbound: those that inbound rules alone may name.
     """
-    known = {*group_names(vpc, made), *elsewhere}
+    out = {*group_names(vpc, made), *elsewhere}
+    known = {"ingress": {*out, *inbound}, "egress": out}
     yield from _prefix_lists(vpc)
     for twice in duplicates(group.name for group in vpc.security_groups):
         message = f"The security group {quoted(twice)} already exists for VPC {quoted(vpc.name)}"
@@ -83,10 +89,15 @@ def _description(text: str) -> Problems:
         yield Problem(("description",), message, "InvalidParameterValue")
 
 
-def _group(vpc: Vpc, group: SecurityGroup, known: Collection[str]) -> Problems:
+def _group(vpc: Vpc, group: SecurityGroup, known: Mapping[str, Collection[str]]) -> Problems:
     for key, rules in (("ingress", group.allows_in), ("egress", group.allows_out)):
         for i, rule in enumerate(rules):
-            found = *_peer(vpc, rule, known), *_traffic(rule), *_twice(rules, i)
+            found = *_peer(vpc, rule, known[key]), *_traffic(rule), *_twice(rules, i)
+            if rule.group in known["ingress"] and rule.group not in known[key]:
+                message = (
+                    f"through a transit gateway inbound rules alone name {quoted(rule.group)}"
+                )
+                found = (Problem(("group",), message, "InvalidGroup.NotFound"),)
             for problem in (*found, *_description(rule.description)):
                 yield problem.under(key, i)
         count = sum(_weight(vpc, rule) for rule in rules)

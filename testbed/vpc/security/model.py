@@ -114,7 +114,8 @@ class Traffic:
 class GroupRule(Traffic):
     """What a group allows.  The peer is one of a range, a security group and a prefix list.
 
-    group: of the same VPC; `VPC/GROUP` is one of a peered VPC in the same region.
+    group: of the same VPC; `VPC/GROUP` is one of a peered VPC in the same region, and in
+    inbound rules of one that a transit gateway with securityGroupReferencingSupport attaches.
     """
 
     cidr: Cidr | None = None
