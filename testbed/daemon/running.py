@@ -132,10 +132,10 @@ class RunningLab:
         except Exception as error:
             self._put_back(error)
             raise
-        before = logs.between(self.lab, self.allocations, lab, allocations)
-        logs.write(self.home.logs, lab, allocations, [*before, *events])
+        events[:0] = logs.between(self.lab, self.allocations, lab, allocations)
         self.lab, self.allocations, self.state = lab, allocations, wanted
         self.manifests = names
+        logs.write(self.home.logs, lab, allocations, events)
 
     def _allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
         return allocate(lab, rolled_out(self.lab, lab, self.allocations), tell)

@@ -31,6 +31,7 @@ GO_INTEGER += r"|0[oO]?_?[0-7]+(_[0-7]+)*|[1-9][0-9]*(_[0-9]+)*|0"
 LARGEST_INTEGER = 2**63
 LARGEST_MARK = 0xFFFFFFFF
 FILE = r"/\.*[^/.\x00-\x1f][^/\x00-\x1f]*$"  # whose last part is a file's name: `..` is none
+LOG = r"^[^\x00]*$"  # a path, or the name of a stream
 MARK = f"a number from 1 to {LARGEST_MARK:#x}"
 
 
@@ -250,12 +251,12 @@ class CniSettings:
     ] = "127.0.0.1:61679"
 
     # logs: ipamD's own, and the plugin's, which are in the CNI's configuration file
-    log_file: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_LOG_FILE")] = (
+    log_file: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_LOG_FILE", pattern=LOG)] = (
         "/host/var/log/aws-routed-eni/ipamd.log"
     )
     log_level: Annotated[str, Field(alias="AWS_VPC_K8S_CNI_LOGLEVEL")] = "DEBUG"
     plugin_log_file: Annotated[
-        str, BeforeValidator(_plugin_log), Field(alias="AWS_VPC_K8S_PLUGIN_LOG_FILE")
+        str, BeforeValidator(_plugin_log), Field(alias="AWS_VPC_K8S_PLUGIN_LOG_FILE", pattern=LOG)
     ] = "/var/log/aws-routed-eni/plugin.log"
     plugin_log_level: Annotated[str, Field(alias="AWS_VPC_K8S_PLUGIN_LOG_LEVEL")] = "DEBUG"
     egress_v6_log_file: Annotated[str, Field(alias="AWS_VPC_K8S_EGRESS_V6_PLUGIN_LOG_FILE")] = (

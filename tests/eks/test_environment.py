@@ -106,6 +106,8 @@ def test_a_list_of_ranges_is_trimmed_and_what_is_no_ipv4_range_skipped(name: str
         ("AWS_VPC_ENI_MTU", "jumbo"),
         ("AWS_VPC_K8S_CNI_VETHPREFIX", "longer"),
         ("AWS_VPC_K8S_PLUGIN_LOG_FILE", "stdout"),
+        ("AWS_VPC_K8S_PLUGIN_LOG_FILE", "/var/log/a\x00"),
+        ("AWS_VPC_K8S_CNI_LOG_FILE", "\x00"),
         ("IP_COOLDOWN_PERIOD", "30s"),
         ("IP_COOLDOWN_PERIOD", "-1"),
         ("NETWORK_POLICY_ENFORCING_MODE", "loose"),

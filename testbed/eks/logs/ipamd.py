@@ -53,7 +53,7 @@ def _(event: Started) -> Iterator[Line]:
 
 @lines.register
 def _(event: Added) -> Iterator[Line]:
-    ip, table = event.placed.ip, eni_table(event.placed.device_index)
+    ip, table = str(event.placed.ip), eni_table(event.placed.device_index)
     yield from _asked(event.pod, event.stats)
     yield Line(DEBUG, f"New IP from CIDR pool- {ip}", ASSIGN)
     metadata = f"K8SPodNamespace:{event.pod.namespace} K8SPodName:{event.pod.name}"
@@ -223,14 +223,15 @@ def _asked(pod: Pod, stats: Stats) -> Iterator[Line]:
 
 
 def _stored(eni: str, gained: Granted, event: Pass) -> Iterator[Line]:
-    for one in gained:
-        add = "ipamd/ipamd.go:1371" if "/" in str(one) else "ipamd/ipamd.go:1350"
-        yield Line(INFO, f"Adding {_cidr(one)} to DS for {eni}", add)
-        yield Line(INFO, f"Added ENI({eni})'s IP/Prefix {_cidr(one)} to datastore", add)
+    for cidr in map(_cidr, gained):
+        add = "ipamd/ipamd.go:1350" if cidr.endswith("/32") else "ipamd/ipamd.go:1371"
+        yield Line(INFO, f"Adding {cidr} to DS for {eni}", add)
+        yield Line(INFO, f"Added ENI({eni})'s IP/Prefix {cidr} to datastore", add)
 
 
 def _cidr(one: object) -> str:
-    return str(one) if "/" in str(one) else f"{one}/32"
+    text = str(one)
+    return text if "/" in text else f"{text}/32"
 
 
 def _pool(store: DataStore, rules: Settings, caller: str) -> Line:

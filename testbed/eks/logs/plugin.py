@@ -70,9 +70,9 @@ def _request(command: str, pod: Pod, stdin: str, caller: str) -> Line:
 
 
 def _set_up(cluster: EksCluster, ranges: tuple[IPv4Network, ...], event: Added) -> Iterator[Line]:
-    pod, placed = event.pod, event.placed
-    address, table = f"{placed.ip}/32", eni_table(placed.device_index)
-    reply = f'Success:true IPAllocationMetadata:{{IPv4Addr:"{placed.ip}" RouteTableId:{table}}}'
+    pod, ip, table = event.pod, str(event.placed.ip), eni_table(event.placed.device_index)
+    address = f"{ip}/32"
+    reply = f'Success:true IPAllocationMetadata:{{IPv4Addr:"{ip}" RouteTableId:{table}}}'
     answer = f"Received add network response from ipamd for container {pod.sandbox}"
     yield Line(INFO, f"{answer} interface eth0: {reply}", ADD)
     veth, mtu = veth_name(cluster, pod), pod_mtu(cluster.env)
