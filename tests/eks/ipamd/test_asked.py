@@ -253,6 +253,15 @@ ENI = '{"id": "e", "deviceIndex": 0'
             'enis.e.fre: unknown key "fre"; did you mean "free"?',
         ),
         (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}, "trunk": true}}],\n'
+            '"awaitsTrunk": true}',
+            "s.json:2: awaitsTrunk: a trunk is attached already, so none is awaited",
+        ),
+        (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}, "networkCard": 1}}]}}',
+            "no ENI has the device index 0",
+        ),
+        (
             f'{{"instanceType": "m5.large", "enis": [{ENI}}}, {ENI}}}]}}',
             'enis: there are two ENIs "e"',
         ),

@@ -77,13 +77,16 @@ def test_node_prefix_pool_too_low(
         (store(), m5_large(warm_ip_target=5), 5, 0),
         (store(eni(1, 2)), m5_large(warm_ip_target=5), 3, 0),
         (store(eni(1, 5)), m5_large(warm_ip_target=5), 0, 0),
+        (store(), m5_large("slides", warm_ip_target=5), 5, 0),
+        (store(eni(1, 2)), m5_large("slides", warm_ip_target=5), 3, 0),
+        (store(eni(1, 5)), m5_large("slides", warm_ip_target=5), 0, 0),
         (store(), prefixed(warm_ip_target=5), 1, 0),
         (store(blocks(1, 0, 0)), prefixed(warm_ip_target=5), 0, 1),
         (store(blocks(1, 0)), prefixed(warm_ip_target=5), 0, 0),
     ],
 )
 def test_warm_ip_target_state(held: DataStore, rules: Settings, short: int, over: int) -> None:
-    """TestGetWarmIPTargetState, TestGetWarmIPTargetStateWithPDenabled."""
+    """TestGetWarmIPTargetState, of v1.5.7 too; TestGetWarmIPTargetStateWithPDenabled."""
     counted = count(held, rules)
 
     assert (pool.short(counted, rules), pool.over(counted, rules)) == (short, over)

@@ -32,6 +32,8 @@ def _store(state: IpamState) -> Problems:
     if any(eni.id == NEW for eni in state.enis):
         message = f"{quoted(NEW)} is what the answer calls an ENI that is not there yet"
         yield Problem(("enis", NEW), message)
+    if state.awaits_trunk and any(eni.trunk for eni in state.enis):
+        yield Problem(("awaitsTrunk",), "a trunk is attached already, so none is awaited")
     if not any(eni.primary for eni in state.enis):
         yield Problem(("enis",), "no ENI has the device index 0, and every node has eth0")
 
