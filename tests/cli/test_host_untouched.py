@@ -31,16 +31,19 @@ COUNTS = (  # sysctls that tell of the moment, whoever does what
     "fs.inode-state",
     "fs.quota.",
     "kernel.cad_pid",
+    "kernel.hung_task_detect_count",
     "kernel.keys.",
     "kernel.ns_last_pid",
     "kernel.perf_",
     "kernel.pty.nr",
     "kernel.random.",
     "kernel.sched_domain.",
+    "kernel.tainted",
     "net.netfilter.nf_conntrack_count",
 )
-HOST_DEVICE = """\
+HOST = """\
 set -e
+cp -a /etc /run/etc; mount --bind /run/etc /etc  # nobody else changes this one
 ip link set lo up
 for dev in all default; do echo 1 >/proc/sys/net/ipv6/conf/$dev/disable_ipv6; done
 ip link add host0 type veth peer name host1
@@ -98,7 +101,7 @@ def test_a_lab_changes_nothing_and_sends_nothing(on_a_host: OnAHost) -> None:
     """A host with the lab's own addresses on a device, a default route, a rule and a rule set."""
 
     def test(commands: Commands) -> None:
-        subprocess.run(["sh", "-c", HOST_DEVICE], check=True)
+        subprocess.run(["sh", "-c", HOST], check=True)
         before, settings, sent, etc = network(), sysctls(), packets(), configuration()
         assert "host0" in sent, "premise: there is a device that packets could leave by"
         assert len(settings) > 500, "premise: these are all sysctls"

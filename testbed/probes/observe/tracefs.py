@@ -7,6 +7,7 @@ way through veths and bridges runs in the context of whoever sends.
 
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -59,10 +60,7 @@ class Tracefs:
         self._pipe = -1
         self._thread = 0
         try:
-            self._sweep()
-            os.mkdir(self._instance, dir_fd=self._root)
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-            self._pipe = os.open(f"{self._instance}/trace_pipe", flags, dir_fd=self._root)
+            self._make()
             self._write("buffer_size_kb", str(BUFFER_KB))
             self._choose_thread()
         except OSError:
@@ -82,8 +80,7 @@ class Tracefs:
 
     def others(self) -> list[str]:
         """Our other instances on this machine, in use or left behind."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        directory = os.open("instances", flags, dir_fd=self._root)
+        directory = self._opened("instances", os.O_RDONLY | os.O_DIRECTORY)
         try:
             with os.scandir(directory) as entries:
                 names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
@@ -100,6 +97,22 @@ class Tracefs:
         with suppress(OSError):
             os.rmdir(self._instance, dir_fd=self._root)
         os.close(self._root)
+
+    def _make(self) -> None:
+        """Sweep, then make the instance and open its pipe: from then on it is in use.
+
+        A lock on their directory keeps others from sweeping in between (ENODEV, ENOENT).
+        """
+        directory = self._opened("instances", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(BlockingIOError):  # somebody makes one: the next sweep will do
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._sweep()
+            fcntl.flock(directory, fcntl.LOCK_SH)
+            os.mkdir(self._instance, dir_fd=self._root)
+            self._pipe = self._opened(f"{self._instance}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
+        finally:
+            os.close(directory)
 
     def _sweep(self) -> None:
         """Remove instances of ours that nobody has open any more."""
@@ -135,8 +148,11 @@ class Tracefs:
                 data += piece
         return data.decode(errors="replace")
 
+    def _opened(self, path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, dir_fd=self._root)
+
     def _write(self, name: str, value: str) -> None:
-        file = os.open(f"{self._instance}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._root)
+        file = self._opened(f"{self._instance}/{name}", os.O_WRONLY)
         try:
             os.write(file, value.encode())
         finally:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from testbed.probes.observe.watch import Watch
 from testbed.probes.sockets import inside, socket_in
 from tests.probes.observe.answers import path
 from tests.probes.observe.conftest import UNSPECIFIED
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -176,11 +178,19 @@ def test_a_killed_observer_leaves_no_rule(bed: Bed) -> None:
         assert tables(bed).count("testbed-trace") == 4, "three of ip, one of bridge"
 
         child.send_signal(signal.SIGKILL)
-        child.wait(10)
+        child.wait(PATIENCE_S)
 
     assert "testbed-trace" not in tables(bed)
     assert not bed.drift()
-    assert instance not in instances(), "swept away by the next one"
+    wait_until(lambda: instance not in instances())  # the next one sweeps it away
+
+
+@pytest.mark.usefixtures("tracefs")
+def test_observers_that_come_at_once_do_not_sweep_each_other_away() -> None:
+    """An instance that is made just now is open nowhere yet."""
+    with ThreadPoolExecutor(4) as pool:
+        for made in pool.map(lambda _: Tracefs(), range(12)):
+            made.close()
 
 
 @contextmanager
