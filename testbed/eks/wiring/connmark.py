@@ -7,7 +7,7 @@ the same: iptables, and nftables where aws-node finds no legacy iptables (v1.23)
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from testbed.eks.environment import CniSettings
+from testbed.eks.environment import LARGEST_MARK, CniSettings
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.eks.wiring.rule_text import (
@@ -54,13 +54,17 @@ def _iptables(env: CniSettings, node: str, exempt: tuple[IPv4Network, ...]) -> I
 
 
 def _nftables(env: CniSettings, node: str, exempt: tuple[IPv4Network, ...]) -> Iterator[NftChain]:
-    """As `nft list table ip aws-cni` prints it: a single address without its prefix length."""
+    """As `nft list table ip aws-cni` prints it.
+
+    A single address has no prefix length, and a mask that leaves all as it is is not told.
+    """
     mark = f"{env.connmark:#010x}"
+    masked = "" if env.connmark == LARGEST_MARK else f" & {mark}"
     pods = f'iifname "{env.veth_prefix}*"'
     base = (
         ChainRule("fib daddr type local return", "for the node itself: nothing to translate"),
         ChainRule(f"{pods} counter jump {NFT_CHAIN}", ASKED),
-        ChainRule(f"counter meta mark set ct mark & {mark}", RESTORED),
+        ChainRule(f"counter meta mark set ct mark{masked}", RESTORED),
     )
     marking = ChainRule(f"counter ct mark set ct mark | {mark}", MARKED)
     yield _nft_chain(node, NFT_BASE_CHAIN, base, NFT_HOOK)

@@ -162,6 +162,21 @@ def test_in_the_vpc_pod_2_is_itself_and_needs_rule_1536(
         assert explain("pod-1", "pod-3").delivered, "control: a pod of eth0"
 
 
+@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+@pytest.mark.parametrize("mark", ["0x1", "0xffffffff"])
+def test_any_mark_there_can_be_is_read_back_as_it_was_written(
+    bed: Bed, explain: Explain, backend: ConnmarkBackend, mark: str
+) -> None:
+    """The largest is its own mask, which ip and nft then do not print."""
+    bed.up(cni_lab("current", backend, AWS_VPC_K8S_CNI_CONNMARK=mark))
+
+    assert not bed.drift()
+    seen = explain("pod-2", OUTSIDE)
+    assert seen.delivered
+    assert seen.left(NODE) == TRANSLATED
+    assert seen.difference is None
+
+
 @OF_EACH_SHAPE
 def test_pod_2_asks_for_metadata_by_the_way_of_what_is_outside(
     bed: Bed, explain: Explain, row: Row
