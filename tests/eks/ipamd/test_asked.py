@@ -258,6 +258,11 @@ ENI = '{"id": "e", "deviceIndex": 0'
             "s.json:2: awaitsTrunk: a trunk is attached already, so none is awaited",
         ),
         (
+            f'{{"instanceType": "m5.large", "enis": [{ENI}, "networkCard": 1}},'
+            ' {"id": "f", "deviceIndex": 0, "networkCard": 1}]}',
+            "enis: two ENIs of network card 1 have the device index 0",
+        ),
+        (
             f'{{"instanceType": "m5.large", "enis": [{ENI}, "networkCard": 1}}]}}',
             "no ENI has the device index 0",
         ),

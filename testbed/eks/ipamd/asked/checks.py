@@ -28,7 +28,8 @@ def _store(state: IpamState) -> Problems:
     for card in sorted({eni.network_card for eni in state.enis}):
         on_it = [eni for eni in state.enis if eni.network_card == card]
         for twice in duplicates(str(eni.device_index) for eni in on_it):
-            yield Problem(("enis",), f"two ENIs have the device index {twice}")
+            where = f" of network card {card}" if card else ""
+            yield Problem(("enis",), f"two ENIs{where} have the device index {twice}")
     if any(eni.id == NEW for eni in state.enis):
         message = f"{quoted(NEW)} is what the answer calls an ENI that is not there yet"
         yield Problem(("enis", NEW), message)
