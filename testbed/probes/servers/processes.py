@@ -14,7 +14,7 @@ from operator import attrgetter
 
 from testbed.errors import KernelError
 from testbed.kernel.machine.handover import MOST_DESCRIPTORS
-from testbed.kernel.namespaces import NamespaceStore, entered
+from testbed.kernel.namespaces import NamespaceStore, enter, returning
 from testbed.net.endpoints import Listener
 from testbed.probes.servers.process import ServerProcess
 from testbed.probes.sockets import identity, listening_socket
@@ -44,7 +44,7 @@ class Servers:
     @property
     def listening(self) -> frozenset[Listener]:
         """What is served now."""
-        return frozenset(itertools.chain.from_iterable(one.serves for one in self._alive()))
+        return frozenset[Listener]().union(*(one.serves for one in self._alive()))
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -57,7 +57,8 @@ class Servers:
         Raises KernelError that names every listener whose port could not be had (somebody else
         serves it); the others are served.  OSError: no descriptors are left.
         """
-        new = sorted(set(listeners) - self.listening, key=attrgetter("netns"))
+        unserved = set(listeners).difference(*(one.serves for one in self._alive()))
+        new = sorted(unserved, key=attrgetter("netns"))
         failures: list[str] = []
         for start in range(0, len(new), MOST_DESCRIPTORS):
             failures += self._open(new[start : start + MOST_DESCRIPTORS])
@@ -111,8 +112,9 @@ class Servers:
         failures: list[str] = []
         with ExitStack() as undo:
             made: dict[Listener, socket.socket] = {}
-            for netns, group in itertools.groupby(listeners, key=attrgetter("netns")):
-                failures += self._made(netns, group, made, undo)
+            with returning():
+                for netns, group in itertools.groupby(listeners, key=attrgetter("netns")):
+                    failures += self._made(netns, group, made, undo)
             if made:
                 self._with_room(len(made)).open([*made], [*made.values()])
         return failures
@@ -124,18 +126,18 @@ class Servers:
         made: dict[Listener, socket.socket],
         undo: ExitStack,
     ) -> Iterator[str]:
-        """Make the sockets of a namespace; what could not be made, in words."""
+        """Make the sockets of a namespace and stay in it; what could not be made, in words."""
         namespace = self._store.open(netns)
         undo.callback(os.close, namespace)
         self._identities[netns] = os.fstat(namespace).st_ino
-        with entered(namespace):
-            for listener in listeners:
-                try:
-                    made[listener] = undo.enter_context(listening_socket(listener))
-                except OSError as error:
-                    if error.errno in NO_DESCRIPTORS:  # nor would there be one for any other
-                        raise
-                    yield f"cannot serve {listener}: {error.strerror}"
+        enter(namespace)
+        for listener in listeners:
+            try:
+                made[listener] = undo.enter_context(listening_socket(listener))
+            except OSError as error:
+                if error.errno in NO_DESCRIPTORS:  # nor would there be one for any other
+                    raise
+                yield f"cannot serve {listener}: {error.strerror}"
 
     def _with_room(self, count: int) -> ServerProcess:
         """The first process that may be given so many sockets more; at worst a new one."""
