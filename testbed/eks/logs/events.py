@@ -44,11 +44,12 @@ class Refused:
 
 @dataclass(frozen=True)
 class Deleted:
-    """A pod gave its address back."""
+    """A pod gave its address back, which nobody gets for so many seconds."""
 
     node: str
     pod: Pod
     placed: PodAddress
+    cooldown_s: int
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def _(event: Deleted) -> Iterator[Line]:
     yield Line(INFO, f"Received DelNetwork for Sandbox {event.pod.sandbox}", DEL)
     unassigned = f"Unassign IP {ip} from sandbox {sandbox}"
     yield Line(INFO, f"unassignPodIPAddressUnsafe: {unassigned}", "datastore/data_store.go:1262")
+    cools = f"IP {ip} entering cooldown period of {_duration(event.cooldown_s)}"
+    yield Line(DEBUG, cools, UNASSIGN)
     device = f"DeviceNumber {event.placed.device_index}"
     told = f"UnassignPodIPAddress: sandbox {sandbox}'s ipAddr {ip}, {device}"
     yield Line(INFO, told, UNASSIGN)
@@ -227,6 +229,13 @@ def _stored(eni: str, gained: Granted, event: Pass) -> Iterator[Line]:
         add = "ipamd/ipamd.go:1350" if cidr.endswith("/32") else "ipamd/ipamd.go:1371"
         yield Line(INFO, f"Adding {cidr} to DS for {eni}", add)
         yield Line(INFO, f"Added ENI({eni})'s IP/Prefix {cidr} to datastore", add)
+
+
+def _duration(seconds: int) -> str:
+    """As Go prints it: `30s`, `1m0s`, `1h0m0s`."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h" * bool(hours) + f"{minutes}m" * bool(hours or minutes) + f"{rest}s"
 
 
 def _cidr(one: object) -> str:

@@ -55,7 +55,7 @@ def deleted(
     for placed in before:
         of_node = placed.cluster == cluster.name and not placed.on_fargate
         if of_node and not placed.host_network and placed not in left:
-            yield Deleted(placed.node, pods[placed.pod], placed)
+            yield Deleted(placed.node, pods[placed.pod], placed, cluster.env.ip_cooldown_period)
 
 
 def started(before: EksCluster | None, cluster: EksCluster) -> Iterator[Started]:

@@ -91,12 +91,24 @@ def test_a_pod_that_goes_is_unassigned_and_its_rules_are_deleted() -> None:
     said = told(lab(3), before, earlier)
 
     assert f"Unassign IP {gone.ip} from sandbox aws-cni/" in messages(said[IPAMD])
+    assert f"IP {gone.ip} entering cooldown period of 30s" in messages(said[IPAMD])
     assert "Starting L-IPAMD" not in messages(said[IPAMD]), "the daemon runs on"
     wired = messages(said[PLUGIN])
     assert "Received CNI del request" in wired
     assert (
         f"Successfully deleted fromContainer rule, containerAddr={gone.ip}/32, rtTable=2" in wired
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [("0", "0s"), ("60", "1m0s"), ("90", "1m30s"), ("3601", "1h0m1s")]
+)
+def test_a_cooldown_is_told_as_go_prints_durations(seconds: str, words: str) -> None:
+    before, after = (lab(pods, IP_COOLDOWN_PERIOD=seconds) for pods in (1, 0))
+
+    said = told(after, before, allocate(before))
+
+    assert f"entering cooldown period of {words}\n" in messages(said[IPAMD])
 
 
 def test_an_empty_subnet_is_an_error_in_both_logs_in_aws_words() -> None:
