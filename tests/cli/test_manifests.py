@@ -39,7 +39,7 @@ def endpoints(lab: Commands, service: str) -> int:
 
 
 def curl(lab: Commands, address: str, code: int = 0) -> str:
-    return lab.on("exec", "client", "--", "curl", "-sS", "-m", "2", address, code=code)
+    return lab.on("exec", "client", "--", "curl", "-sS", "-m", "60", address, code=code)
 
 
 def test_a_deployment_and_its_service_come_change_and_go(lab: Commands) -> None:

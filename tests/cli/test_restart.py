@@ -108,7 +108,7 @@ def test_without_its_file_it_gives_addresses_that_pods_have(started: Commands) -
     pods = {row["name"]: row["ip"] for row in json.loads(started.on("get", "pods", "-o", "json"))}
     assert pods["late"] == pods["web-0"]
     address = f"http://{pods['late']}/"
-    assert '"pod": "late"' in started.on("exec", "client", "--", "curl", "-s", "-m", "2", address)
+    assert '"pod": "late"' in started.on("exec", "client", "--", "curl", "-s", "-m", "60", address)
     assert "late" in checkpoint(started).read_text()
     started.on("verify")
     started.on("delete", "-f", "-", stdin=LATE)

@@ -50,7 +50,9 @@ def api(bed: Bed) -> str:
 
 def ask(bed: Bed, place: str) -> str:
     """What the API says it saw; empty for no answer."""
-    return bed.run(place, "curl", "-s", "-m", "2", f"http://{api(bed)}:{HTTPS}/").stdout
+    return bed.run(
+        place, "curl", "-s", "-m", f"{bed.patience_s}", f"http://{api(bed)}:{HTTPS}/"
+    ).stdout
 
 
 def test_its_network_interfaces_are_in_two_zones_of_the_clusters_subnets(private: Bed) -> None:
@@ -114,7 +116,7 @@ def test_with_public_access_only_nodes_need_their_way_out(
 
     way = bed.fact(Route, ns="vpc-main", table=2, dst=IPv4Network("0.0.0.0/0"))
     with bed.without(way):
-        assert ask(bed, "node-1") == ""
+        assert ask(bed.briefly, "node-1") == ""
         assert "api-eks-" in ask(bed, "node-2"), "control: the other zone's table"
         assert bed.http("api-eks-0", "node-1", KUBELET).delivered
 
@@ -130,7 +132,7 @@ def test_the_public_endpoint_takes_calls_from_some_only(
     endpoint = "198.51.100.129"
 
     assert "api-eks-" in ask(bed, "internet"), "control: hosts of the internet"
-    assert ask(bed, "node-1") == ""
+    assert ask(bed.briefly, "node-1") == ""
     assert bed.path("node-1", endpoint).code == "X_PUBLIC_ACCESS_CIDRS"
     assert bed.http("api-eks-0", "node-1", KUBELET).delivered, "the other way is not asked"
     assert not bed.drift()
@@ -140,7 +142,7 @@ def test_the_public_endpoint_takes_calls_from_some_only(
     bed.up(with_plane(lab, replace(some, public_access_cidrs=(theirs,))))
 
     assert f'"client": "{nat.public_ip}:' in ask(bed, "node-1")
-    assert ask(bed, "internet") == ""
+    assert ask(bed.briefly, "internet") == ""
 
 
 def test_with_private_access_only_nobody_outside_reaches_it(
@@ -149,5 +151,5 @@ def test_with_private_access_only_nobody_outside_reaches_it(
     plane = ControlPlane(endpoint_public_access=False, endpoint_private_access=True)
     bed = beds(with_plane(load(topologies / "eks.yaml"), plane))
 
-    assert ask(bed, "internet") == ""
+    assert ask(bed.briefly, "internet") == ""
     assert "api-eks-" in ask(bed, "node-1")

@@ -32,7 +32,7 @@ def fargate(topologies: Path) -> Iterator[Bed]:
 
 def ask(bed: Bed, place: str, name: str) -> str:
     """What a Service's endpoint says it saw; empty for no answer."""
-    return bed.run(place, "curl", "-s", "-m", "2", f"http://{name}/").stdout
+    return bed.run(place, "curl", "-s", "-m", f"{bed.patience_s}", f"http://{name}/").stdout
 
 
 def with_cluster(lab: Lab, **changes: object) -> Lab:
@@ -97,7 +97,7 @@ def test_it_reaches_services_by_the_kube_proxy_beside_it(fargate: Bed) -> None:
     services = fargate.fact(Chain, ns="lone", table="nat", name="KUBE-SERVICES")
     fargate.change(fargate.state - {services} | {replace(services, rules=())})
     try:
-        assert ask(fargate, "lone", "client") == ""
+        assert ask(fargate.briefly, "lone", "client") == ""
         assert '"pod": "client"' in ask(fargate, "batch.job-0", "client.default"), "control"
     finally:
         fargate.change(fargate.state)
@@ -110,7 +110,7 @@ def test_it_leaves_by_the_nat_gateway_with_its_own_address(fargate: Bed) -> None
 
     way = fargate.fact(Route, ns="lone", table=254, dst=IPv4Network("0.0.0.0/0"))
     with fargate.without(way):
-        assert ask(fargate, "lone", OUTSIDE) == ""
+        assert ask(fargate.briefly, "lone", OUTSIDE) == ""
         assert '"pod"' in ask(fargate, "client", OUTSIDE), "control"
 
 
