@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from testbed.description import duplicates
 from testbed.description.ports import Port
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
-from testbed.kubernetes import bandwidth
+from testbed.kubernetes import bandwidth, validation
 from testbed.kubernetes.model import Node, Pod
 
 # Namespaces of the VPCs and of the outside, this lab's and those a later change may bring.
@@ -33,6 +33,7 @@ def problems(nodes: tuple[Node, ...], pods: tuple[Pod, ...]) -> Problems:
     """Everything wrong with the nodes and pods of one cluster."""
     for node in nodes:
         yield from _name(("nodes", node.name), node.name)
+        yield from validation.labels(("nodes", node.name, "labels"), node.labels or {})
     hosts = {node.name for node in nodes}
     for pod in pods:
         for problem in _pod(pod, hosts):
@@ -49,6 +50,7 @@ def _name(path: Path, name: str) -> Problems:
 def _pod(pod: Pod, hosts: set[str]) -> Problems:
     yield from _name((), pod.name)
     yield from names(("namespace",), pod.namespace)
+    yield from validation.labels(("labels",), pod.labels or {})
     for key, label in (("hostname", pod.hostname), ("subdomain", pod.subdomain)):
         if label:
             yield from names((key,), label)
@@ -71,6 +73,8 @@ def _host_ports(pod: Pod) -> Problems:
     """Kubernetes' words (v1.14, pkg/apis/core/validation)."""
     seen: set[tuple[str, int, IPv4Address | None]] = set()
     for path, port in _ports(pod):
+        if port.name:
+            yield from validation.port_name((*path, "name"), port.name)
         if port.host_port is None:
             continue
         if pod.host_network and port.host_port != port.number:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted
-from testbed.kubernetes import topology_hints
+from testbed.kubernetes import topology_hints, validation
 from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.model import Pod, Service
 from testbed.kubernetes.placement import ServiceAddress
@@ -78,7 +78,12 @@ def slice_problems(slices: Iterable[EndpointSlice]) -> Problems:
         for i, port in enumerate(one.ports):
             if port.name:
                 yield from names((*path, "ports", i, "name"), port.name)
+            elif len(one.ports) > 1 and one.kind == "Endpoints":
+                yield Problem((*path, "ports", i, "name"), "each of several ports needs a name")
+        if not one.addresses and one.kind == "Endpoints":
+            yield Problem((*path, "addresses"), "must specify `addresses` or `notReadyAddresses`")
         for i, address in enumerate(one.addresses):
+            yield from validation.endpoint_address((*path, "addresses", i), address.ip)
             if address.hostname:
                 yield from names((*path, "addresses", i, "hostname"), address.hostname)
 
@@ -100,6 +105,8 @@ def _name(service: Service) -> Problems:
         message = f"{quoted(service.name)} cannot be a Service's name; a letter comes first"
         yield Problem((), message)  # RFC 1035, section 2.3.1
     yield from names(("namespace",), service.namespace)
+    yield from validation.labels(("labels",), service.labels)
+    yield from validation.labels(("selector",), service.selector)
 
 
 def _ports(service: Service) -> Problems:
@@ -111,6 +118,8 @@ def _ports(service: Service) -> Problems:
             yield from names(("ports", i, "name"), port.name)
         elif len(service.ports) > 1:
             yield Problem(("ports", i, "name"), "each of several ports needs a name")
+        if isinstance(port.target_port, str):
+            yield from validation.port_name(("ports", i, "targetPort"), port.target_port)
         if port.name and port.name in [other.name for other in before]:
             message = f"there is a port named {quoted(port.name)} already"
             yield Problem(("ports", i, "name"), message)

@@ -466,3 +466,14 @@ status:
     assert (found.pods[0].ready, found.pods[0].terminating) == (False, True)
     assert found.statuses["tools.client"].pod_ip == IPv4Address("10.0.9.9")
     assert objects(POD).pods[0].ready
+
+
+def test_a_range_of_clients_has_a_prefix_and_an_address_may_be_empty():
+    """The API server parses a CIDR; `loadBalancerIP: ""` is none."""
+    text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  type: LoadBalancer\n"
+    text += "  ports: [{port: 80}]\n"
+
+    said = error_of(text + "  loadBalancerSourceRanges: [10.0.0.1]\n")
+    assert "loadBalancerSourceRanges[0]: expected an IPv4 range" in said
+    [service] = objects(text + '  loadBalancerIP: ""\n').services
+    assert service.load_balancer_ip is None

@@ -27,8 +27,11 @@ from testbed.kubernetes.model import (
 
 def _source_range(given: Any) -> Any:
     """A range of clients; as in Kubernetes it may be written by any address inside it."""
+    text = str(given).strip()
     try:
-        return IPv4Network(str(given).strip(), strict=False)
+        if "/" not in text:
+            raise ValueError(text)
+        return IPv4Network(text, strict=False)
     except ValueError as error:
         message = f"expected an IPv4 range such as 10.0.0.0/16, found {found(given)}"
         raise refusal(message) from error
@@ -81,7 +84,9 @@ class ServiceSpec:
     internal_traffic_policy: TrafficPolicy = "Cluster"
     ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
     ip_family_policy: Literal["SingleStack", "PreferDualStack"] = "SingleStack"
-    load_balancer_ip: Annotated[Ip | None, Field(alias="loadBalancerIP")] = None
+    load_balancer_ip: Annotated[
+        Ip | None, BeforeValidator(lambda ip: ip or None), Field(alias="loadBalancerIP")
+    ] = None
     load_balancer_class: str = ""
     load_balancer_source_ranges: tuple[SourceRange, ...] = ()
     publish_not_ready_addresses: bool = False
