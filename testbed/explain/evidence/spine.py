@@ -1,15 +1,11 @@
-"""A packet's stays: sightings in time, one namespace after the other, with what nft trace told.
-
-Trace messages have no time.  But a packet enters a namespace only by PREROUTING, or is made there
-and begins with OUTPUT; so what trace told of a namespace falls into parts, and these come in the
-order of the packet's stays there.
-"""
+"""A packet's stays: sightings in time, one namespace after the other, with what nft trace told."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from testbed.explain.evidence.copies import single
+from testbed.explain.evidence.trace_parts import Part, is_made, told_by_namespace
 from testbed.explain.evidence.witnesses import (
     FIRST,
     LAST,
@@ -24,8 +20,6 @@ from testbed.explain.journey import Header
 from testbed.explain.routing.local_table import LOOPBACK
 
 ROUTING = "mangle"  # the table whose OUTPUT may change a packet's way
-
-Part = list[Traversal]
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,7 @@ def spine(evidence: Evidence, way: Way) -> Spine:
     copies that a promiscuous bridge makes, with their answers.
     """
     own = single(evidence, way)
-    told = _told(own.traversals)
+    told = told_by_namespace(own.traversals)
     groups = list(_grouped(_on_the_way([*own.sightings], told)))
     once = _once(groups)
     stays = [*_maker(evidence, way, once, told), *map(_stay, once)]
@@ -246,35 +240,6 @@ def _stay(group: list[Sighting]) -> Stay:
     return Stay(first.ns, tuple(group), made=first.header if first.outgoing else None)
 
 
-def _told(traversals: Iterable[Traversal]) -> dict[str, list[Part]]:
-    """What trace told, by namespace, in a part for each stay."""
-    ordered = sorted(traversals, key=lambda one: one.ns)
-    return {ns: _parts(those) for ns, those in groupby(ordered, key=lambda one: one.ns)}
-
-
-def _parts(told: Iterable[Traversal]) -> list[Part]:
-    parts: list[Part] = []
-    for one in told:
-        if not parts or (one.own and one.place == FIRST and _begins(one, parts[-1])):
-            parts.append([])
-        parts[-1].append(one)
-    return parts
-
-
-def _begins(one: Traversal, part: Part) -> bool:
-    """Whether a packet that is here has just come; a bridge hands it on to the IP hooks."""
-    if one.family == "bridge":
-        return one.hook == "prerouting"
-    if one.hook == "output":
-        return True
-    handed_on = part[0].family == "bridge" and all(other.family == "bridge" for other in part)
-    return one.hook == "prerouting" and not handed_on
-
-
-def _is_made(part: Part) -> bool:
-    return part[0].family != "bridge" and part[0].hook == "output"
-
-
 def _maker(
     evidence: Evidence, way: Way, groups: list[list[Sighting]], told: dict[str, list[Part]]
 ) -> Iterator[Stay]:
@@ -286,7 +251,7 @@ def _maker(
         return
     for ns, parts in told.items():
         for part in parts:
-            if _is_made(part):
+            if is_made(part):
                 yield Stay(ns, made=part[0].header)
                 return
 
@@ -295,7 +260,7 @@ def _with_traversals(stays: Iterable[Stay], told: dict[str, list[Part]]) -> Iter
     """Parts dealt out to the stays in their namespace, those of a packet's making to its maker."""
     for stay in stays:
         parts = told.get(stay.ns, [])
-        part = next((part for part in parts if _is_made(part) == stay.is_origin), None)
+        part = next((part for part in parts if is_made(part) == stay.is_origin), None)
         if part is not None:
             parts.remove(part)
             stay = replace(stay, traversals=tuple(part))
