@@ -239,6 +239,21 @@ WRONG = {  # what is replaced, by what; what is said
         'app.yaml:8: spec.type: expected "ClusterIP", "NodePort", "LoadBalancer" or'
         ' "ExternalName", found "Headless"',
     ),
+    "an affinity's settings without affinity": (
+        "  type: NodePort",
+        "  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}",
+        "app.yaml:8: spec.sessionAffinityConfig: must not be set when sessionAffinity is None",
+    ),
+    "two first addresses": (
+        "  type: NodePort",
+        "  clusterIP: 172.20.7.7\n  clusterIPs: [172.20.7.8]",
+        "app.yaml:9: spec.clusterIPs[0]: the first one must be clusterIP",
+    ),
+    "text for a number": (
+        "containerPort: 8080",
+        'containerPort: "8080"',
+        'ports[0].containerPort: expected a whole number, found "8080"',
+    ),
     "an annotation that means something": (
         "  name: shop\nspec:\n  selector",
         "  name: shop\n  annotations:\n"

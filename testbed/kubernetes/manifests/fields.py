@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Whole, refusal
 from testbed.description.ports import MOST_PORT
-from testbed.description.problem import quoted
+from testbed.description.problem import found, quoted
 from testbed.kubernetes import bandwidth, topology_hints
 from testbed.kubernetes.load_balancers.annotations import PREFIX, is_ours, misread
 
@@ -25,7 +25,16 @@ from testbed.kubernetes.load_balancers.annotations import PREFIX, is_ours, misre
 REPORTED = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 Ignored = Any
-Number = Annotated[Whole, Field(ge=1, le=MOST_PORT)]
+
+
+def _number(given: Any) -> Any:
+    """The API server takes no text for a number, although pydantic would."""
+    if isinstance(given, str):
+        raise refusal(f"expected a whole number, found {found(given)}")
+    return given
+
+
+Number = Annotated[Whole, BeforeValidator(_number), Field(ge=1, le=MOST_PORT)]
 Transport = Literal["TCP", "UDP"]
 
 # annotations that change what packets do, by how they begin

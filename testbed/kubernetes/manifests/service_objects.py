@@ -6,9 +6,9 @@ Source: v1, discovery.k8s.io/v1 and v1beta1.
 from collections.abc import Mapping
 from dataclasses import field
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Ip, Whole, refusal
@@ -93,7 +93,16 @@ class ServiceSpec:
     session_affinity: Literal["None", "ClientIP"] = "None"
     session_affinity_config: SessionAffinityConfig | None = None
     traffic_distribution: TrafficDistribution = ""
-    cluster_ips: Annotated[Ignored, Field(alias="clusterIPs")] = None  # clusterIP once more
+    cluster_ips: Annotated[tuple[ClusterIp, ...], Field(alias="clusterIPs")] = ()  # once more
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.session_affinity_config and self.session_affinity == "None":
+            message = "must not be set when sessionAffinity is None"
+            raise refusal(message, "sessionAffinityConfig")
+        if self.cluster_ips and self.cluster_ip != self.cluster_ips[0]:
+            raise refusal("the first one must be clusterIP", "clusterIPs", 0)
+        return self
 
 
 @dataclass(frozen=True, config=REPORTED, kw_only=True)
