@@ -57,7 +57,8 @@ WRONG = {  # the script; the line, the key, the message
     "an unknown argument": (
         "\nfrom testbed.vpc.model import NatGateway\nNatGateway('a', sub_net='b')",
         (3, "NatGateway.sub_net"),
-        'unknown key "sub_net"; did you mean "subnet"? allowed: name, subnet, serves_every_source',
+        'unknown key "sub_net"; did you mean "subnet"? allowed: name, subnet,'
+        " serves_every_source, connectivity_type",
     ),
     "a missing argument": (
         "from testbed.vpc.model import Subnet\nSubnet('a', cidr='10.0.0.0/24')",
@@ -73,9 +74,9 @@ WRONG = {  # the script; the line, the key, the message
         'expected an IPv4 range such as 10.0.0.0/16, found "10.0.0.0"',
     ),
     "too many arguments": (
-        "from testbed.vpc.model import NatGateway\nNatGateway('a', 'b', True, 'c')",
-        (2, "NatGateway[3]"),
-        'unknown key "3"; allowed: name, subnet, serves_every_source',
+        "from testbed.vpc.model import NatGateway\nNatGateway('a', 'b', True, 'public', 'c')",
+        (2, "NatGateway[4]"),
+        'unknown key "4"; allowed: name, subnet, serves_every_source, connectivity_type',
     ),
     "not Python": ("x = 1\nlab = (\n", (2, ""), "not Python: '(' was never closed"),
     "an error": ("\n1 / 0", (2, ""), "ZeroDivisionError: division by zero"),

@@ -95,8 +95,8 @@ class NatGateway:
 
     name: str
     subnet: str
-    connectivity_type: Annotated[Literal["public", "private"], INVALID] = "public"
     serves_every_source: bool = False
+    connectivity_type: Annotated[Literal["public", "private"], INVALID] = "public"
 
     @property
     def is_public(self) -> bool:

@@ -211,7 +211,7 @@ def test_a_public_nat_gateway_in_a_private_subnet_is_warned_of() -> None:
     """AWS takes it: it is there, costs money, and reaches nothing (Troubleshoot NAT gateways)."""
     vpc = with_subnets(subnet("private", "10.0.0.0/24"))
     wrong = replace(vpc, nat_gateways=(NatGateway("nat", "private"),))
-    right = replace(vpc, nat_gateways=(NatGateway("nat", "private", "private"),))
+    right = replace(vpc, nat_gateways=(NatGateway("nat", "private", connectivity_type="private"),))
 
     assert list(problems(wrong, ENIS)) == list(problems(right, ENIS)) == []
     assert list(advised(right)) == []
@@ -223,7 +223,9 @@ def test_a_public_nat_gateway_in_a_private_subnet_is_warned_of() -> None:
 def test_a_private_nat_gateway_needs_no_internet_gateway() -> None:
     """Nor an Elastic IP address, of which there are five in a region."""
     vpc = with_subnets(subnet("private", "10.0.0.0/24"))
-    gateways = tuple(NatGateway(f"nat-{i}", "private", "private") for i in range(5))
+    gateways = tuple(
+        NatGateway(f"nat-{i}", "private", connectivity_type="private") for i in range(5)
+    )
     vpc = replace(vpc, nat_gateways=gateways, internet_gateway=False)
 
     assert list(problems(vpc, ENIS)) == []
