@@ -127,7 +127,7 @@ class RunningLab:
             self._write(wanted, serving)
             if self.lab is not None:
                 forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
-            self._serve(lab, allocations)
+            self._serve(lab, allocations, serving)
             self._record(lab, allocations, names)
         except Exception as error:
             self._put_back(error)
@@ -193,12 +193,17 @@ class RunningLab:
                 " shows what differs, `testbed up` heals it"
             ) from error
 
-    def _serve(self, lab: Lab, allocations: Allocations) -> None:
-        """What is not the kernel's: the pods' servers, DNS servers and load balancers, files."""
+    def _serve(
+        self, lab: Lab, allocations: Allocations, serving: Iterable[Listener] | None = None
+    ) -> None:
+        """What is not the kernel's: the pods' servers, DNS servers and load balancers, files.
+
+        serving: the lab's listeners, where they are known.
+        """
         resolv.write(self.home.resolv, resolvers(lab, allocations))
         host_local.write(self.home.host_local, lab, allocations)
         checkpoints.write(self.home.aws_node, lab, allocations)
-        self.servers.serve(listeners(lab, allocations))
+        self.servers.serve(listeners(lab, allocations) if serving is None else serving)
         self.supervisor.serve(programs(lab, allocations, self.health))
 
     def _write(self, wanted: State, serving: Iterable[Listener] = ()) -> None:

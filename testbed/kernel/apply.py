@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 
 from testbed.errors import KernelError, MissingFeature
@@ -73,14 +73,7 @@ def apply(
             places={ns: place for place, ns in enumerate(order)},
         )
         with inherited(spaces, _late(todo), todo.new_links) as left, returning():
-            for start in range(0, len(order), TOLD_AT_ONCE):
-                some = order[start : start + TOLD_AT_ONCE]
-                for ns in some:
-                    if ns in todo.refiltered:
-                        filtered.result()
-                    enter(spaces.of(ns))
-                    _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
-                wired(some)
+            _wire(spaces, todo, wiring, filtered, wired)
         filtered.result()
         _finish(spaces, left)
         await_carrier(spaces, carrying(chain.from_iterable(todo.written.values()), wanted))
@@ -102,6 +95,25 @@ def _prepare(spaces: Descriptors, todo: Changes) -> None:
         if settings:
             with entered(spaces.of(ns)):
                 sysctl.write_all(sorted(settings, key=_reach))
+
+
+def _wire(
+    spaces: Descriptors,
+    todo: Changes,
+    wiring: Wiring,
+    filtered: Future[None],
+    wired: Callable[[Sequence[str]], None],
+) -> None:
+    """One namespace after the other, within `returning`: the thread stays in the last one."""
+    order = [*wiring.places]
+    for start in range(0, len(order), TOLD_AT_ONCE):
+        some = order[start : start + TOLD_AT_ONCE]
+        for ns in some:
+            if ns in todo.refiltered:
+                filtered.result()
+            enter(spaces.of(ns))
+            _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
+        wired(some)
 
 
 def _filter(

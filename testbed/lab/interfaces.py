@@ -34,6 +34,21 @@ def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
 
     before: the ENIs that are there, of which pods on Fargate keep theirs.
     """
+    yield from _of_nodes(lab)
+    for vpc in lab.vpcs:
+        yield from _bare(vpc)
+        yield from _of_nat_gateways(vpc)
+    for _, of, server in api_servers(lab):
+        interface = InterfaceSpecification(
+            vpc=of.name, subnet=server.subnet.name, instance=server.netns, device_index=0
+        )
+        yield Primary(interface, "", source_dest_check=True, public=False)
+    yield from _of_load_balancers(lab)
+    yield from _attachments(lab)
+    yield from _on_fargate(lab, before)
+
+
+def _of_nodes(lab: Lab) -> Iterator[Primary]:
     places = subnets(lab)
     for cluster in lab.clusters:
         for node in cluster.nodes:
@@ -47,23 +62,22 @@ def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
             subnet = places.get((cluster.vpc, node.subnet))
             public = bool(subnet and subnet.map_public_ip_on_launch)
             yield Primary(interface, node.instance_type, node.source_dest_check, public)
-    for vpc in lab.vpcs:
-        yield from _bare(vpc)
-        for gateway in vpc.nat_gateways:
-            interface = InterfaceSpecification(
-                vpc=vpc.name,
-                subnet=gateway.subnet,
-                instance=nat_netns(gateway.name),
-                device_index=0,
-                interface_type="nat_gateway",
-            )
-            # it forwards what is not its own, so AWS switches its check off
-            yield Primary(interface, "", source_dest_check=False, public=gateway.is_public)
-    for _, of, server in api_servers(lab):
+
+
+def _of_nat_gateways(vpc: Vpc) -> Iterator[Primary]:
+    for gateway in vpc.nat_gateways:
         interface = InterfaceSpecification(
-            vpc=of.name, subnet=server.subnet.name, instance=server.netns, device_index=0
+            vpc=vpc.name,
+            subnet=gateway.subnet,
+            instance=nat_netns(gateway.name),
+            device_index=0,
+            interface_type="nat_gateway",
         )
-        yield Primary(interface, "", source_dest_check=True, public=False)
+        # it forwards what is not its own, so AWS switches its check off
+        yield Primary(interface, "", source_dest_check=False, public=gateway.is_public)
+
+
+def _of_load_balancers(lab: Lab) -> Iterator[Primary]:
     for cluster, balancer in load_balancers(lab):
         interface = InterfaceSpecification(
             vpc=cluster.vpc,
@@ -77,8 +91,6 @@ def primaries(lab: Lab, before: Iterable[Eni]) -> Iterator[Primary]:
         # a Network Load Balancer sends targets packets with its clients' addresses
         checked = not balancer.is_network
         yield Primary(interface, "", source_dest_check=checked, public=public)
-    yield from _attachments(lab)
-    yield from _on_fargate(lab, before)
 
 
 def _attachments(lab: Lab) -> Iterator[Primary]:
