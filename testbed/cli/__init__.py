@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from testbed import __version__
 from testbed.cli.verbs import SECTIONS, VERBS
 from testbed.errors import IgnoredSetting, TestbedError, told
+from testbed.kernel.machine.garbage import collect_rarely
 
 WIDEST = max(map(len, VERBS))  # one column for the verbs of all sections
 
@@ -67,6 +68,7 @@ def testbed() -> None:
 
 def main() -> None:
     """Run the command line; a TestbedError is one message and its exit code."""
+    collect_rarely()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", IgnoredSetting)

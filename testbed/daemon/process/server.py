@@ -6,7 +6,6 @@ home; the event loop answers for the pods meanwhile.
 
 import asyncio
 import functools
-import gc
 import json
 import logging
 import os
@@ -22,11 +21,8 @@ from testbed.daemon.running import RunningLab
 from testbed.daemon.syncing import sync_proxies
 from testbed.daemon.verbs import VERBS
 from testbed.errors import TestbedError
+from testbed.kernel.machine.garbage import collect_rarely
 from testbed.kernel.machine.limits import raise_descriptor_limit
-
-# Facts go by their counts.  To look for cycles among a large lab's at each 700 new objects, as is
-# Python's way, takes a fifth of `up`.
-COLLECT_AFTER = 200_000  # objects
 
 LONGEST_REQUEST = 64 << 20  # bytes: the JSON of a lab of 10,000 pods is some 4 MB
 
@@ -37,7 +33,7 @@ def main(home: Home, ready: Callable[[], None]) -> None:
     """Be the daemon of this lab until it ends; call `ready` when it listens."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     raise_descriptor_limit()
-    gc.set_threshold(COLLECT_AFTER)
+    collect_rarely()
     asyncio.run(_serve(home, ready))
 
 
