@@ -13,7 +13,14 @@ from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where
 from testbed.kops import allocate as kops
 from testbed.kops.model import KopsCluster
-from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress, ServiceAddress
+from testbed.kubernetes.placement import (
+    NodeIpam,
+    NodeRange,
+    Pending,
+    Placed,
+    PodAddress,
+    ServiceAddress,
+)
 from testbed.lab import Cluster, Lab, service_cidr
 from testbed.lab.interfaces import Primary, primaries, subnets
 from testbed.services.allocate import allocate_services
@@ -27,8 +34,8 @@ from testbed.vpc.model import Subnet, Vpc
 class Allocations:
     """ENIs with their addresses, pods with theirs, and pods that wait, with the reason.
 
-    ranges: of the nodes whose pods have no ENI's addresses.  memories: of ipamDs that know
-    something else than this.
+    ranges: of the nodes whose pods have no ENI's addresses; ipam: where each cluster's giver of
+    ranges goes on.  memories: of ipamDs that know something else than this.
     """
 
     enis: tuple[Eni, ...] = ()
@@ -37,6 +44,7 @@ class Allocations:
     ranges: tuple[NodeRange, ...] = ()
     services: tuple[ServiceAddress, ...] = ()
     memories: tuple[Memory, ...] = ()
+    ipam: tuple[NodeIpam, ...] = ()
 
 
 def allocate(lab: Lab, before: Allocations | None = None, tell: Witness = nobody) -> Allocations:
@@ -69,6 +77,7 @@ def allocate(lab: Lab, before: Allocations | None = None, tell: Witness = nobody
         ranges=tuple(own for one in placed for own in one.ranges),
         services=tuple(service for one in given for service in one),
         memories=tuple(_memories(lab, before, pods, ec2.enis())),
+        ipam=tuple(own for one in placed for own in one.ipam),
     )
 
 
@@ -117,7 +126,7 @@ def _placed(cluster: Cluster, vpc: Vpc, ec2: Ec2, before: Allocations, tell: Wit
             known = (before.pods, before.pending, before.memories)
             return Placed(*eks.allocate_pods(cluster, vpc, ec2, *known, tell))
         case KopsCluster():
-            earlier = Placed(before.pods, before.pending, before.ranges)
+            earlier = Placed(before.pods, before.pending, before.ranges, before.ipam)
             return kops.allocate_pods(cluster, vpc, ec2, earlier)
 
 

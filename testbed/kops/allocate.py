@@ -14,9 +14,19 @@ from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import Pending, Placed, PodAddress
-from testbed.kubernetes.schedule import NETWORK_UNAVAILABLE, schedule
+from testbed.kubernetes.schedule import NETWORK_UNAVAILABLE, NOT_READY, schedule
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Vpc
+
+# kubelet's words for a pod on a node that has no pod CIDR (v1.14; v1.30 with containerd)
+NETWORK_NOT_READY = {
+    "kubenet": "network is not ready: runtime network not ready: NetworkReady=false"
+    " reason:NetworkPluginNotReady message:docker: network plugin is not ready: kubenet does not"
+    " have netConfig. This is most likely due to lack of PodCIDR",
+    "ptp": "network is not ready: container runtime network not ready: NetworkReady=false"
+    " reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not"
+    " initialized",
+}
 
 
 def allocate_pods(cluster: KopsCluster, vpc: Vpc, ec2: Ec2, before: Placed) -> Placed:
@@ -24,14 +34,14 @@ def allocate_pods(cluster: KopsCluster, vpc: Vpc, ec2: Ec2, before: Placed) -> P
 
     The nodes' ENIs exist.  vpc: the cluster's, as described.  before: what the last run said, of
     other clusters too; a pod keeps its node and address as long as both are there.
-    Raises DescriptionError when the pods' range is too small for the nodes.
     """
-    ranges = node_ranges(cluster, before.ranges)
+    ranges, ipam = node_ranges(cluster, before.ranges, before.ipam)
     cidrs = {one.node: one.cidr for one in ranges}
     kept = {at.pod: at for at in _kept(cluster, ec2, cidrs, before.pods)}
     bound = dict(still_bound(cluster, before.pending)) | {pod: at.node for pod, at in kept.items()}
     cut_off = without_route(cluster, with_pod_routes(cluster, vpc, ranges), ranges)
-    taints = {one.node: NETWORK_UNAVAILABLE for one in cut_off}
+    taints = {node.name: NOT_READY for node in cluster.nodes if node.name not in cidrs}
+    taints |= {one.node: NETWORK_UNAVAILABLE for one in cut_off}
     rooms = {node.name: room(node) for node in cluster.nodes}
     plan = schedule(rooms, cluster.pods, bound, taints)
     stores = {one.node: store(one, kept.values()) for one in ranges}
@@ -54,6 +64,7 @@ def allocate_pods(cluster: KopsCluster, vpc: Vpc, ec2: Ec2, before: Placed) -> P
         ranges=tuple(
             replace(one, last_reserved_ip=stores[one.node].last_reserved) for one in ranges
         ),
+        ipam=(ipam,),
     )
 
 
@@ -63,6 +74,8 @@ def _start(
     """What becomes of a pod on its node; the node's store remembers what it gave."""
     if pod.host_network:
         return PodAddress(pod.netns, cluster.name, node, 0, node_ip, host_network=True)
+    if node not in stores:
+        return Pending(pod.netns, cluster.name, NETWORK_NOT_READY[cluster.cni], node)
     ip = host_local.next_address(stores[node])
     if ip is None:
         reason = _sandbox_failure(cluster, pod, stores[node].cidr)
@@ -81,7 +94,7 @@ def _kept(
     for pod, at in still_placed(cluster, before):
         if pod.host_network:
             yield replace(at, ip=_own(ec2, at.node))
-        elif host_local.usable(cidrs[at.node], at.ip):
+        elif at.node in cidrs and host_local.usable(cidrs[at.node], at.ip):
             yield at
 
 

@@ -6,14 +6,12 @@ from itertools import combinations, islice
 
 from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.kops import routes
-from testbed.kops.model import KopsCluster, KopsNode
-from testbed.kops.ranges import MASK_SIZE, blocks
+from testbed.kops.model import SMALLEST, KopsCluster, KopsNode
+from testbed.kops.ranges import blocks
 from testbed.kops.routes import cluster_tables
 from testbed.kubernetes import bandwidth
 from testbed.vpc.checks import instances as instance_checks
 from testbed.vpc.model import Vpc
-
-SMALLEST = 30  # prefix length of a range with an address for cbr0 and one for a pod
 
 
 def problems(cluster: KopsCluster, vpc: Vpc) -> Problems:
@@ -36,6 +34,7 @@ def warnings(cluster: KopsCluster, vpc: Vpc) -> Problems:
     """More nodes than routes: the route controller is refused; limits that nobody enforces."""
     if cluster.cni == "ptp":
         yield from bandwidth.without_effect(cluster.pods)
+    yield from _without_range(cluster)
     room, count = routes.room(cluster, vpc), len(cluster.nodes)
     if room < count:
         message = (
@@ -88,20 +87,30 @@ def _ranges(cluster: KopsCluster, vpc: Vpc) -> Problems:
 
 
 def _node_ranges(cluster: KopsCluster) -> Problems:
-    """The ranges nodes ask for, and room for those that do not."""
-    if cluster.pod_cidr.prefixlen > MASK_SIZE:
-        message = f"{cluster.pod_cidr} is too small: each node gets a /{MASK_SIZE} of it"
+    """The ranges nodes ask for, and that there is one at all for those that do not.
+
+    Source: kubernetes v1.14, pkg/controller/nodeipam/node_ipam_controller.go.
+    """
+    mask = cluster.node_cidr_mask_size
+    if cluster.pod_cidr.prefixlen > mask:
+        message = f"{cluster.pod_cidr} is too small: each node gets a /{mask} of it"
         yield Problem(("podCidr",), message)
         return
     taken: dict[IPv4Network, str] = {}
     for node in cluster.nodes:
         for problem in _asked(cluster, node, taken):
             yield problem.under("nodes", node.name)
+
+
+def _without_range(cluster: KopsCluster) -> Problems:
+    """Nodes that come too late: the controller tells the event, and goes on without them."""
+    taken = [node.pod_cidr for node in cluster.nodes if node.pod_cidr]
     rest = [node for node in cluster.nodes if node.pod_cidr is None]
     room = len([*islice(blocks(cluster, taken), len(rest))])
     if room < len(rest):
         message = (
-            f"{cluster.pod_cidr} has {room} free /{MASK_SIZE}, and {len(rest)} nodes need one"
+            f"{cluster.pod_cidr} has {room} free /{cluster.node_cidr_mask_size}, and {len(rest)}"
+            f" nodes need one: CIDRNotAvailable for {len(rest) - room}, which stay NotReady"
         )
         yield Problem(("podCidr",), message)
 

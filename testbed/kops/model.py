@@ -3,9 +3,10 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Ip, named
+from testbed.description import STRICT, Cidr, Ip, Whole, named
 from testbed.kubernetes.endpoint_slices import EndpointSlices
 from testbed.kubernetes.kube_proxy import Era, KubeProxy
 from testbed.kubernetes.model import Manifests, Node, Pods, Services
@@ -26,6 +27,8 @@ class KopsNode(Node):
     last_reserved_ip: Ip | None = None
 
 
+SMALLEST = 30  # prefix length of a range with an address for cbr0 and one for a pod
+NodeCidrMaskSize = Annotated[Whole, Field(ge=8, le=SMALLEST)]
 HairpinMode = Literal["promiscuous-bridge", "hairpin-veth", "none"]
 KopsNodes = Annotated[tuple[KopsNode, ...], named()]
 
@@ -38,6 +41,7 @@ class KopsCluster:
     non_masquerade_cidr for pods, a /13 at its base for Services.
 
     cni: kubenet of 2019 with docker, or what kops writes today for containerd.
+    node_cidr_mask_size: of each node's part of pod_cidr (kube-controller-manager's flag).
     hairpin_mode: kubelet's --hairpin-mode, of kubenet.  Its own default, which kops leaves, is
     promiscuous-bridge; on kernels since 6.9 a pod then does not reach itself by a Service.
     """
@@ -51,6 +55,7 @@ class KopsCluster:
     non_masquerade_cidr: Cidr = IPv4Network("100.64.0.0/10")
     pod_cidr: Cidr = IPv4Network("100.96.0.0/11")
     service_cidr: Cidr = IPv4Network("100.64.0.0/13")
+    node_cidr_mask_size: NodeCidrMaskSize = 24
     cni: Literal["kubenet", "ptp"] = "kubenet"
     hairpin_mode: HairpinMode = "hairpin-veth"
     manifests: Manifests = ()

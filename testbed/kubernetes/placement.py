@@ -49,12 +49,24 @@ class NodeRange:
 
 
 @dataclass(frozen=True)
+class NodeIpam:
+    """Where a cluster's node IPAM goes on: behind the range it gave last; none yet, at the first.
+
+    Source: kubernetes, pkg/controller/nodeipam/ipam/cidrset/cidr_set.go: nextCandidate.
+    """
+
+    cluster: str
+    last: IPv4Network | None = None
+
+
+@dataclass(frozen=True)
 class Placed:
     """What became of a cluster's pods and nodes; each tuple in the topology's order."""
 
     pods: tuple[PodAddress, ...] = ()
     pending: tuple[Pending, ...] = ()
     ranges: tuple[NodeRange, ...] = ()
+    ipam: tuple[NodeIpam, ...] = ()
 
 
 @dataclass(frozen=True)

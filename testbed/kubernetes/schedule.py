@@ -12,6 +12,7 @@ from testbed.kubernetes.model import Pod
 EVERY_ADDRESS = IPv4Address("0.0.0.0")
 NO_TAINTS: Mapping[str, str] = MappingProxyType({})
 NETWORK_UNAVAILABLE = "node.kubernetes.io/network-unavailable"  # a node without a route
+NOT_READY = "node.kubernetes.io/not-ready"  # one whose network plugin has no range for pods
 
 
 class HostSocket(NamedTuple):

@@ -166,3 +166,33 @@ def test_a_node_without_a_route_gets_no_new_pods(lab, node):
     assert {at.node for at in anew.pods} == {"n0", "n1"}
     assert {at.node for at in before.pods} == {"n0", "n1", "n2"}
     assert allocate(small, before).pods == before.pods
+
+
+def test_a_node_without_a_range_is_not_ready(lab, node):
+    """CIDRNotAvailable: the node stays, the scheduler spares it, and kubelet has no network."""
+    bound = (Pod("by-name", node="n2"), Pod("host", node="n2", host_network=True))
+
+    found = allocate(
+        lab((node("n1"), node("n2")), (*Pod.replicas("p", 2), *bound), pod_cidr="100.96.0.0/24")
+    )
+
+    assert where(found) == {
+        "p-0": ("n1", "100.96.0.2"),
+        "p-1": ("n1", "100.96.0.3"),
+        "host": ("n2", "172.20.32.5"),
+    }
+    [pending] = found.pending
+    assert (pending.pod, pending.node) == ("by-name", "n2")
+    assert "kubenet does not have netConfig" in pending.reason
+
+
+def test_a_new_node_does_not_get_the_range_of_one_that_left(lab, node):
+    """The controller goes on where it was: that is part of what is kept."""
+    before = allocate(lab((node("n1"), node("n2"))))
+
+    after = allocate(lab((node("n1"), node("n3"))), from_json(to_json(before)))
+
+    assert {one.node: str(one.cidr) for one in after.ranges} == {
+        "n1": "100.96.0.0/24",
+        "n3": "100.96.2.0/24",
+    }

@@ -72,20 +72,28 @@ def test_the_last_reserved_address_is_one_of_the_nodes_range(cluster, node, vpc)
     assert unknown.message == "the address to go on from is known only where podCidr is given"
 
 
-@pytest.mark.parametrize(
-    ("pod_cidr", "message"),
-    [
-        ("100.96.0.0/23", "100.96.0.0/23 has 1 free /24, and 2 nodes need one"),
-        ("100.96.0.0/25", "100.96.0.0/25 is too small: each node gets a /24 of it"),
-    ],
-)
-def test_the_pods_range_has_room_for_all_nodes(cluster, node, vpc, pod_cidr, message):
+def test_a_range_for_pods_is_no_smaller_than_a_nodes_part(cluster, node, vpc):
+    """kube-controller-manager would not start."""
+    problem = only(cluster((node("n1"),), pod_cidr="100.96.0.0/25"), vpc)
+    half = replace(cluster((node("n1"),), pod_cidr="100.96.0.0/25"), node_cidr_mask_size=26)
+
+    assert problem.message == "100.96.0.0/25 is too small: each node gets a /24 of it"
+    assert list(problems(half, vpc)) == []
+
+
+def test_nodes_beyond_the_pods_range_are_told_of(cluster, node, vpc):
+    """The controller has an event for them, and no error."""
     nodes = (node("n1", "100.96.1.0/24"), node("n2"), node("n3"))
-    given = nodes if pod_cidr.endswith("/23") else nodes[1:]
+    small = cluster(nodes, pod_cidr="100.96.0.0/23")
 
-    problem = only(cluster(given, pod_cidr=pod_cidr), vpc)
+    [warning] = warnings(small, vpc)
 
-    assert (spelt(problem.path), problem.message) == ("podCidr", message)
+    assert list(problems(small, vpc)) == []
+    assert (spelt(warning.path), warning.message) == (
+        "podCidr",
+        "100.96.0.0/23 has 1 free /24, and 2 nodes need one: CIDRNotAvailable for 1, which stay"
+        " NotReady",
+    )
 
 
 def test_all_nodes_are_on_one_route_table(cluster, node, vpc):

@@ -59,7 +59,8 @@ def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             pods = [place for place in allocations.pods if place.node == node.name]
             count = f"{len(pods)}/{_max_pods(cluster, node)}"
             pod_cidr = ranges.get(node.name, "")
-            row = _row(node.name, node.instance_type, vpc, enis)
+            ready = isinstance(cluster, EksCluster) or bool(pod_cidr)
+            row = _row(node.name, node.instance_type, vpc, enis, ready=ready)
             yield {**row, "podCidr": pod_cidr, "pods": count, "cluster": cluster.name}
         for place in allocations.pods:
             if place.cluster == cluster.name and place.on_fargate:
@@ -68,11 +69,12 @@ def _nodes(lab: Lab, allocations: Allocations) -> Iterator[Row]:
                 yield {**row, "podCidr": "", "pods": "1/1", "cluster": cluster.name}
 
 
-def _row(name: str, kind: str, vpc: Vpc, enis: list[Eni]) -> Row:
+def _row(name: str, kind: str, vpc: Vpc, enis: list[Eni], *, ready: bool = True) -> Row:
     first = enis[0]
     zones = {subnet.name: subnet.availability_zone for subnet in vpc.subnets}
     return {
         "name": name,
+        "status": "Ready" if ready else "NotReady",
         "type": kind,
         "zone": zones[first.subnet],
         "subnet": first.subnet,
