@@ -26,7 +26,7 @@ from testbed.probes.servers.echo import (
     http_echo,
 )
 from testbed.probes.servers.site import http_site
-from testbed.probes.sockets import IP_PKTINFO
+from testbed.probes.sockets import IP_PKTINFO, family
 
 SWEEP_S = 1.0  # between two looks for silent connections
 EVENTS_A_TURN = 256
@@ -50,7 +50,7 @@ class Server:
         self._idle_s = idle_s
         self._most_connections = most_connections
         self._epoll = select.epoll()
-        self._sockets: dict[Listener, socket.socket] = {}
+        self._listeners: dict[int, Listener] = {}  # by descriptor: a socket object takes 1 KiB
         self._connections: dict[int, Connection] = {}  # the longest silent first
         self._handlers: dict[int, Callable[[], None]] = {}
         self._tokens = imds.Tokens()
@@ -88,21 +88,17 @@ class Server:
     def _open(self, listeners: Sequence[Listener], descriptors: Sequence[int]) -> None:
         """Serve these, on sockets in the same order."""
         for listener, descriptor in zip(listeners, descriptors, strict=True):
-            server = socket.socket(fileno=descriptor)
-            take = self._datagrams if listener.protocol == "udp" else self._accept
-            self._sockets[listener] = server
-            if listener.held:
-                continue
-            self._handlers[descriptor] = partial(take, listener, server)
-            self._epoll.register(descriptor, select.EPOLLIN)
+            self._listeners[descriptor] = listener
+            if not listener.held:
+                self._epoll.register(descriptor, select.EPOLLIN)
 
-    def _close(self, listeners: Sequence[Listener]) -> None:
+    def _close(self, listeners: Collection[Listener]) -> None:
         """Serve these no more; connections go on."""
-        for listener in listeners:
-            server = self._sockets.pop(listener)
-            self._full.discard(server.fileno())
-            self._handlers.pop(server.fileno(), None)
-            server.close()
+        leaving = frozenset(listeners)
+        for descriptor in [fd for fd, one in self._listeners.items() if one in leaving]:
+            del self._listeners[descriptor]
+            self._full.discard(descriptor)
+            os.close(descriptor)
 
     def _reset(self, netns: Collection[str]) -> None:
         """End the connections in these namespaces, and keep no socket there."""
@@ -114,7 +110,9 @@ class Server:
         """Wait for something to do, and do it."""
         waiting = bool(self._connections or self._full)
         for descriptor, _ in self._epoll.poll(SWEEP_S if waiting else None, EVENTS_A_TURN):
-            if handler := self._handlers.get(descriptor):
+            if listener := self._listeners.get(descriptor):
+                self._take(listener, descriptor)
+            elif handler := self._handlers.get(descriptor):
                 handler()
         if waiting and time.monotonic() >= self._next_sweep_s:
             self._next_sweep_s = time.monotonic() + SWEEP_S
@@ -129,6 +127,18 @@ class Server:
             self._end(connection)
         while self._full:
             self._epoll.modify(self._full.pop(), select.EPOLLIN)
+
+    def _take(self, listener: Listener, descriptor: int) -> None:
+        """Serve who has come to a listener; the socket object lasts as long as that."""
+        kind = socket.SOCK_DGRAM if listener.protocol == "udp" else socket.SOCK_STREAM
+        server = socket.socket(family(listener.address), kind, fileno=descriptor)
+        try:
+            if kind == socket.SOCK_DGRAM:
+                self._datagrams(listener, server)
+            else:
+                self._accept(listener, server)
+        finally:
+            server.detach()
 
     def _accept(self, listener: Listener, server: socket.socket) -> None:
         """Begin the conversations of the clients that have come."""
