@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from testbed import __version__
-from testbed.cli.verbs import SECTIONS, VERBS
+from testbed.cli.verbs import SECTIONS, VERBS, place
 from testbed.errors import IgnoredSetting, TestbedError, told
 from testbed.kernel.machine.garbage import collect_rarely
 
@@ -28,15 +28,14 @@ class Verbs(click.Group):
         """The verb's own command, or None."""
         if cmd_name not in VERBS:
             return None
-        module, _ = VERBS[cmd_name]
-        command = getattr(import_module(f"testbed.cli.{module}"), f"{cmd_name}_")
+        command = getattr(import_module(place(cmd_name)), f"{cmd_name}_")
         assert isinstance(command, click.Command)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The verbs that begin so, without importing any of them."""
         begun = [verb for verb in VERBS if verb.startswith(incomplete)]
-        return [CompletionItem(verb, help=VERBS[verb][1]) for verb in begun]
+        return [CompletionItem(verb, help=VERBS[verb]) for verb in begun]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -50,11 +49,9 @@ class Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs and what they are for, without importing any of them."""
-        for title, verbs in SECTIONS.items():
+        for title, verbs in SECTIONS.values():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(f"{verb:{WIDEST}}", text) for verb, (_, text) in verbs.items()]
-                )
+                formatter.write_dl([(f"{verb:{WIDEST}}", text) for verb, text in verbs.items()])
 
 
 FIRST = "To begin: testbed up; testbed get pods; testbed explain web-0 client; testbed down"

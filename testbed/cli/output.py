@@ -1,10 +1,13 @@
 """How results are printed: tables for people, JSON and YAML for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 import click
+
+from testbed.errors import CheckFailed
 
 Row = Mapping[str, Any]
 
@@ -60,6 +63,25 @@ def _cell(value: Any) -> str:
 def mark(ok: bool) -> str:
     """`ok` or `FAILED`, coloured on a terminal."""
     return click.style("ok", fg="green") if ok else click.style("FAILED", fg="red", bold=True)
+
+
+def difference_lines(difference: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each fact to write or remove: `+ node-1: 1536: from …`."""
+    for sign, kind in (("+", "add"), ("-", "remove")):
+        for fact in difference.get(kind, ()):
+            yield f"{sign} {fact['ns']}: {fact['text']}"
+
+
+def print_difference(difference: Mapping[str, Any]) -> None:
+    """Its lines, and how many facts it writes and removes."""
+    for line in difference_lines(difference):
+        click.echo(line)
+    click.echo(f"{len(difference['add'])} to write, {len(difference['remove'])} to remove")
+
+
+def end(good: bool) -> NoReturn:
+    """Leave with 0, or with the exit code of a check whose answer is no."""
+    sys.exit(0 if good else CheckFailed.exit_code)
 
 
 def note(text: str) -> None:

@@ -98,7 +98,7 @@ def _own(lab: Lab) -> Lab:
 
 def _prompt(net: LabNet, script: str | None = None) -> None:
     """The prompt, or the commands of a file: `--pre` and `--post`."""
-    from testbed.cli.prompt import commands  # the testbed's verbs
+    from testbed.cli.inside.prompt import commands  # the testbed's verbs
 
     with reported():
         converse(net, commands(), lines_of(script) if script else None)

@@ -53,7 +53,7 @@ def own_lab(lab: Lab, kind: type[AnyNet]) -> Iterator[AnyNet]:
 
 def prompt(net: LabNet, script: Iterable[str] | None = None) -> None:
     """Mininet's prompt until the user leaves it, or these commands; results on standard output."""
-    from testbed.cli.prompt import commands  # the testbed's verbs
+    from testbed.cli.inside.prompt import commands  # the testbed's verbs
 
     with results_on_stdout():
         converse(net, commands(), script)

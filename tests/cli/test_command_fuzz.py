@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from testbed import cli
-from testbed.cli.verbs import VERBS
+from testbed.cli.verbs import VERBS, place
 from testbed.daemon.process.home import Home
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Done, run
@@ -113,8 +113,8 @@ def test_whatever_is_typed_has_an_answer(
     """With one lab up, which `up`, `down` and `clean` may take away, and no lab after that."""
 
     def test(commands: Commands) -> None:
-        for module in {module for module, _ in VERBS.values()}:
-            importlib.import_module(f"testbed.cli.{module}")
+        for verb in VERBS:
+            importlib.import_module(place(verb))
         folder = commands.file.parent
         commands.file.write_text(commands.file.read_text().replace(commands.name, "lab"))
         (folder / "bad.yaml").write_text("testbed: v1\nname: [")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.cli.look import ALIASES, get_
+from testbed.cli.look.get import get_
+from testbed.cli.look.kinds import ALIASES
 from testbed.daemon.shown.views import KERNEL_KINDS as ROWS_OF_KERNELS
 from testbed.daemon.shown.views import KINDS
 from tests.cli.conftest import Commands

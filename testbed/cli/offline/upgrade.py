@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from testbed.cli.files import FILE
 from testbed.cli.options import chosen, lab_option, option, output_option
 from testbed.cli.output import emit
 from testbed.errors import CheckFailed, UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @lab_option
 @option("--dry-run", is_flag=True, help="Say what would hinder it; the lab has no versions.")
 @output_option
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=FILE)
 def upgrade_(lab_name: str | None, dry_run: bool, output: str, file: Path | None) -> None:
     """Which subnets are short of addresses for an update of the Kubernetes version.
 

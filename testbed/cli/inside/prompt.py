@@ -5,8 +5,11 @@ from contextlib import redirect_stdout
 
 import click
 
-from testbed.cli.check import matrix_, verify_
-from testbed.cli.look import get_, path_, slide_
+from testbed.cli.look.get import get_
+from testbed.cli.look.slide import slide_
+from testbed.cli.look.verify import verify_
+from testbed.cli.packets.matrix import matrix_
+from testbed.cli.packets.path import path_
 from testbed.daemon import inside
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.protocol import call

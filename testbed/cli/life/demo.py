@@ -6,18 +6,16 @@ from pathlib import Path
 
 import click
 
-from testbed.cli.lifecycle import FILE, loaded
-from testbed.cli.look import side_by_side
+from testbed.cli.files import FILE, loaded
+from testbed.cli.look.slide import side_by_side
 from testbed.cli.options import option, publish_option, rootless_option
-from testbed.cli.output import mark, note, table
+from testbed.cli.output import end, mark, note, table
 from testbed.cli.privilege import choose_owner
 from testbed.daemon import lifecycle
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.protocol import Json, call
 from testbed.lab import Lab
-
-EXIT_FAILED = 1
 
 
 @click.command("demo")
@@ -49,10 +47,10 @@ def demo_(
     passed = _show_tour(call(home, "tour"))
     _show_hints(lab)
     if prompt or (prompt is None and sys.stdin.isatty() and sys.stdout.isatty()):
-        from testbed.cli.prompt import open_prompt
+        from testbed.cli.inside.prompt import open_prompt
 
         open_prompt(home, ())
-    sys.exit(0 if same and passed else EXIT_FAILED)
+    end(same and passed)
 
 
 def _show_slides(file: Path) -> bool:

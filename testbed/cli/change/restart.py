@@ -2,10 +2,9 @@
 
 import click
 
-from testbed.cli.lifecycle import print_difference
+from testbed.cli.change.daemonset import without_kubectls_words
 from testbed.cli.options import chosen, lab_option, output_option
-from testbed.cli.output import emit, note
-from testbed.cli.rollout import without_kubectls_words
+from testbed.cli.output import emit, note, print_difference
 from testbed.daemon.process.protocol import call
 from testbed.errors import UsageError
 

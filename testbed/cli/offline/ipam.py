@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from testbed.cli.files import FILE
 from testbed.cli.options import option, output_option, overrides, parsed
 from testbed.cli.output import emit
 
@@ -27,7 +28,7 @@ def ipam_() -> None:
 @click.option(
     "-f",
     "--file",
-    type=click.Path(path_type=Path),
+    type=FILE,
     required=True,
     metavar="STATE.json",
     help="The data store and the settings; - is standard input.",

@@ -2,9 +2,9 @@
 
 import click
 
-from testbed.cli.lifecycle import print_difference
+from testbed.cli.change.daemonset import without_kubectls_words
 from testbed.cli.options import chosen, lab_option, option, output_option
-from testbed.cli.output import emit, note
+from testbed.cli.output import emit, note, print_difference
 from testbed.daemon.process.protocol import call
 from testbed.errors import UsageError
 
@@ -38,14 +38,6 @@ def set_(
         emit(report, output)
         return
     print_difference(report)
-
-
-def without_kubectls_words(*words: str) -> tuple[str, ...]:
-    """`env daemonset aws-node A=b` is `daemonset/aws-node A=b`."""
-    first, *others = words[1:] if words[0] == "env" and len(words) > 1 else words
-    if first in ("daemonset", "ds") and others:
-        return (f"{first}/{others[0]}", *others[1:])
-    return (first, *others)
 
 
 def _unsets(setting: str) -> bool:

@@ -1,14 +1,10 @@
 """clients: whom the other side of a connection sees."""
 
-import sys
-
 import click
 
 from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
-from testbed.cli.output import emit, mark, table
+from testbed.cli.output import emit, end, mark, table
 from testbed.daemon.process.protocol import Json
-
-EXIT_FAILED = 1
 
 
 @click.command("clients")
@@ -39,7 +35,7 @@ def clients_(lab_name: str | None, output: str, every_setting: bool, timeout: fl
             f"{len(rows) - len(differing)} of {len(rows)} connections as predicted"
             f"  {mark(not differing)}"
         )
-    sys.exit(EXIT_FAILED if differing else 0)
+    end(not differing)
 
 
 def _pivoted(rows: list[Json]) -> list[Json]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from testbed.cli.look import ALIASES
+from testbed.cli.look.kinds import ALIASES
 from testbed.cli.options import ask, lab_option, option, output_option
 from testbed.cli.output import emit, table
 from testbed.daemon.process.protocol import Json

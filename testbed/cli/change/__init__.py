@@ -1,0 +1,1 @@
+"""Changing a running lab: each module has the verb of its name."""

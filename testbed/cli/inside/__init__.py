@@ -1,0 +1,1 @@
+"""Being inside a running lab: each module has the verb of its name."""

@@ -1,0 +1,1 @@
+"""A lab's life: each module has the verb of its name."""

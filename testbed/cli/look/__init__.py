@@ -1,0 +1,1 @@
+"""Looking at a running lab: each module has the verb of its name."""

@@ -1,0 +1,20 @@
+"""The words that stand for a kind of object, kubectl's and AWS's."""
+
+import click
+
+ALIASES = {
+    "pod": "pods", "po": "pods", "node": "nodes", "no": "nodes", "eni": "enis", "vpc": "vpcs",
+    "subnet": "subnets", "rule": "rules", "route": "routes", "neighbour": "neighbours",
+    "neigh": "neighbours", "chain": "chains", "link": "links", "address": "addresses",
+    "service": "services", "svc": "services", "endpoint": "endpoints", "ep": "endpoints",
+    "route-tables": "routetables", "routetable": "routetables", "instance": "instances",
+    "peering": "peerings", "transitgateway": "transitgateways", "tgw": "transitgateways",
+    "connection": "connections", "host": "hosts", "securitygroup": "securitygroups",
+    "security-groups": "securitygroups", "sg": "securitygroups", "networkacl": "networkacls",
+    "network-acls": "networkacls", "acl": "networkacls",
+}  # fmt: skip
+
+
+def kinds(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """What TAB offers for a kind: the words that stand for one, whole."""
+    return sorted(kind for kind in {*ALIASES.values()} if kind.startswith(begun))

@@ -1,0 +1,1 @@
+"""Without a lab: each module has the verb of its name."""

@@ -1,0 +1,1 @@
+"""Following packets through a running lab: each module has the verb of its name."""
