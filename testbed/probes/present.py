@@ -6,9 +6,11 @@ from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.walk.world import World
 from testbed.kernel.learnt import learnt
 from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.netlink import conntrack
 from testbed.kernel.observe import observe
 from testbed.net.diff import implied
 from testbed.net.facts import Fact, State, Sysctl, Veth
+from testbed.probes.sockets import inside
 
 
 class Present(World):
@@ -21,6 +23,7 @@ class Present(World):
         super().__init__(plan | implied(plan))
         self._store = store
         self._names = frozenset(store.names())
+        self._full: dict[str, int] = {}
 
     def __contains__(self, ns: str) -> bool:
         return ns in self._names
@@ -34,3 +37,11 @@ class Present(World):
         near = sorted({fact.peer_ns for fact in planned if isinstance(fact, Veth)})
         found = observe(self._store, [ns], sysctls, near).state
         return with_reasons(found, planned) | learnt(self._store, [ns])
+
+    def full(self, ns: str) -> int:
+        """How many connections fill a namespace's table; 0 while there is room."""
+        if ns not in self._full:
+            with inside(self._store, ns):
+                table = conntrack.table()
+            self._full[ns] = table.most if table.is_full else 0
+        return self._full[ns]

@@ -1,9 +1,12 @@
 """What `conntrack -L` prints, understood; and connections of before in a prediction."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
+import pytest
+
 from testbed.explain.journey import Header
-from testbed.explain.netfilter.conntrack import Tracking
+from testbed.explain.netfilter.conntrack import TableFull, Tracking
 from testbed.explain.netfilter.remembered import Remembered, entries
 from testbed.explain.packet import Flow, Packet
 
@@ -23,6 +26,13 @@ TRANSLATED = Remembered(
     answered=True,
     mark=128,
 )
+HEADER = Header(
+    protocol="udp",
+    source=IPv4Address(CLIENT),
+    destination=IPv4Address(SERVICE),
+    source_port=12345,
+    destination_port=53,
+)
 
 
 def test_a_listing_is_read() -> None:
@@ -34,19 +44,24 @@ def test_a_listing_is_read() -> None:
 
 
 def test_a_packet_finds_its_connection_where_it_is_remembered() -> None:
-    header = Header(
-        protocol="udp",
-        source=IPv4Address(CLIENT),
-        destination=IPv4Address(SERVICE),
-        source_port=12345,
-        destination_port=53,
-    )
-    tracking, packet = Tracking([TRANSLATED]), Packet(header)
+    tracking, packet = Tracking([TRANSLATED]), Packet(HEADER)
 
     tracking.track("node-1", packet)
     assert packet.state == "established"
     assert (packet.ct_mark, packet.ct) == (128, frozenset({"established", "dnat"}))
 
-    elsewhere = Packet(header)
+    elsewhere = Packet(HEADER)
     tracking.track("node-2", elsewhere)
     assert elsewhere.state == "new"
+
+
+@pytest.mark.parametrize("kind", ["SYN", "SYN,ACK"])
+def test_a_full_table_takes_nothing_new_whether_it_would_open_a_connection(kind: str) -> None:
+    tracking = Tracking([TRANSLATED], full={"node-1": 2, "node-2": 0}.__getitem__)
+    unknown = replace(HEADER, protocol="tcp", kind=kind)
+
+    tracking.track("node-1", Packet(HEADER))
+    tracking.track("node-2", Packet(unknown))
+    with pytest.raises(TableFull) as found:
+        tracking.track("node-1", Packet(unknown))
+    assert found.value.most == 2

@@ -42,12 +42,16 @@ _SET = re.compile(r"@(\S+)")  # `iifname . ether saddr . ip saddr @assigned goto
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What was read of kernels and of the plan to understand the evidence.  mtus: in bytes."""
+    """What was read of kernels and of the plan to understand the evidence.  mtus: in bytes.
+
+    full: of namespaces where a packet ended and whose table of connections is full, their number.
+    """
 
     routes: Mapping[Question, KernelRoute]
     texts: Mapping[RuleName, str]
     planned: Planned
     mtus: Mapping[Device, int] = field(default_factory=dict)  # read where a size was asked for
+    full: Mapping[str, int] = field(default_factory=dict)
 
 
 def visit(stay: Stay, known: Knowledge) -> Visit:

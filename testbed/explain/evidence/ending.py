@@ -80,6 +80,14 @@ def _by_rule(case: Case) -> End | None:
     return sent_back(end, before.ns, went.dev, went.header.destination)
 
 
+def _by_full_table(case: Case) -> End | None:
+    """No rule dropped it, and its kernel remembers as many connections as it may."""
+    most = case.known.full.get(case.stay.ns, 0)
+    if not most or not case.stay.is_stopped_at_once:
+        return None
+    return _end(case, "X_CONNTRACK_FULL", most=most)
+
+
 def _delivered(case: Case) -> End | None:
     """It passed INPUT."""
     stay, passed = case.stay, case.stay.at("ip", "input", LAST)
@@ -235,6 +243,7 @@ Judge = Callable[[Case], End | None]
 JUDGES: tuple[Judge, ...] = (
     _by_source,
     _by_rule,
+    _by_full_table,
     _delivered,
     _by_route,
     _by_ttl,

@@ -111,7 +111,7 @@ def _merged(table: int) -> int:
 
 def _agrees(freed: KernelEvent, stay: Stay, end: End) -> bool:
     if freed.reason == NETFILTER:
-        return stay.dropped is not None
+        return stay.dropped is not None or end.code == "X_CONNTRACK_FULL"
     codes = AGREEING.get(freed.reason)
     return codes is None or end.code in codes or _is_usual(freed, stay)
 

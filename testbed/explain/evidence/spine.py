@@ -85,6 +85,12 @@ class Stay:
         return next((one for one in self.traversals if one.dropped), None)
 
     @property
+    def is_stopped_at_once(self) -> bool:
+        """Whether it went into its first hook, where conntrack is, and not out of it."""
+        hook = "output" if self.is_origin else "prerouting"
+        return self.reached(hook, FIRST) and not self.reached(hook, LAST)
+
+    @property
     def is_bridged(self) -> bool:
         """Whether a bridge handed it on."""
         return self.reached("forward", FIRST, "bridge")

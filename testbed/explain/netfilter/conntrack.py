@@ -1,6 +1,6 @@
 """Connection tracking of all namespaces during one prediction: states, and NAT undone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from testbed.explain.netfilter.remembered import Remembered
@@ -20,14 +20,31 @@ class Standing(NamedTuple):
     mark: int
 
 
+class TableFull(Exception):
+    """A packet needs an entry, and there is no place for one.  most: as many may be there."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} connections")
+        self.most = most
+
+
+Full = Callable[[str], int]  # how many connections fill a namespace's table; 0 while there is room
+
+
+def never_full(_: str) -> int:
+    """Nobody remembers any connections yet."""
+    return 0
+
+
 NEW, INVALID = "new", "invalid"  # of a packet without a connection: there will be one, or none
 
 
 class Tracking:
     """Who talks with whom, by namespace (state: what kernels remember from packet to packet)."""
 
-    def __init__(self, remembered: Iterable[Remembered] = ()) -> None:
-        """remembered: the connections of before."""
+    def __init__(self, remembered: Iterable[Remembered] = (), full: Full = never_full) -> None:
+        """remembered: the connections of before.  full: asked where a new one would be tracked."""
+        self._full = full
         self._connections: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
         for one in remembered:
             connection = Connection(one.original)
@@ -42,6 +59,7 @@ class Tracking:
         """Find or make the packet's connection, as conntrack's own hook does before mangle.
 
         What comes back by lo has the one that it left with: nf_conntrack_core.c, nf_conntrack_in.
+        Raises TableFull.
         """
         if packet.iif == LOOPBACK and packet.connection is not None:
             return
@@ -60,6 +78,12 @@ class Tracking:
         packet.state = "established" if packet.connection.answered else "new"
 
     def _track_new(self, ns: str, packet: Packet, flow: Flow) -> None:
+        """The entry is made before anybody looks whether the packet may open a connection.
+
+        nf_conntrack_core.c: init_conntrack, from resolve_normal_ct.
+        """
+        if most := self._full(ns):
+            raise TableFull(most)
         if not opens(packet):
             packet.state = "invalid"
             return

@@ -161,6 +161,12 @@ KERNEL = (
         " makes have none; for segments out of the window: nf_conntrack_tcp_be_liberal",
     ),
     Reason(
+        "X_CONNTRACK_FULL",
+        "{ns} remembers {most} connections, as many as it may, and drops what would be one more",
+        "end connections, let them be forgotten sooner (nf_conntrack_tcp_timeout_established), or"
+        " raise net.netfilter.nf_conntrack_max: `testbed exec {ns} -- conntrack -C` counts them",
+    ),
+    Reason(
         "X_CLOSED_PORT",
         "nobody in {ns} listens on {protocol} port {port}",
         "start a server there, or use another port",

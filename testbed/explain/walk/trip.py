@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from testbed.explain.journey import End, FabricStep, Header, RoutingStep, Step, Visit
 from testbed.explain.made import made
+from testbed.explain.netfilter.conntrack import TableFull
 from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
 from testbed.explain.netfilter.ruleset import Run
 from testbed.explain.packet import Flow, Packet, address
@@ -141,6 +142,8 @@ class Trip:
                 stage(self.passage)
         except Filtered as filtered:
             self.filtered(filtered)
+        except TableFull as full:
+            self.drop("X_CONNTRACK_FULL", most=full.most)
         except NotPredicted as what:
             self.unknown(str(what))
 
@@ -150,6 +153,8 @@ class Trip:
             self.space.netfilter.pass_output(self.passage, reroute)
         except Filtered as filtered:
             self.filtered(filtered)
+        except TableFull as full:
+            self.drop("X_CONNTRACK_FULL", most=full.most)
         except NotPredicted as what:
             self.unknown(str(what))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from testbed.explain.netfilter.conntrack import never_full
 from testbed.explain.walk.links import Links
 from testbed.explain.walk.remembered import Remembered
 from testbed.explain.walk.space import Space
@@ -36,6 +37,10 @@ class World:
 
     def __contains__(self, ns: str) -> bool:
         return ns in self._facts
+
+    def full(self, ns: str) -> int:
+        """How many connections fill a namespace's table; 0 while there is room, as in a plan."""
+        return never_full(ns)
 
     def space(self, ns: str) -> Space:
         """What is known of a namespace; nothing of one that is not there."""

@@ -166,6 +166,17 @@ NFTA_DATA_VALUE = 1
 NFTA_META_KEY = 2
 NFT_META_L4PROTO = 16
 
+# netfilter/nfnetlink_conntrack.h
+NFNL_SUBSYS_CTNETLINK = 1
+IPCTNL_MSG_CT_GET_STATS_CPU = 4
+IPCTNL_MSG_CT_GET_STATS = 5
+CTA_STATS_GLOBAL_ENTRIES = 1
+CTA_STATS_GLOBAL_MAX_ENTRIES = 2
+CTA_STATS_INVALID = 4
+CTA_STATS_INSERT_FAILED = 9
+CTA_STATS_DROP = 10
+CTA_STATS_CLASH_RESOLVE = 14
+
 # kinds, protocols and scopes of routes (rtnetlink.h) as `ip route` names them
 ROUTE_KINDS = {
     "unicast": 1,

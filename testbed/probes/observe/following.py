@@ -68,6 +68,8 @@ class Pursuit:
             return False
         if last.is_expired:
             return True
+        if last.is_stopped_at_once and self._kernels.full([last.ns]):
+            return True
         if last.reached("input"):
             return self._is_unanswerable(last)
         return any(

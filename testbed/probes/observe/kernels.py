@@ -12,7 +12,7 @@ from testbed.errors import KernelError
 from testbed.explain.evidence.witnesses import Device, KernelRoute, Question
 from testbed.kernel import sysctl
 from testbed.kernel.namespaces import NamespaceStore
-from testbed.kernel.netlink import decode, uapi
+from testbed.kernel.netlink import conntrack, decode, uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes, u32
 from testbed.kernel.route import RouteAnswer, route_get
@@ -74,6 +74,16 @@ class Kernels:
                 _, mtu = _link(kernel, dev)
             if mtu:
                 found[ns, dev] = mtu
+        return found
+
+    def full(self, names: Iterable[str]) -> dict[str, int]:
+        """Of the namespaces whose table of connections is full, how many those are."""
+        found = {}
+        for ns in names:
+            with inside(self._store, ns):
+                table = conntrack.table()
+            if table.is_full:
+                found[ns] = table.most
         return found
 
     def serves_udp(self, ns: str, port: int) -> bool:

@@ -154,6 +154,7 @@ class Observer:
             texts=self._rule_texts(store, visited, generations),
             planned=planned,
             mtus=kernels.mtus(taking) if evidence.sent.size else {},
+            full=kernels.full({one.stays[-1].ns for one in spines.values() if one.stays}),
         )
         around = Circumstances(
             watched=frozenset(generations),

@@ -26,13 +26,12 @@ from testbed.explain.journey import End, Header, Protocol, RoundTrip, Visit
 from testbed.explain.netfilter.remembered import judged
 from testbed.explain.walk.remembering import predict_remembered
 from testbed.explain.walk.sockets import Sockets
-from testbed.explain.walk.world import World
-from testbed.kernel.observe import observe
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab
-from testbed.net.facts import ANYWHERE, Sysctl
+from testbed.net.facts import ANYWHERE
 from testbed.plan import served
 from testbed.probes.observe.observer import Observer
+from testbed.probes.present import Present
 from testbed.probes.remembered import remembered
 from testbed.vpc.model import Instance, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
@@ -175,8 +174,7 @@ def explain(bed: Bed, observer: Observer) -> Explain:
             kind=kind,
             size=size,
         )
-        sysctls = [fact for fact in bed.state if isinstance(fact, Sysctl)]
-        world = World(observe(bed.store, sysctls=sysctls).state)
+        world = Present(bed.store, bed.state)
         ears = served(bed.lab, bed.allocations)
         known = remembered(bed.store, header, bed.state) if source_port else ()
         how: dict[str, Any] = {"timeout_s": 2.0, "keep_port": bool(source_port)}
