@@ -17,6 +17,8 @@ from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift
 from testbed.kernel.machine.scratch import Tell, in_telling_child
+from testbed.kernel.making import Maker
+from testbed.kernel.namespaces import making
 from testbed.kernel.observe import Observation, observe
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
@@ -119,23 +121,45 @@ class RunningLab:
         names = self.manifests if manifests is None else manifests
         events: list[Event] = []
         allocations = self._allocated(lab, events.append)
-        wanted = plan(lab, allocations, self.health)
-        serving = listeners(lab, allocations)
-        try:
-            self.servers.close(leaving(self.servers.listening, serving))
-            self.supervisor.retain(programs(lab, allocations, self.health))
-            self._write(wanted, serving)
-            if self.lab is not None:
-                forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
-            self._serve(lab, allocations, serving)
-            self._record(lab, allocations, names)
-        except Exception as error:
-            self._put_back(error)
-            raise
+        with making(self._new_namespaces(allocations)) as made:
+            wanted = plan(lab, allocations, self.health)
+            serving = listeners(lab, allocations)
+            try:
+                self._become(lab, allocations, wanted, serving, made)
+                self._record(lab, allocations, names)
+            except Exception as error:
+                self._put_back(error)
+                raise
         events[:0] = logs.between(self.lab, self.allocations, lab, allocations)
         self.lab, self.allocations, self.state = lab, allocations, wanted
         self.manifests = names
         logs.write(self.home.logs, lab, allocations, events)
+
+    def _new_namespaces(self, allocations: Allocations) -> int:
+        """How many a new lab takes at least, before it is planned; a running one has them."""
+        if self.store.names():
+            return 0
+        pods = {place.pod for place in allocations.pods if not place.host_network}
+        return len(pods | {eni.instance for eni in allocations.enis})
+
+    def _become(
+        self,
+        lab: Lab,
+        allocations: Allocations,
+        wanted: State,
+        serving: Sequence[Listener],
+        made: Maker | None,
+    ) -> None:
+        """The kernel, and all that is not the kernel's, as this lab wants it.
+
+        made: namespaces for those that are new.
+        """
+        self.servers.close(leaving(self.servers.listening, serving))
+        self.supervisor.retain(programs(lab, allocations, self.health))
+        self._write(wanted, serving, made)
+        if self.lab is not None:
+            forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
+        self._serve(lab, allocations, serving)
 
     def _allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
         return allocate(lab, rolled_out(self.lab, lab, self.allocations), tell)
@@ -206,15 +230,18 @@ class RunningLab:
         self.servers.serve(listeners(lab, allocations) if serving is None else serving)
         self.supervisor.serve(programs(lab, allocations, self.health))
 
-    def _write(self, wanted: State, serving: Iterable[Listener] = ()) -> None:
+    def _write(
+        self, wanted: State, serving: Iterable[Listener] = (), made: Maker | None = None
+    ) -> None:
         """In a child, whose end gives back all the memory that takes: as much as the lab's own.
 
         serving: is served in each namespace of a new lab while the child goes on to the next.
+        made: what new namespaces are taken from.
         """
         new = not self.store.names()
 
         def write(tell: Tell) -> None:
-            apply(self.store, wanted, None if new else self.observe(wanted), tell)
+            apply(self.store, wanted, None if new else self.observe(wanted), tell, made)
 
         theirs: dict[str, list[Listener]] = {}
         for one in serving if new else ():

@@ -9,6 +9,7 @@ from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import sysctl
 from testbed.kernel.carrier import await_carrier, carrying
 from testbed.kernel.inherited import inherited
+from testbed.kernel.making import Maker
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, entered, returning
 from testbed.kernel.netlink.batch import (
     Numbers,
@@ -43,10 +44,12 @@ def apply(
     wanted: State,
     found: Observation | None = None,
     wired: Callable[[Sequence[str]], None] = _untold,
+    made: Maker | None = None,
 ) -> Numbers:
     """Bring the kernel from `found` (None: nothing) to `wanted`; the numbers of all links.
 
     wired: is told the namespaces whose links, addresses and routes are there, some at a time.
+    made: what new namespaces are taken from; none makes them now.
     Raises KernelError, which leaves things half-way: the caller tears a new lab down and applies
     the old state to a running one.
 
@@ -56,7 +59,7 @@ def apply(
     """
     found = found or NOTHING_FOUND
     todo = changes(wanted, found.state)
-    with Descriptors(store) as spaces, ThreadPoolExecutor(1, "netfilter") as other:
+    with Descriptors(store, made) as spaces, ThreadPoolExecutor(1, "netfilter") as other:
         _remove(spaces, todo, found.indexes)
         store.drop(todo.dropped)
         order = leaves_first(todo)

@@ -18,29 +18,39 @@ AT_ONCE = 50  # namespaces handed over
 
 
 class Maker:
-    """A process that makes namespaces in the order of their names (state: it)."""
+    """A process that makes so many namespaces (state: it, and what has come of them).
 
-    def __init__(self, names: Sequence[str], make: Callable[[], int]) -> None:
+    They are for this process or a child of it; the process ends with the block.
+    """
+
+    def __init__(self, count: int, make: Callable[[], int]) -> None:
+        self._left = count
         self._ours, theirs = socket.socketpair()
         with theirs:
             self._process = fork()
             if self._process == 0:
-                _make_all(names, make, theirs)
+                _make_all(count, make, theirs)
 
-    def some(self) -> dict[str, int]:
-        """The next few with their descriptors.  Raises KernelError, MissingFeature."""
+    def some(self) -> list[int]:
+        """The descriptors of the next few; none when all have been given.
+
+        Raises KernelError, MissingFeature.
+        """
+        if not self._left:
+            return []
         try:
-            made, descriptors, whole = handover.heard(self._ours)
+            refused, descriptors, whole = handover.heard(self._ours)
         except EOFError:
             raise KernelError("the process that makes namespaces was ended") from None
-        if isinstance(made, TestbedError):
-            raise made
+        if refused:
+            raise refused
         if not whole:  # as many descriptors came as we may have: unix(7)
             for descriptor in descriptors:
                 os.close(descriptor)
             full = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            raise told(full, f"cannot hold the namespace '{made[0]}'")
-        return dict(zip(made, descriptors, strict=True))
+            raise told(full, f"cannot hold {self._left} more namespaces")
+        self._left -= len(descriptors)
+        return descriptors
 
     def end(self) -> None:
         """End the process, whether it has made all or not."""
@@ -49,25 +59,27 @@ class Maker:
         os.waitpid(self._process, 0)
 
 
-def _make_all(names: Sequence[str], make: Callable[[], int], to: socket.socket) -> None:
+def _make_all(count: int, make: Callable[[], int], to: socket.socket) -> None:
     """In the child: make them, hand them over, end without the parent's clean-up."""
     try:
         end_with_parent()
         gc.freeze()  # to look for cycles among the parent's objects would copy all their memory
-        for start in range(0, len(names), AT_ONCE):
-            _make_some(names[start : start + AT_ONCE], make, to)
+        for first in range(1, count + 1, AT_ONCE):
+            _make_some(range(first, count + 1)[:AT_ONCE], count, make, to)
     finally:
         os._exit(0)
 
 
-def _make_some(names: Sequence[str], make: Callable[[], int], to: socket.socket) -> None:
+def _make_some(
+    numbers: Sequence[int], count: int, make: Callable[[], int], to: socket.socket
+) -> None:
     descriptors: list[int] = []
-    for name in names:
+    for number in numbers:
         try:
             descriptors.append(make())
         except (OSError, TestbedError) as refused:
-            handover.say(to, told(refused, f"cannot make the namespace '{name}'"))
+            handover.say(to, told(refused, f"cannot make namespace {number} of {count}"))
             raise
-    handover.say(to, names, descriptors)
+    handover.say(to, None, descriptors)
     for descriptor in descriptors:
         os.close(descriptor)

@@ -9,7 +9,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol, Self
 
 from testbed.errors import KernelError, MissingFeature, told
@@ -134,29 +134,30 @@ class Descriptors:
     """Descriptors of a store's namespaces, each opened when first asked for (state: them).
 
     Any thread may ask.  Leaving it closes them.
+    made: namespaces that nobody has named yet, for new ones; without it those are made here.
     """
 
-    def __init__(self, store: NamespaceStore) -> None:
+    def __init__(self, store: NamespaceStore, made: Maker | None = None) -> None:
         self._store = store
         self._fds: dict[str, int] = {}
         self._asking = threading.Lock()
-        self._coming: set[str] = set()
-        self._maker: Maker | None = None
+        self._coming: dict[str, None] = {}  # in the order of their making
+        self._made = made
+        self._undo = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._maker:
-            self._maker.end()
+        self._undo.close()
         for fd in self._fds.values():
             os.close(fd)
 
     def of(self, name: str) -> int:
         """The descriptor of a namespace.  Raises KernelError, MissingFeature."""
         with self._asking:
-            while name in self._coming and self._maker:
-                self._take(self._maker.some())
+            while name in self._coming:
+                self._take_some()
             if name not in self._fds:
                 self._fds[name] = self._store.open(name)
             return self._fds[name]
@@ -166,17 +167,26 @@ class Descriptors:
 
         Many are made meanwhile, in this order: each is there, and held, once it was asked for.
         """
-        if len(names) >= MANY:
-            self._coming.update(names)
-            self._maker = Maker(names, _unshared)
-        else:
-            with returning():
-                self._take({name: _made(name) for name in names})
+        self._coming = dict.fromkeys(names)
+        self._made = self._made or self._undo.enter_context(making(len(names)))
+        if not self._made:
+            while self._coming:
+                self._take_some()
 
-    def _take(self, made: Mapping[str, int]) -> None:
-        self._fds.update(made)
-        self._coming.difference_update(made)
-        self._store.keep(made)
+    def _take_some(self) -> None:
+        """Name and hold the next that have come, or all that nobody else makes."""
+        ready = self._made.some() if self._made else []
+        named = dict(zip(self._coming, ready, strict=False)) or self._made_here()
+        for spare in ready[len(named) :]:
+            os.close(spare)
+        self._fds.update(named)
+        for name in named:
+            del self._coming[name]
+        self._store.keep(named)
+
+    def _made_here(self) -> dict[str, int]:
+        with returning():
+            return {name: _made(name) for name in self._coming}
 
 
 def _made(name: str) -> int:
@@ -184,6 +194,22 @@ def _made(name: str) -> int:
         return _unshared()
     except OSError as refused:
         raise told(refused, f"cannot make the namespace '{name}'") from refused
+
+
+@contextmanager
+def making(count: int) -> Iterator[Maker | None]:
+    """So many namespaces, made meanwhile by a process that ends with the block.
+
+    None where they are so few that a process takes longer.
+    """
+    if count < MANY:
+        yield None
+        return
+    maker = Maker(count, _unshared)
+    try:
+        yield maker
+    finally:
+        maker.end()
 
 
 def _unshared() -> int:

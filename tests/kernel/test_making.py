@@ -10,10 +10,11 @@ import pytest
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import namespaces
 from testbed.kernel.making import AT_ONCE, Maker
-from testbed.kernel.namespaces import Descriptors, LocalStore, new_netns
+from testbed.kernel.namespaces import Descriptors, LocalStore, making, new_netns
 
 pytestmark = pytest.mark.kernel
 
+OPEN_FILES = Path("/proc/thread-self/fd")
 NAMES = [f"pod-{i}" for i in range(AT_ONCE + 5)]
 
 
@@ -59,6 +60,19 @@ def test_who_leaves_early_has_what_has_come(store: LocalStore) -> None:
     assert store.names() == frozenset(NAMES[:AT_ONCE])
 
 
+@pytest.mark.parametrize("ahead", [AT_ONCE - 5, AT_ONCE, AT_ONCE + 30])
+def test_what_was_made_before_it_had_a_name_is_used(store: LocalStore, ahead: int) -> None:
+    """Too few: the others are made when they are wanted.  Too many: those are let go."""
+    before = len([*OPEN_FILES.iterdir()])
+    with making(ahead) as made, Descriptors(store, made) as spaces:
+        spaces.create(NAMES)
+        spaces.of(NAMES[-1])
+
+    assert store.names() == frozenset(NAMES)
+    assert len({number(store, name) for name in NAMES}) == len(NAMES)
+    assert len([*OPEN_FILES.iterdir()]) == before + len(NAMES)
+
+
 def test_a_limit_is_told_with_the_namespace_it_stopped() -> None:
     made: list[int] = []
 
@@ -68,14 +82,14 @@ def test_a_limit_is_told_with_the_namespace_it_stopped() -> None:
         made.append(new_netns())
         return made[-1]
 
-    maker = Maker(NAMES, make)
-    with pytest.raises(MissingFeature, match=r"cannot make the namespace 'pod-2': too many open"):
+    maker = Maker(9, make)
+    with pytest.raises(MissingFeature, match=r"cannot make namespace 3 of 9: too many open"):
         maker.some()
     maker.end()
 
 
 def test_a_maker_that_was_ended_is_told() -> None:
-    maker = Maker(NAMES, lambda: os._exit(1))
+    maker = Maker(9, lambda: os._exit(1))
     with pytest.raises(KernelError, match="the process that makes namespaces was ended"):
         maker.some()
     maker.end()
