@@ -15,7 +15,7 @@ from testbed.eks.model import EksCluster
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import Pending, PodAddress
-from testbed.kubernetes.schedule import schedule
+from testbed.kubernetes.scheduler.schedule import Schedule, hosts, schedule
 from testbed.vpc.ec2 import Ec2, Eni
 from testbed.vpc.model import Vpc
 
@@ -43,9 +43,15 @@ def allocate_pods(
     """
     running, pending = fargate.allocate_pods(cluster, vpc, ec2)
     others = tuple(pod for pod in cluster.pods if pod.netns not in running | pending)
-    kept = {at.pod: at for at in _kept(replace(cluster, pods=others), ec2, before)}
+    of_others = replace(cluster, pods=others)
+    nodes = hosts(cluster.nodes, vpc, {node.name: room(cluster, node) for node in cluster.nodes})
+    kept = {at.pod: at for at in _kept(ec2, still_placed(of_others, nodes, before))}
+    bound = dict(still_bound(of_others, nodes, waiting)) | {
+        pod: at.node for pod, at in kept.items()
+    }
+    plan = schedule(nodes, others, bound)
     held = in_use(memories, kept.values())
-    of_nodes = _on_nodes(replace(cluster, pods=others), vpc, ec2, kept, waiting, held, tell)
+    of_nodes = _on_nodes(of_others, vpc, ec2, kept, plan, held, tell)
     running |= of_nodes[0]
     pending |= of_nodes[1]
     names = [pod.netns for pod in cluster.pods]
@@ -60,19 +66,16 @@ def _on_nodes(
     vpc: Vpc,
     ec2: Ec2,
     kept: dict[str, PodAddress],
-    waiting: Iterable[Pending],
+    plan: Schedule,
     held: frozenset[IPv4Address],
     tell: Witness,
 ) -> tuple[dict[str, PodAddress], dict[str, Pending]]:
     """The pods of the nodes by name, those that run and those that wait.
 
-    kept: those that run already.  held: addresses that are assigned, as ipamDs know it.
+    kept: those that run already.  plan: where all shall run.  held: addresses that are assigned,
+    as ipamDs know it.
     """
     ipamds = {node.name: _ipamd(cluster, vpc, node, ec2, held, tell) for node in cluster.nodes}
-    bound = dict(still_bound(cluster, waiting)) | {pod: at.node for pod, at in kept.items()}
-    plan = schedule(
-        {node.name: room(cluster, node) for node in cluster.nodes}, cluster.pods, bound
-    )
     new = [
         (pod, ipamds[plan.bound[pod.netns]])
         for pod in cluster.pods
@@ -151,10 +154,10 @@ def _without_address(cluster: str, pod: Pod, ipamd: Settling) -> Pending:
     return Pending(pod.netns, cluster, reason, node=ipamd.instance)
 
 
-def _kept(cluster: EksCluster, ec2: Ec2, before: Iterable[PodAddress]) -> Iterator[PodAddress]:
+def _kept(ec2: Ec2, before: Iterable[tuple[Pod, PodAddress]]) -> Iterator[PodAddress]:
     """What of an earlier run still holds; a node's own address may have changed."""
     enis = {(eni.instance, eni.device_index): eni for eni in ec2.enis()}
-    for pod, placed in still_placed(cluster, before):
+    for pod, placed in before:
         if pod.host_network:
             yield replace(placed, ip=enis[placed.node, 0].primary)
         elif _has_address(enis, placed) and pod.eni in (None, placed.device_index):

@@ -13,8 +13,14 @@ from testbed.kops.routes import with_pod_routes, without_route
 from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
-from testbed.kubernetes.placement import Pending, Placed, PodAddress
-from testbed.kubernetes.schedule import NETWORK_UNAVAILABLE, NOT_READY, schedule
+from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress
+from testbed.kubernetes.scheduler.schedule import (
+    NETWORK_UNAVAILABLE,
+    NOT_READY,
+    Host,
+    hosts,
+    schedule,
+)
 from testbed.vpc.ec2 import Ec2
 from testbed.vpc.model import Vpc
 
@@ -37,13 +43,14 @@ def allocate_pods(cluster: KopsCluster, vpc: Vpc, ec2: Ec2, before: Placed) -> P
     """
     ranges, ipam = node_ranges(cluster, before.ranges, before.ipam)
     cidrs = {one.node: one.cidr for one in ranges}
-    kept = {at.pod: at for at in _kept(cluster, ec2, cidrs, before.pods)}
-    bound = dict(still_bound(cluster, before.pending)) | {pod: at.node for pod, at in kept.items()}
-    cut_off = without_route(cluster, with_pod_routes(cluster, vpc, ranges), ranges)
-    taints = {node.name: NOT_READY for node in cluster.nodes if node.name not in cidrs}
-    taints |= {one.node: NETWORK_UNAVAILABLE for one in cut_off}
-    rooms = {node.name: room(node) for node in cluster.nodes}
-    plan = schedule(rooms, cluster.pods, bound, taints)
+    nodes = _hosts(cluster, vpc, ranges)
+    kept = {
+        at.pod: at for at in _kept(cluster, ec2, cidrs, still_placed(cluster, nodes, before.pods))
+    }
+    bound = dict(still_bound(cluster, nodes, before.pending)) | {
+        pod: at.node for pod, at in kept.items()
+    }
+    plan = schedule(nodes, cluster.pods, bound)
     stores = {one.node: store(one, kept.values()) for one in ranges}
     ended: dict[str, PodAddress | Pending] = {**kept}
     for pod in cluster.pods:
@@ -68,6 +75,15 @@ def allocate_pods(cluster: KopsCluster, vpc: Vpc, ec2: Ec2, before: Placed) -> P
     )
 
 
+def _hosts(cluster: KopsCluster, vpc: Vpc, ranges: tuple[NodeRange, ...]) -> tuple[Host, ...]:
+    """The nodes, and what is amiss with some: no range for pods, or no route to it."""
+    cut_off = without_route(cluster, with_pod_routes(cluster, vpc, ranges), ranges)
+    with_range = {one.node for one in ranges}
+    amiss = {node.name: [NOT_READY] for node in cluster.nodes if node.name not in with_range}
+    amiss |= {one.node: [NETWORK_UNAVAILABLE] for one in cut_off}
+    return hosts(cluster.nodes, vpc, {node.name: room(node) for node in cluster.nodes}, amiss)
+
+
 def _start(
     cluster: KopsCluster, pod: Pod, node_ip: IPv4Address, stores: dict[str, Store], node: str
 ) -> PodAddress | Pending:
@@ -88,10 +104,10 @@ def _kept(
     cluster: KopsCluster,
     ec2: Ec2,
     cidrs: Mapping[str, IPv4Network],
-    before: Iterable[PodAddress],
+    placed: Iterable[tuple[Pod, PodAddress]],
 ) -> Iterator[PodAddress]:
     """What of an earlier run still holds; a node's own address may have changed."""
-    for pod, at in still_placed(cluster, before):
+    for pod, at in placed:
         if pod.host_network:
             yield replace(at, ip=_own(ec2, at.node))
         elif at.node in cidrs and host_local.usable(cidrs[at.node], at.ip):

@@ -9,6 +9,7 @@ from testbed.description.ports import Port
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
 from testbed.kubernetes import bandwidth, validation
 from testbed.kubernetes.model import Node, Pod
+from testbed.kubernetes.scheduler import checks as scheduling
 
 # Namespaces of the VPCs and of the outside, this lab's and those a later change may bring.
 RESERVED = ("vpc-", "igw-")
@@ -34,6 +35,8 @@ def problems(nodes: tuple[Node, ...], pods: tuple[Pod, ...]) -> Problems:
     for node in nodes:
         yield from _name(("nodes", node.name), node.name)
         yield from validation.labels(("nodes", node.name, "labels"), node.labels or {})
+        for problem in scheduling.of_node(node.taints):
+            yield problem.under("nodes", node.name)
     hosts = {node.name for node in nodes}
     for pod in pods:
         for problem in _pod(pod, hosts):
@@ -51,6 +54,7 @@ def _pod(pod: Pod, hosts: set[str]) -> Problems:
     yield from _name((), pod.name)
     yield from names(("namespace",), pod.namespace)
     yield from validation.labels(("labels",), pod.labels or {})
+    yield from scheduling.of_pod(pod)
     for key, label in (("hostname", pod.hostname), ("subdomain", pod.subdomain)):
         if label:
             yield from names((key,), label)

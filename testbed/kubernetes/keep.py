@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from testbed.kubernetes.model import Node, Pod
+from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import Pending, PodAddress
+from testbed.kubernetes.scheduler.schedule import Host
 
 
 class Cluster(Protocol):
@@ -15,37 +16,36 @@ class Cluster(Protocol):
         """The cluster's name."""
 
     @property
-    def nodes(self) -> tuple[Node, ...]:
-        """Its worker nodes."""
-
-    @property
     def pods(self) -> tuple[Pod, ...]:
         """Its pods."""
 
 
 def still_placed(
-    cluster: Cluster, before: Iterable[PodAddress]
+    cluster: Cluster, nodes: Iterable[Host], before: Iterable[PodAddress]
 ) -> Iterator[tuple[Pod, PodAddress]]:
     """The cluster's pods that may stay on their node, each with its place.
 
-    Whether the address is still there is for the network plugin to say.
+    nodes: the cluster's.  A pod that asks for another node is a new one, as one is that a taint
+    evicts.  Whether the address is still there is for the network plugin to say.
     """
     pods = {pod.netns: pod for pod in cluster.pods}
-    nodes = {node.name for node in cluster.nodes}
+    by_name = {node.name: node for node in nodes}
     for placed in before:
-        pod = pods.get(placed.pod)
-        if pod is None or (placed.cluster, placed.node in nodes) != (cluster.name, True):
+        pod, node = pods.get(placed.pod), by_name.get(placed.node)
+        if pod is None or node is None or placed.cluster != cluster.name:
             continue
-        if pod.node in ("", placed.node) and pod.host_network == placed.host_network:
+        stays = node.suits(pod) and not node.evicts(pod)
+        if stays and pod.host_network == placed.host_network:
             yield pod, placed
 
 
-def still_bound(cluster: Cluster, waiting: Iterable[Pending]) -> Iterator[tuple[str, str]]:
+def still_bound(
+    cluster: Cluster, nodes: Iterable[Host], waiting: Iterable[Pending]
+) -> Iterator[tuple[str, str]]:
     """Pods that waited for an address: the scheduler does not move a pod it has bound."""
-    nodes = {node.name for node in cluster.nodes}
+    by_name = {node.name: node for node in nodes}
     pods = {pod.netns: pod for pod in cluster.pods}
     for pending in waiting:
-        pod = pods.get(pending.pod)
-        mine = pending.cluster == cluster.name and pending.node in nodes
-        if pod and mine and pod.node in ("", pending.node):
+        pod, node = pods.get(pending.pod), by_name.get(pending.node)
+        if pod and node and pending.cluster == cluster.name and node.suits(pod):
             yield pending.pod, pending.node

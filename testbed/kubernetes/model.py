@@ -4,15 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from hashlib import sha256
-from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Cidr, Ip, Seconds, Whole, named, refusal
+from testbed.description import STRICT, Cidr, Ip, Seconds, Whole, named
 from testbed.description.ports import ECHO_PORTS, MOST_PORT, Port, Ports
-from testbed.description.problem import found
+from testbed.kubernetes.scheduler.terms import Affinity, Labels, Taints, Tolerations
+from testbed.kubernetes.service_fields import NO_CLUSTER_IP, ClusterIp, TargetPort
 from testbed.kubernetes.topology_hints import is_automatic
 from testbed.vpc.model import MetadataOptions
 
@@ -33,6 +33,7 @@ class Pod:
     `ready`: its readiness probe's answer.  `terminating`: it was deleted and still serves.
     `owner`: the Deployment it is of.  `subdomain`: the Service that gives it a name of its own in
     the cluster's DNS; `hostname`: that name; none takes the pod's, as a StatefulSet does.
+    `node_selector`, `affinity`, `tolerations`: which nodes it may run on.
     `annotations`: kubernetes.io/ingress-bandwidth and egress-bandwidth.
     """
 
@@ -49,6 +50,9 @@ class Pod:
     hostname: str | None = None
     subdomain: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    node_selector: Labels = field(default_factory=dict)
+    affinity: Affinity = Affinity()
+    tolerations: Tolerations = ()
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -96,6 +100,7 @@ class Node:
     max_pods: kubelet's --max-pods; none takes what the instance type's addresses allow.
     labels: besides the ones every node has.
     security_groups: of all its network interfaces; none for the ones its cluster gives it.
+    taints: what keeps pods off that do not tolerate it, also as kubectl writes one.
     docker: it has docker's bridge, docker0, which takes 172.17.0.0/16.
     terminating: it is being deleted, which kube-proxy tells load balancers since 1.28.
     """
@@ -109,6 +114,7 @@ class Node:
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
     security_groups: tuple[str, ...] = ()
+    taints: Taints = ()
     docker: bool = False
     terminating: bool = False
     metadata_options: MetadataOptions = MetadataOptions()
@@ -127,18 +133,6 @@ AFFINITY_S, LONGEST_AFFINITY_S = 10800, 86400  # kubernetes, pkg/apis/core: Clie
 # labels that take a Service away from kube-proxy (k8s.io/kubernetes, pkg/proxy/apis)
 OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
-
-
-def _port_or_name(given: Any) -> Any:
-    """A number or a container port's name."""
-    if isinstance(given, bool) or not isinstance(given, int | str | None):
-        raise refusal(f"expected a port or a container port's name, found {found(given)}")
-    if isinstance(given, int) and not 1 <= given <= MOST_PORT:
-        raise refusal(f"expected a port from 1 to {MOST_PORT}, found {found(given)}")
-    return given
-
-
-TargetPort = Annotated[int | str | None, BeforeValidator(_port_or_name)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -193,23 +187,6 @@ class HealthCheck:
     ] = None
     healthy_threshold: Threshold | None = None
     unhealthy_threshold: Threshold | None = None
-
-
-def _cluster_ip(given: Any) -> Any:
-    """An address, or the word for a headless Service."""
-    if given is None or given == NO_CLUSTER_IP or isinstance(given, IPv4Address):
-        return given
-    try:
-        return IPv4Address(str(given))
-    except ValueError as error:
-        raise refusal(f"expected an IPv4 address or None, found {found(given)}") from error
-
-
-NO_CLUSTER_IP: Literal["None"] = "None"  # kubernetes' own word: the Service is headless
-ClusterIp = Annotated[
-    IPv4Address | Literal["None"] | None,
-    BeforeValidator(_cluster_ip, json_schema_input_type=str | None),
-]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from testbed.allocations import Allocations, allocate, from_json, to_json
 from testbed.description.ports import Port
 from testbed.kubernetes.model import Container, Pod
+from testbed.kubernetes.scheduler.terms import Taint, Toleration
 
 
 def where(found: Allocations) -> dict[str, tuple[str, str]]:
@@ -196,3 +197,29 @@ def test_a_new_node_does_not_get_the_range_of_one_that_left(lab, node):
         "n1": "100.96.0.0/24",
         "n3": "100.96.2.0/24",
     }
+
+
+def test_pods_that_tolerate_it_come_to_a_node_without_a_route(lab, node):
+    bears = Toleration("node.kubernetes.io/network-unavailable", "Exists")
+    pods = (*Pod.replicas("p", 109), Pod("q"), Pod("r", tolerations=(bears,)))
+    large = lab((node("n1"), node("n2")), pods)
+    small = replace(large, vpcs=(replace(large.vpcs[0], routes_per_route_table=3),))
+
+    found = allocate(small)
+
+    assert where(found)["r"][0] == "n2"
+    assert [pending.pod for pending in found.pending] == ["q"]
+
+
+def test_a_running_pod_stays_unless_it_asks_for_another_node_or_a_taint_evicts_it(lab, node):
+    """IgnoredDuringExecution is about nodes that change; a pod that asks anew is a new pod."""
+    nodes = (node("n1"), replace(node("n2"), labels={"disk": "ssd"}))
+    before = allocate(lab(nodes, (Pod("a"),)))
+    tainted = (replace(node("n1"), taints=(Taint("x", "NoSchedule"),)), nodes[1])
+    evicting = (replace(node("n1"), taints=(Taint("x", "NoExecute"),)), nodes[1])
+    asking = Pod("a", node_selector={"disk": "ssd"})
+
+    assert where(before)["a"][0] == "n1", "premise"
+    assert allocate(lab(tainted, (Pod("a"),)), before).pods == before.pods
+    assert where(allocate(lab(evicting, (Pod("a"),)), before)) == {"a": ("n2", "100.96.1.2")}
+    assert where(allocate(lab(nodes, (asking,)), before)) == {"a": ("n2", "100.96.1.2")}

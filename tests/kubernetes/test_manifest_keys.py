@@ -10,8 +10,7 @@ from testbed.kubernetes.manifests.keys import written
 
 CONTAINERS = [{"name": "app"}, {"name": "side"}]
 POD = {"spec": {"nodeName": "node-1", "containers": CONTAINERS}}
-SELECTING = {"spec": {"nodeSelector": {}, "containers": CONTAINERS}}
-DEPLOYMENT = {"spec": {"template": SELECTING}}
+DEPLOYMENT = {"spec": {"template": POD}}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ DEPLOYMENT = {"spec": {"template": SELECTING}}
         ("Service", {}, ("annotations", "a"), "metadata.annotations.a"),
         ("Service", {}, ("loadBalancerIPs",), "status.loadBalancer.ingress"),
         ("Pod", POD, ("node",), "spec.nodeName"),
-        ("Pod", SELECTING, ("node",), "spec.nodeSelector"),
+        ("Pod", POD, ("nodeSelector", "disk"), "spec.nodeSelector.disk"),
         ("Pod", POD, ("containers", "side", "ports", 0), "spec.containers[1].ports[0]"),
         ("Pod", POD, ("containers", "others", "ports", 0), "spec.containers"),
         ("Deployment", DEPLOYMENT, (), "metadata.name"),

@@ -9,6 +9,7 @@ from testbed.errors import DescriptionError
 from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
 from testbed.kubernetes.manifests import Objects, parse
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
+from testbed.kubernetes.scheduler.terms import Toleration
 from testbed.services.checks import service_problems
 
 APP = """\
@@ -133,12 +134,41 @@ def test_a_port_of_the_node_may_be_of_one_of_its_addresses():
     assert str(own.host_ports[0].host_ip) == "10.0.0.4"
 
 
-@pytest.mark.parametrize(
-    "line", ["  nodeName: n2", "  nodeSelector: {kubernetes.io/hostname: n2}"], ids=str.strip
-)
-def test_a_pod_may_name_its_node(line: str):
-    assert objects(f"{POD}{line}\n  hostNetwork: true\n").pods[0].node == "n2"
-    assert objects(f"{POD}{line}\n  hostNetwork: true\n").pods[0].host_network
+def test_a_pod_may_name_its_node():
+    [pod] = objects(f"{POD}  nodeName: n2\n  hostNetwork: true\n").pods
+
+    assert (pod.node, pod.host_network) == ("n2", True)
+
+
+def test_a_pod_says_which_nodes_it_may_run_on():
+    """In Kubernetes' own words, also of a Deployment's template."""
+    wishes = """\
+  nodeSelector: {topology.kubernetes.io/zone: us-west-2a}
+  tolerations:
+  - {key: dedicated, operator: Equal, value: gpu, effect: NoSchedule}
+  - {operator: Exists, effect: NoExecute, tolerationSeconds: 300}
+  affinity:
+    nodeAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+        nodeSelectorTerms:
+        - matchExpressions: [{key: disk, operator: In, values: [ssd]}]
+"""
+    [pod] = objects(POD + wishes).pods
+
+    assert pod.node_selector == {"topology.kubernetes.io/zone": "us-west-2a"}
+    assert pod.tolerations[0] == Toleration("dedicated", "Equal", "gpu", "NoSchedule")
+    assert pod.affinity.required("n1", {"disk": "ssd"})
+    assert not pod.affinity.required("n1", {})
+
+
+def test_a_deployment_may_select_by_expressions():
+    expression = "matchExpressions: [{key: app, operator: In, values: [shop, store]}]"
+    found = objects(APP.replace("matchLabels:\n      app: shop", expression))
+
+    assert len(found.pods) == 2
+    assert "`selector` does not match template `labels`" in error_of(
+        APP.replace("matchLabels:\n      app: shop", expression.replace("In", "NotIn"))
+    )
 
 
 def test_a_list_is_its_items_and_empty_documents_are_none():
@@ -284,11 +314,17 @@ WRONG = {  # what is replaced, by what; what is said
         "app.yaml:19: spec.selector.matchLabels: this key is missing",
     ),
     "too many replicas": ("replicas: 2", "replicas: 10001", "expected at most 10000"),
-    "no node has the label": (
+    "affinity to other pods": (
         "      containers:",
-        "      nodeSelector: {disk: ssd}\n      containers:",
-        "app.yaml:29: spec.template.spec.nodeSelector.disk: no node has this label;"
-        ' "kubernetes.io/hostname" is enforced',
+        "      affinity: {podAntiAffinity: {}}\n      containers:",
+        "app.yaml:29: spec.template.spec.affinity.podAntiAffinity: the field"
+        ' "podAntiAffinity" is not enforced by the testbed',
+    ),
+    "a selector that compares": (
+        "matchLabels:\n      app: shop",
+        "matchExpressions: [{key: app, operator: Gt, values: ['1']}]",
+        "app.yaml:22: spec.selector.matchExpressions[0].operator: expected In, NotIn, Exists or"
+        ' DoesNotExist, found "Gt"',
     ),
     "not YAML": ("    app: shop\n  type", "    app: shop\n type", "app.yaml:8: not YAML"),
     "no map": ("---\n", "---\n- x\n---\n", "app.yaml:15: expected a map, found a list"),

@@ -42,8 +42,7 @@ def written(kind: str, data: Mapping[str, Any], path: Path) -> Path:
         case "Deployment", _:
             return written("Pod", data, path)
         case "Pod", ("node", *_):
-            bound = "nodeName" in data.get("spec", {})
-            return ("spec", "nodeName" if bound else "nodeSelector")
+            return ("spec", "nodeName")
         case "Pod", ("containers", str(name), *rest):
             places = _places(data, name)
             return ("spec", "containers", *places[:1], *(rest if places else ()))

@@ -17,12 +17,11 @@ from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Num
 from testbed.kubernetes.model import (
     AFFINITY_S,
     LONGEST_AFFINITY_S,
-    ClusterIp,
     ServiceType,
-    TargetPort,
     TrafficDistribution,
     TrafficPolicy,
 )
+from testbed.kubernetes.service_fields import ClusterIp, TargetPort
 
 
 def _source_range(given: Any) -> Any:

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from testbed.description import STRICT, Ip, Whole
 from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Number, Transport
+from testbed.kubernetes.scheduler.terms import Affinity, Requirement, Tolerations
 
 
 def _no_text(given: Any) -> Any:
@@ -62,7 +63,9 @@ class PodSpec:
     containers: tuple[Container, ...]
     host_network: bool = False
     node_name: str = ""
+    affinity: Affinity = Affinity()
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Tolerations = ()
     dns_policy: Literal["ClusterFirst"] = "ClusterFirst"
     hostname: str = ""
     subdomain: str = ""
@@ -80,7 +83,6 @@ class PodSpec:
     service_account_name: Ignored = None
     share_process_namespace: Ignored = None
     termination_grace_period_seconds: Ignored = None
-    tolerations: Ignored = None  # a node without a route has the only taint
     volumes: Ignored = None
 
 
@@ -129,6 +131,12 @@ class LabelSelector:
     """Which pods are a Deployment's."""
 
     match_labels: Mapping[str, str] = field(default_factory=dict)
+    match_expressions: tuple[Requirement, ...] = ()
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels are what it asks for."""
+        asked = self.match_labels.items() <= labels.items()
+        return asked and all(one.holds(labels) for one in self.match_expressions)
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -9,24 +9,22 @@ from dataclasses import dataclass, replace
 
 from testbed.description import MOST_REPLICAS
 from testbed.description.ports import Port, Protocol
-from testbed.description.problem import Path, found, quoted
+from testbed.description.problem import found
 from testbed.kubernetes import bandwidth, model
 from testbed.kubernetes.manifests.documents import Manifest
 from testbed.kubernetes.manifests.fields import Metadata
 from testbed.kubernetes.manifests.workload_objects import (
     Container,
     Deployment,
+    LabelSelector,
     Pod,
     PodSpec,
     PodStatus,
 )
 from testbed.kubernetes.replicas import pod_name, template_hash
+from testbed.kubernetes.scheduler.checks import label_requirement
 
 TEMPLATE = ("spec", "template")
-
-HOSTNAME = "kubernetes.io/hostname"
-EVERY_NODE = {"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}  # labels nodes have
-
 
 NO_STATUS = PodStatus()
 
@@ -44,7 +42,7 @@ def workloads(manifest: Manifest) -> Iterator[Workload]:
     """The pods that an object stands for; none for other kinds."""
     match manifest.value:
         case Pod(metadata=metadata, spec=spec, status=status):
-            pod = _pod(manifest, spec, metadata, ("spec",))
+            pod = _pod(spec, metadata)
             ending = metadata.deletion_timestamp is not None
             yield Workload(
                 manifest, (replace(pod, ready=status.ready, terminating=ending),), status
@@ -56,10 +54,13 @@ def workloads(manifest: Manifest) -> Iterator[Workload]:
 def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
     """Its pods, by way of the ReplicaSet that Kubernetes makes for each template."""
     spec, metadata = deployment.spec, deployment.metadata
-    labels, wanted = spec.template.metadata.labels, spec.selector.match_labels
-    if not wanted and deployment.api_version == "apps/v1":
+    labels, selector = spec.template.metadata.labels, spec.selector
+    if selector == LabelSelector() and deployment.api_version == "apps/v1":
         raise manifest.error("this key is missing", "spec", "selector", "matchLabels")
-    if not wanted.items() <= labels.items():
+    for i, one in enumerate(selector.match_expressions):
+        for problem in label_requirement(("spec", "selector", "matchExpressions", i), one):
+            raise manifest.error(problem.message, *problem.path)
+    if not selector.selects(labels):
         message = "`selector` does not match template `labels`"  # Kubernetes' words
         raise manifest.error(message, *TEMPLATE, "metadata", "labels")
     if spec.replicas > MOST_REPLICAS:
@@ -71,38 +72,28 @@ def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
         labels={**labels, "pod-template-hash": hashed},
         annotations=spec.template.metadata.annotations,
     )
-    sample = _pod(manifest, spec.template.spec, made_of, (*TEMPLATE, "spec"))
+    sample = _pod(spec.template.spec, made_of)
     replica_set = f"{metadata.name}-{hashed}"
     names = [pod_name(replica_set, metadata.namespace, i) for i in range(spec.replicas)]
     pods = tuple(replace(sample, name=name, owner=metadata.name) for name in names)
     return Workload(manifest, pods)
 
 
-def _pod(manifest: Manifest, spec: PodSpec, metadata: Metadata, path: Path) -> model.Pod:
+def _pod(spec: PodSpec, metadata: Metadata) -> model.Pod:
     return model.Pod(
         name=metadata.name,
         namespace=metadata.namespace,
         labels=metadata.labels,
         annotations=bandwidth.of_pod(metadata.annotations),
-        node=_node(manifest, spec, path),
+        node=spec.node_name,
+        node_selector=spec.node_selector,
+        affinity=spec.affinity,
+        tolerations=spec.tolerations,
         host_network=spec.host_network,
         containers=tuple(_container(container) for container in spec.containers),
         hostname=spec.hostname,
         subdomain=spec.subdomain,
     )
-
-
-def _node(manifest: Manifest, spec: PodSpec, path: Path) -> str:
-    """The node a pod has to run on; empty where the scheduler chooses."""
-    for key, value in spec.node_selector.items():
-        if key != HOSTNAME and EVERY_NODE.get(key) != value:
-            message = f"no node has this label; {quoted(HOSTNAME)} is enforced"
-            raise manifest.error(message, *path, "nodeSelector", key)
-    selected = spec.node_selector.get(HOSTNAME, "")
-    if spec.node_name and selected not in ("", spec.node_name):
-        message = f"the pod is bound to {quoted(spec.node_name)} by nodeName"
-        raise manifest.error(message, *path, "nodeSelector", HOSTNAME)
-    return spec.node_name or selected
 
 
 def _container(container: Container) -> model.Container:

@@ -1,0 +1,1 @@
+"""kube-scheduler, as far as it decides which node a pod runs on: room, ports, labels, taints."""
