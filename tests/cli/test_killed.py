@@ -1,10 +1,12 @@
 """Whatever is killed or stopped: the next command is right, and nothing survives wrongly."""
 
+import errno
 import os
 import select
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +68,57 @@ def test_a_stopped_exec_does_not_keep_a_lab_from_ending(commands: Commands) -> N
         assert "down" in commands.down()
         assert ends(program)
     assert not Home(commands.name).path.exists()
+
+
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    """Held by a signal, as ^Z or a debugger does."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
+def test_a_stopped_daemon_is_named_instead_of_waited_for(commands: Commands) -> None:
+    """Whoever asks is told what to do; what needs no daemon works; then all goes on."""
+    commands.up()
+    daemon = commands.daemon()
+    with stopped(daemon):
+        for said in (
+            commands.on("get", "pods", code=5),
+            commands.run("up", str(commands.file), code=5),
+            commands.run("ls"),
+        ):
+            assert f"`kill -CONT {daemon}`" in said
+        commands.on("exec", "web-0", "--", "true")
+
+    commands.on("verify")
+
+
+def test_a_lab_with_a_stopped_daemon_goes_down(commands: Commands) -> None:
+    commands.up()
+    with stopped(commands.daemon()):
+        assert "down" in commands.down()
+    assert not Home(commands.name).path.exists()
+
+
+def test_a_daemon_that_is_stopped_long_still_lets_nobody_wait(commands: Commands) -> None:
+    """Requests of people who have left fill its queue; it is no reason to start another one."""
+    commands.up()
+    daemon = commands.daemon()
+    with stopped(daemon), ExitStack() as gone:
+        queue_is_full = False
+        while not queue_is_full:
+            waiting = gone.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            queue_is_full = waiting.connect_ex(str(Home(commands.name).socket)) == errno.EAGAIN
+
+        assert "stopped" in commands.run("up", str(commands.file), code=5)
+
+    commands.on("verify")
+    assert commands.daemon() == daemon
 
 
 def test_where_nobody_buries_the_dead_a_lab_ends_all_the_same(on_a_host: OnAHost) -> None:

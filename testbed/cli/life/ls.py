@@ -7,7 +7,7 @@ from testbed.cli.options import output_option
 from testbed.cli.output import emit, note
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.home import Home
-from testbed.daemon.process.protocol import Json, answers
+from testbed.daemon.process.protocol import Json, answers, stopped_process
 
 
 @click.command("ls")
@@ -36,6 +36,8 @@ def ls_(output: str) -> None:
 def _status(home: Home) -> str:
     if not answers(home):
         return "coming up" if home.owner() else "daemon dead: `testbed up FILE` starts a new one"
+    if process := stopped_process(home):
+        return f"stopped: `kill -CONT {process}` lets it go on"
     if owner := home.owner():
         return f"running until process {owner.pid} ends" if home.applied.exists() else "coming up"
     return "running"

@@ -114,12 +114,30 @@ def others_alive(namespace: int, first: int) -> bool:
     return False
 
 
-def _start_time(pid: int) -> int:
+def stopped(pid: int) -> bool:
+    """Whether a signal such as SIGSTOP holds a process.  Raises ProcessLookupError."""
+    return _stat(pid)[0] == "T"
+
+
+def parent(pid: int) -> int:
+    """The parent of a process; 0 where it is outside our pid namespace.
+
+    Raises ProcessLookupError.
+    """
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5), /proc/PID/stat, from the third on.  Raises ProcessLookupError."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         raise ProcessLookupError(pid) from None
-    fields = stat[stat.rindex(")") + 2 :].split()
+    return stat[stat.rindex(")") + 2 :].split()
+
+
+def _start_time(pid: int) -> int:
+    fields = _stat(pid)
     if fields[0] in "ZX" or int(fields[6]) & PF_EXITING:
         raise ProcessLookupError(pid)
     return int(fields[19])
