@@ -1,6 +1,7 @@
 """ICMP echo over IPv4 as bytes (RFC 792): requests, and what a raw socket receives for them."""
 
 import struct
+from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -11,8 +12,11 @@ TIME_EXCEEDED = 11
 
 TOKEN_BYTES = 8  # of our own choice, behind the header: an answer that repeats it is meant for us
 WITHOUT_OPTIONS = b"\x45"  # how an IPv4 header of 20 bytes begins
+REQUEST_BYTES = 8 + TOKEN_BYTES
 HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
 RECEIVED = struct.Struct(f"!12x4s4xBB2xHH{TOKEN_BYTES}s")  # with the IP header before it
+LONGEST = 128  # bytes of a packet that are looked at: an error, and the request it quotes
+LONG = struct.Struct(f"{RECEIVED.format}{LONGEST - RECEIVED.size}x")  # one of many side by side
 QUOTED = 28  # where an error repeats the packet it is about: behind its IP and ICMP headers
 
 # the words of iputils' ping
@@ -42,11 +46,23 @@ class Message(NamedTuple):
 
 def request(identifier: int, sequence: int, said: bytes) -> bytes:
     """An echo request that says something, first of all a token."""
-    checked = HEADER.pack(ECHO, 0, 0, identifier, sequence) + said + bytes(len(said) % 2)
-    total = sum(struct.unpack(f"!{len(checked) // 2}H", checked))
+    return requests(identifier, [sequence], said)[0]
+
+
+def requests(identifier: int, sequences: Iterable[int], said: bytes) -> list[bytes]:
+    """Echo requests that differ in nothing but their sequence numbers."""
+    checked = HEADER.pack(ECHO, 0, 0, identifier, 0) + said + bytes(len(said) % 2)
+    same = sum(struct.unpack(f"!{len(checked) // 2}H", checked))
+    return [
+        HEADER.pack(ECHO, 0, _checksum(same + sequence), identifier, sequence) + said
+        for sequence in sequences
+    ]
+
+
+def _checksum(total: int) -> int:
+    """What makes 16-bit words of this sum add up to nothing (RFC 1071)."""
     total = (total >> 16) + (total & 0xFFFF)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return HEADER.pack(ECHO, 0, checksum, identifier, sequence) + said
+    return ~(total + (total >> 16)) & 0xFFFF
 
 
 def message(packet: bytes) -> Message | None:

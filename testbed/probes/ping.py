@@ -13,11 +13,12 @@ from _socket import socket as CSocket  # noqa: N812 - the C class: no Python aro
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from testbed.errors import KernelError
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.net.facts import IpAddress
-from testbed.probes import icmp
+from testbed.probes import bursts, icmp
 from testbed.probes.outcome import DELIVERED, TIMEOUT, Outcome, Outcomes, Row, Target, failed
 from testbed.probes.sockets import inside
 
@@ -25,10 +26,9 @@ SOL_RAW = 255  # linux/socket.h
 ICMP_FILTER = 1  # linux/icmp.h: a bit set keeps that type out
 HEARD = (icmp.ECHO_REPLY, icmp.UNREACHABLE, icmp.TIME_EXCEEDED)
 FILTER = struct.pack("=I", ~sum(1 << kind for kind in HEARD) & 0xFFFFFFFF)
-LONGEST = 128  # bytes of a packet that are read: an error, and the request it quotes
 # Answers wait in the socket (212,992 bytes, 768 each) and, on a busy machine, in a queue of 1,000
 # packets per CPU (net.core.netdev_max_backlog): so many requests go out before answers are read.
-CHUNK = 256
+BURST = 256
 RECEIVE_BUFFER = 1 << 20  # bytes; the kernel grants what net.core.rmem_max allows
 CONGESTION = (errno.ENOBUFS, errno.EAGAIN)  # a request that is sent again later
 SENDINGS = 4  # of a request, in equal parts of the time there is
@@ -56,7 +56,8 @@ def ping(
 
     timeout_s: for each request.  Raises KernelError (no such namespace); loss is a result.
     """
-    with closing(_Source(store, Row(source, [Target.of(destination)] * count))) as pinger:
+    row = Row(source, [Target.of(destination)] * count)
+    with closing(_Source(store, row, _Post.of([row]))) as pinger:
         rtt_ms = [pinger.round_trip_ms(number, timeout_s) for number in range(count)]
     replies = tuple(rtt for rtt in rtt_ms if rtt is not None)
     errors = (outcome.reason for outcome in pinger.outcomes if outcome.verdict == "unreachable")
@@ -69,12 +70,13 @@ def sweep(store: NamespaceStore, rows: Sequence[Row], *, timeout_s: float = 1.0)
     timeout_s: after the first request to the last target, for all that are silent together.
     Raises KernelError (no such namespace, no free descriptors).
     """
+    post = _Post.of(rows)
     with ExitStack() as stack:
         outcomes = []
         silent = []
         for row in rows:
             with ExitStack() as sent:
-                source = sent.enter_context(closing(_Source(store, row)))
+                source = sent.enter_context(closing(_Source(store, row, post)))
                 outcomes.append(source.outcomes)
                 source.send(range(len(row.targets)))
                 if source.missing:  # its socket is needed longer
@@ -111,19 +113,33 @@ def _listen(sources: Iterable["_Source"], deadline: float) -> None:
                 return
 
 
+class _Post(NamedTuple):
+    """Where packets lie that go out or have come in."""
+
+    out: bursts.Outbox
+    into: bursts.Inbox
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "_Post":
+        """Room for what these rows send at once."""
+        most = min(BURST, max((len(row.targets) for row in rows), default=0)) or 1
+        return cls(bursts.Outbox(most, icmp.REQUEST_BYTES), bursts.Inbox(most, icmp.LONG.size))
+
+
 class _Source:
     """The raw socket of one source, and what has come back to it.
 
     A request's sequence number is the place of its target in the row.
     """
 
-    def __init__(self, store: NamespaceStore, row: Row) -> None:
+    def __init__(self, store: NamespaceStore, row: Row, post: _Post) -> None:
         self.outcomes = [TIMEOUT] * len(row.targets)
         self.missing = set(range(len(row.targets)))
-        self._targets = [target.address for target in row.targets]
-        self._answering = [socket.inet_aton(target.address[0]) for target in row.targets]
+        self._names = [bursts.name(target.address[0]) for target in row.targets]
+        self._answering = [name[bursts.ADDRESS] for name in self._names]
         self._token = os.urandom(icmp.TOKEN_BYTES)
         self._identifier = int.from_bytes(self._token[:2], "big")
+        self._post = post
         self.socket = _raw_socket(store, row.netns)
 
     def close(self) -> None:
@@ -132,30 +148,49 @@ class _Source:
 
     def send(self, columns: Sequence[int]) -> None:
         """Send requests to these targets, and take the answers that come at once."""
-        for start in range(0, len(columns), CHUNK):
-            for column in columns[start : start + CHUNK]:
-                packet = icmp.request(self._identifier, column, self._token)
-                try:
-                    self.socket.sendto(packet, self._targets[column])
-                except OSError as error:
-                    self._refused(column, error)
+        for start in range(0, len(columns), BURST):
+            some = columns[start : start + BURST]
+            names = [self._names[column] for column in some]
+            requests = icmp.requests(self._identifier, some, self._token)
+            for place, error in self._post.out.send(self.socket.fileno(), names, requests):
+                if error not in CONGESTION:
+                    self._end(some[place], failed(error))
             self.receive()
 
     def receive(self) -> None:
         """Take every packet that has come."""
-        receive, token = self.socket.recv, self._token
-        try:
-            while True:
-                packet = receive(LONGEST)
-                # a raw socket gets a copy of every ICMP packet of its namespace, and may hold
-                # some from before its filter was set
-                reply = icmp.message(packet)
-                if reply is None or reply.kind != icmp.ECHO_REPLY or reply.token != token:
-                    self._take_error(packet)
-                elif reply.source == self._answering[reply.sequence]:
-                    self._end(reply.sequence, DELIVERED)
-        except BlockingIOError:
-            return
+        while packets := self._post.into.receive(self.socket.fileno()):
+            self._take(packets)
+
+    def _take(self, packets: memoryview) -> None:
+        """Replies to our requests, by far the most, and whatever else there is."""
+        token, answering = self._token, self._answering
+        for place, (source, kind, _, _, sequence, said) in enumerate(
+            icmp.LONG.iter_unpack(packets)
+        ):
+            if said == token and kind == icmp.ECHO_REPLY and source == answering[sequence]:
+                self.outcomes[sequence] = DELIVERED
+                self.missing.discard(sequence)
+            else:
+                start = place * icmp.LONGEST
+                self._take_other(bytes(packets[start : start + icmp.LONGEST]))
+
+    def _take_other(self, packet: bytes) -> None:
+        """A reply with IP options, an ICMP error about one of our requests, or nothing for us.
+
+        A raw socket gets a copy of every ICMP packet of its namespace, and may hold some from
+        before its filter was set.
+        """
+        about, reply = icmp.error(packet), icmp.message(packet)
+        if about and about[0].token == self._token:
+            self._end(about[0].sequence, Outcome("unreachable", about[1]))
+        elif reply and (reply.token, reply.kind) == (self._token, icmp.ECHO_REPLY):
+            self._replied(reply.sequence, reply.source)
+
+    def _replied(self, column: int, source: bytes) -> None:
+        """Somebody repeats a request's token: only the one who was asked may."""
+        if source == self._answering[column]:
+            self._end(column, DELIVERED)
 
     def round_trip_ms(self, column: int, timeout_s: float) -> float | None:
         """Send one request; the time until its reply, none without one."""
@@ -173,17 +208,6 @@ class _Source:
     def _end(self, column: int, outcome: Outcome) -> None:
         self.outcomes[column] = outcome
         self.missing.discard(column)
-
-    def _refused(self, column: int, error: OSError) -> None:
-        """The source's own kernel did not take a request."""
-        if error.errno not in CONGESTION:
-            self._end(column, failed(error.errno or 0))
-
-    def _take_error(self, packet: bytes) -> None:
-        """An ICMP error about one of our requests: its outcome.  Anything else is not for us."""
-        about = icmp.error(packet)
-        if about and about[0].token == self._token:
-            self._end(about[0].sequence, Outcome("unreachable", about[1]))
 
 
 def _raw_socket(store: NamespaceStore, netns: str) -> CSocket:

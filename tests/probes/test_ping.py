@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from testbed.errors import KernelError
-from testbed.probes.ping import ping
+from testbed.probes.outcome import Row, Target
+from testbed.probes.ping import BURST, ping, sweep
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
@@ -70,3 +72,32 @@ def test_a_reply_from_another_address_is_no_reply(star: Any) -> None:
 def test_there_is_no_such_namespace(star: Any) -> None:
     with pytest.raises(KernelError, match="no namespace 'pod-7'"):
         ping(star(1).store, "pod-7", IPv4Address("10.0.0.1"))
+
+
+def test_a_row_longer_than_a_burst_is_answered_whole(star: Any) -> None:
+    bed = star(2)
+    row = Row("pod-0", [Target.of(bed.address("pod-1"))] * (2 * BURST + 1))
+
+    [outcomes] = sweep(bed.store, [row], timeout_s=PATIENCE_S)
+
+    assert {outcome.verdict for outcome in outcomes} == {"delivered"}
+
+
+def test_a_refusal_in_the_middle_of_a_burst_is_its_own(star: Any) -> None:
+    """sendmmsg stops at it; those behind it are sent all the same."""
+    bed = star(3)
+    bed.ip("pod-0", f"route add prohibit {bed.address('pod-1')}")
+    pods = ("pod-2", "pod-1", "pod-1", "pod-2")
+
+    [outcomes] = sweep(
+        bed.store,
+        [Row("pod-0", [Target.of(bed.address(pod)) for pod in pods])],
+        timeout_s=PATIENCE_S,
+    )
+
+    assert [outcome.verdict for outcome in outcomes] == [
+        "delivered",
+        "unreachable",
+        "unreachable",
+        "delivered",
+    ]
