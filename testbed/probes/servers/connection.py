@@ -3,6 +3,7 @@
 import select
 import socket
 import time
+from _socket import socket as CSocket  # noqa: N812 - the C class: no Python around each call
 
 from testbed.probes.servers.echo import Conversation
 from testbed.probes.sockets import RESET_ON_CLOSE
@@ -19,7 +20,7 @@ class Connection:
     State: the bytes not sent yet, and when something last moved.
     """
 
-    def __init__(self, netns: str, accepted: socket.socket, conversation: Conversation) -> None:
+    def __init__(self, netns: str, accepted: CSocket, conversation: Conversation) -> None:
         self.netns = netns
         self.socket = accepted
         self.events = 0  # the ones waited for

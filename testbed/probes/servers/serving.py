@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 import time
+from _socket import socket as CSocket  # noqa: N812 - the C class: no Python around each call
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
@@ -29,6 +30,9 @@ from testbed.probes.servers.site import http_site
 from testbed.probes.sockets import IP_PKTINFO, family
 
 SWEEP_S = 1.0  # between two looks for silent connections
+# A client that has left when it is accepted comes in a sweep.  To be woken for each one of those
+# would cost as much as its connection: the ones of so long a time are taken together.
+MUSTER_S = 0.01
 EVENTS_A_TURN = 256
 TAKEN_AT_ONCE = 64  # connections or datagrams from one socket
 LONGEST_DATAGRAM = 65535
@@ -56,6 +60,7 @@ class Server:
         self._tokens = imds.Tokens()
         self._full: set[int] = set()  # listening sockets that wait for free descriptors
         self._next_sweep_s = 0.0
+        self._sweeping = False  # whether a client had left when it was accepted in the last turn
 
     def run(self, control: socket.socket) -> None:
         """Serve, and do what is asked by `control`, until its other end is closed."""
@@ -109,6 +114,9 @@ class Server:
     def _turn(self) -> None:
         """Wait for something to do, and do it."""
         waiting = bool(self._connections or self._full)
+        if self._sweeping:
+            time.sleep(MUSTER_S)
+            self._sweeping = False
         for descriptor, _ in self._epoll.poll(SWEEP_S if waiting else None, EVENTS_A_TURN):
             if listener := self._listeners.get(descriptor):
                 self._take(listener, descriptor)
@@ -131,7 +139,7 @@ class Server:
     def _take(self, listener: Listener, descriptor: int) -> None:
         """Serve who has come to a listener; the socket object lasts as long as that."""
         kind = socket.SOCK_DGRAM if listener.protocol == "udp" else socket.SOCK_STREAM
-        server = socket.socket(family(listener.address), kind, fileno=descriptor)
+        server = CSocket(family(listener.address), kind, 0, descriptor)
         try:
             if kind == socket.SOCK_DGRAM:
                 self._datagrams(listener, server)
@@ -140,11 +148,12 @@ class Server:
         finally:
             server.detach()
 
-    def _accept(self, listener: Listener, server: socket.socket) -> None:
+    def _accept(self, listener: Listener, server: CSocket) -> None:
         """Begin the conversations of the clients that have come."""
         try:
             for _ in range(TAKEN_AT_ONCE):
-                accepted, client = server.accept()
+                descriptor, client = server._accept()  # type: ignore[attr-defined]
+                accepted = CSocket(server.family, server.type, server.proto, descriptor)
                 self._begin(listener, accepted, client)
         except BlockingIOError:
             return
@@ -154,8 +163,9 @@ class Server:
                 self._epoll.modify(server.fileno(), 0)
                 self._full.add(server.fileno())
 
-    def _begin(self, listener: Listener, accepted: socket.socket, client: Address) -> None:
+    def _begin(self, listener: Listener, accepted: CSocket, client: Address) -> None:
         if _has_left(accepted):
+            self._sweeping = True
             return accepted.close()
         about = _about(listener, accepted.getsockname(), client)
         connection = Connection(listener.netns, accepted, self._conversation(listener, about))
@@ -196,7 +206,7 @@ class Server:
         del self._handlers[descriptor], self._connections[descriptor]
         connection.close(reset=reset)
 
-    def _datagrams(self, listener: Listener, server: socket.socket) -> None:
+    def _datagrams(self, listener: Listener, server: CSocket) -> None:
         """Answer the datagrams that have come, each from the address it was sent to."""
         with suppress(OSError):  # nothing left to take, or no way back to the sender: UDP may lose
             for _ in range(TAKEN_AT_ONCE):
@@ -212,7 +222,7 @@ class Server:
                 server.sendmsg([answer], [source], 0, client)
 
 
-def _has_left(accepted: socket.socket) -> bool:
+def _has_left(accepted: CSocket) -> bool:
     """Whether the client is gone, as a probe is that only wanted to know that it could come."""
     try:
         accepted.getpeername()
