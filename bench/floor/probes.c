@@ -2,7 +2,8 @@
  *
  *   probes icmp|tcp < LINES      a line: DESCRIPTOR ADDRESS, of an inherited network namespace
  *
- * icmp: one raw socket a namespace, a row of requests by sendmmsg, the answers by recvmmsg.
+ * icmp: one raw socket a namespace, a row of requests by sendmmsg, the answers by recvmmsg.  Each
+ * run has other identifiers, so that no kernel on the way knows its flows from the one before.
  * tcp: connect to a listener of our own, connect again for the outcome, close with a reset.
  * Prints one line of JSON.
  */
@@ -17,6 +18,9 @@ enum { MOST = 4096, PORT = 8081, ROW = 256, ICMP_FILTER_OPTION = 1 };
 static int pods, spaces[MOST], sockets[MOST];
 static struct sockaddr_in addresses[MOST];
 static long sent, answered;
+static uint16_t first_identifier;
+
+static uint16_t identifier(int pod) { return first_identifier + pod; }
 
 static uint16_t checksum(const void *data, int bytes) {
     const uint16_t *words = data;
@@ -46,7 +50,7 @@ static void take_replies(int pod) {
     for (int count; (count = recvmmsg(sockets[pod], received, ROW, MSG_DONTWAIT, NULL)) > 0;)
         for (int i = 0; i < count; i++) {
             struct icmphdr *reply = (void *)(replies[i] + 20);
-            answered += reply->type == ICMP_ECHOREPLY && ntohs(reply->un.echo.id) == pod;
+            answered += reply->type == ICMP_ECHOREPLY && ntohs(reply->un.echo.id) == identifier(pod);
         }
 }
 
@@ -59,7 +63,7 @@ static void ping_row(int pod, int first, int end) {
         if (to == pod)
             continue;
         struct icmphdr *header = &requests[length];
-        *header = (struct icmphdr){.type = ICMP_ECHO, .un.echo = {htons(pod), htons(to)}};
+        *header = (struct icmphdr){.type = ICMP_ECHO, .un.echo = {htons(identifier(pod)), htons(to)}};
         header->checksum = checksum(header, sizeof *header);
         places[length] = (struct iovec){header, sizeof *header};
         row[length].msg_hdr = (struct msghdr){.msg_name = &addresses[to],
@@ -129,6 +133,7 @@ int main(int count, char **words) {
     }
     for (int pod = 0; is_tcp && pod < pods; pod++)
         listen_in(pod);
+    first_identifier = getpid();
     double began = now_s();
     (is_tcp ? tcp : icmp)();
     printf("{\"pairs\": %ld, \"answered\": %ld, \"seconds\": %.6f}\n", sent, answered, now_s() - began);
