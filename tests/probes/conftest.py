@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from testbed.kernel.namespaces import LocalStore, new_netns
+from testbed.kernel.carrier import await_carrier
+from testbed.kernel.namespaces import Descriptors, LocalStore, new_netns
 from testbed.net.endpoints import Endpoint, Listener, Served
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
@@ -125,6 +126,11 @@ class Star:
                 "route add default via 169.254.1.1 dev eth0",
                 f"neighbour add 169.254.1.1 lladdr {_mac(2, i)} dev eth0",
             )
+        ends = [(pod, "eth0") for pod in self.pods] + [
+            ("router", self.port(pod)) for pod in self.pods
+        ]
+        with Descriptors(self.store) as spaces:
+            await_carrier(spaces, ends)
 
 
 def _mac(kind: int, number: int) -> str:
