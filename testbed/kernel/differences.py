@@ -4,16 +4,17 @@ Each processor reads some of the namespaces and compares them there; only what d
 together, and the links whose peers another one has read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
+from testbed.kernel.expected import Expected
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.netlink.decode_links import Link, Peers, facts_of, link_facts
-from testbed.kernel.read import Expected, read_each
+from testbed.kernel.read import read_each
 from testbed.kernel.shares import shared_out
-from testbed.net.diff import Drift, difference, implied
-from testbed.net.facts import Chain, Fact, State, Sysctl, Veth
+from testbed.net.diff import Drift, connected_routes, default_rules, difference
+from testbed.net.facts import Fact, Netns, Rule, State, Veth
 
 MANY = 64  # namespaces that are worth a process for each processor
 FACTS_A_NAMESPACE = 50  # that take as long as to enter and ask it
@@ -77,26 +78,37 @@ def _compared(
     planned: Mapping[str, Sequence[Fact]],
 ) -> _Compared:
     """Some namespaces, read and compared."""
-    wanted = frozenset(chain.from_iterable(planned.get(ns, ()) for ns in names))
-    likely = Expected.of(
-        [fact for fact in wanted if isinstance(fact, Sysctl)],
-        [fact for fact in wanted if isinstance(fact, Chain)],
-    )
-    read = read_each(store, [ns for ns in names if ns in there], likely)
+    wanted = [fact for ns in names for fact in planned.get(ns, ())]
+    expected = Expected.of(chain(wanted, connected_routes(wanted)), whole=True)
+    read = read_each(store, [ns for ns in names if ns in there], expected)
     peers = Peers(one for space in read for one in space.links)
     found: list[Fact] = []
     alone: list[tuple[Link, str]] = []
     for space in read:
         found += space.facts
         found += link_facts(space.links, peers)
-        bridges = {one.index: one.name for one in space.links}
         alone += (
-            (one, bridges.get(one.master, ""))
+            (one, space.names.get(one.master, ""))
             for one in space.links
             if one.kind == "veth" and not peers.of(one)
         )
-    expected, seen = wanted | implied(wanted), frozenset(found)
-    return _Compared(expected - seen, seen - expected, alone)
+    told = {space.ns: space.as_planned for space in read}
+    left = frozenset(_left(expected, names, told))
+    seen = frozenset(found)
+    return _Compared(left - seen, seen - left, alone)
+
+
+def _left(
+    expected: Expected, names: Iterable[str], told: Mapping[str, Set[type[Fact]]]
+) -> Iterator[Fact]:
+    """What is expected, but for kinds of which it is known that just that was found."""
+    for ns in names:
+        as_planned = told.get(ns, frozenset())
+        of_kind = expected.facts.get(ns, {})
+        for kind in of_kind.keys() - as_planned:
+            yield from of_kind[kind]
+        if Rule not in as_planned:
+            yield from default_rules(of_kind.get(Netns, ()))
 
 
 def _joined(compared: Sequence[_Compared]) -> Drift:

@@ -7,18 +7,21 @@ and forwarding entries.
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from socket import AF_BRIDGE, AF_INET, AF_UNSPEC
 
 from testbed.kernel import sysctl
+from testbed.kernel.expected import Expected
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, returning
-from testbed.kernel.netlink import decode, devconf, shaping, uapi
+from testbed.kernel.netlink import decode, devconf, dumped, shaping, uapi
 from testbed.kernel.netlink.decode_links import Link, link
 from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, attribute_u32, attributes, text
 from testbed.kernel.rules import alike, netfilter
-from testbed.net.facts import Chain, Fact, State, Sysctl
+from testbed.net.facts import Address, Fact, Fdb, Neighbour, Route, Rule, State, Sysctl
 
 IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h: the families of iptables and ip6tables
@@ -30,28 +33,27 @@ _NEIGHBOURS = struct.Struct("=BxxxiHBB")
 _NFTABLES = uapi.NFNL_SUBSYS_NFTABLES << 8
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What helps to read: the sysctls to ask for, the rules to recognise."""
-
-    sysctls: Mapping[str, Sequence[Sysctl]]
-    original: alike.Original | None
-
-    @classmethod
-    def of(cls, sysctls: Iterable[Sysctl], chains: Iterable[Chain]) -> "Expected":
-        """chains: what is likely to be found; no program is started where nothing else is."""
-        wanted: dict[str, list[Sysctl]] = {}
-        for fact in sysctls:
-            wanted.setdefault(fact.ns, []).append(fact)
-        return cls(wanted, alike.original_of(chains))
-
-
-@dataclass(frozen=True)
+@dataclass
 class Namespace:
-    """What was read in one namespace; what links are depends on others."""
+    """What was read in one namespace; what links are depends on others.
 
+    as_planned: kinds of which there are just the planned facts; those are not told again.
+    """
+
+    ns: str
     links: list[Link]
-    facts: list[Fact]
+    facts: list[Fact] = field(default_factory=list)
+    as_planned: set[type[Fact]] = field(default_factory=set)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The devices by their numbers."""
+        return {one.index: one.name for one in self.links}
+
+    @cached_property
+    def indexes(self) -> dict[str, int]:
+        """The numbers of the devices."""
+        return {one.name: one.index for one in self.links}
 
 
 def read_each(store: NamespaceStore, names: Sequence[str], expected: Expected) -> list[Namespace]:
@@ -63,28 +65,40 @@ def read_each(store: NamespaceStore, names: Sequence[str], expected: Expected) -
     """
     layouts = Layouts()
     with Descriptors(store) as spaces, returning():
-        found = []
+        found = {}
         for ns in names:
             enter(spaces.of(ns))
-            found.append(_read(ns, expected, layouts))
-        for ns, space in zip(names, found, strict=True):
+            found[ns] = _read(ns, expected, layouts)
+        for ns, space in found.items():
             enter(spaces.of(ns))
-            space.facts.extend(_neighbours(ns, space.links))
-    return found
+            _neighbours(space, expected)
+    return [*found.values()]
 
 
 def _read(ns: str, expected: Expected, layouts: Layouts) -> Namespace:
     """What is in the namespace the thread is in, but for neighbours."""
     with NetlinkSocket() as socket:
-        links = links_of(ns, socket, layouts)
-        messages = list(_rest(socket))
-        shaped = [(one.index, one.name) for one in links if one.queueing == shaping.HTB]
-        facts: list[Fact] = list(shaping.shapers(ns, shaped, socket.dump))
-    names = {one.index: one.name for one in links}
-    facts += decode.complete(decode.facts(ns, messages, names))
-    facts += _settings(ns, links, expected.sysctls.get(ns, ()))
-    facts += _netfilter(ns, expected.original)
-    return Namespace(links, facts)
+        space = Namespace(ns, links_of(ns, socket, layouts))
+        dumps = {kind: [*decode.telling(dump)] for kind, dump in _rest(socket)}
+        shaped = [(one.index, one.name) for one in space.links if one.queueing == shaping.HTB]
+        space.facts += shaping.shapers(ns, shaped, socket.dump)
+    if all(_is_known(kind, dump, space, expected) for kind, dump in dumps.items()):
+        space.as_planned.update(dumps)
+    else:
+        found = chain.from_iterable(dumps.values())
+        space.facts += decode.complete(decode.facts(ns, found, space.names))
+    _settings(space, expected)
+    space.facts += _netfilter(ns, expected.original)
+    return space
+
+
+def _is_known(
+    kind: type[Fact], dump: Iterable[Message], space: Namespace, expected: Expected
+) -> bool:
+    """Whether a dump says just that the planned facts of a kind are there."""
+    bodies = (message.body for message in dump)
+    planned = expected.of_kind(kind, space.ns)
+    return expected.whole and dumped.says(bodies, kind, planned, space.indexes)
 
 
 def links_of(ns: str, socket: NetlinkSocket, layouts: Layouts) -> list[Link]:
@@ -92,31 +106,39 @@ def links_of(ns: str, socket: NetlinkSocket, layouts: Layouts) -> list[Link]:
     return [link(ns, message, layouts) for message in socket.dump(uapi.RTM_GETLINK, _LINKS)]
 
 
-def _rest(socket: NetlinkSocket) -> Iterator[Message]:
-    """All but the links and neighbours."""
+def _rest(socket: NetlinkSocket) -> Iterator[tuple[type[Fact], list[Message]]]:
+    """All but the links and neighbours, by kind."""
     family = struct.pack("=B", AF_INET)
-    yield from socket.dump(uapi.RTM_GETADDR, family + bytes(7))  # ifaddrmsg
-    yield from socket.dump(uapi.RTM_GETROUTE, family + bytes(11))  # rtmsg
-    yield from socket.dump(uapi.RTM_GETRULE, family + bytes(11))  # fib_rule_hdr
+    yield Address, socket.dump(uapi.RTM_GETADDR, family + bytes(7))  # ifaddrmsg
+    yield Route, socket.dump(uapi.RTM_GETROUTE, family + bytes(11))  # rtmsg
+    yield Rule, socket.dump(uapi.RTM_GETRULE, family + bytes(11))  # fib_rule_hdr
 
 
-def _neighbours(ns: str, links: Sequence[Link]) -> Iterator[Fact]:
-    """The neighbours of the namespace the thread is in; forwarding entries where a bridge is."""
-    families = (AF_INET, AF_BRIDGE) if any(one.kind == "bridge" for one in links) else (AF_INET,)
-    names = {one.index: one.name for one in links}
+def _neighbours(space: Namespace, expected: Expected) -> None:
+    """Add neighbours of the namespace the thread is in; forwarding entries where a bridge is."""
+    bridged = any(one.kind == "bridge" for one in space.links)
     with NetlinkSocket() as socket:
-        for family in families:
-            body = _NEIGHBOURS.pack(family, 0, 0, 0, 0)
-            yield from decode.facts(ns, socket.dump(uapi.RTM_GETNEIGH, body), names)
+        for kind, family in ((Neighbour, AF_INET), (Fdb, AF_BRIDGE))[: 1 + bridged]:
+            dump = socket.dump(uapi.RTM_GETNEIGH, _NEIGHBOURS.pack(family, 0, 0, 0, 0))
+            found = [*decode.telling(dump)]
+            if kind is Neighbour and _is_known(kind, found, space, expected):
+                space.as_planned.add(kind)
+            else:
+                space.facts += decode.facts(space.ns, found, space.names)
 
 
-def _settings(ns: str, links: Iterable[Link], wanted: Iterable[Sysctl]) -> Iterator[Sysctl]:
-    """Sysctls: devices' own ones out of the link dump, others out of /proc."""
-    devices = {one.name: one for one in links}
-    for fact in wanted:
-        value = _setting(fact, devices)
-        if value is not None:
-            yield Sysctl(ns=ns, name=fact.name, value=value)
+def _settings(space: Namespace, expected: Expected) -> None:
+    """Add sysctls: devices' own ones out of the link dump, others out of /proc."""
+    devices = {one.name: one for one in space.links}
+    found = [(fact, _setting(fact, devices)) for fact in expected.of_kind(Sysctl, space.ns)]
+    if expected.whole and all(fact.value == value for fact, value in found):
+        space.as_planned.add(Sysctl)
+    else:
+        space.facts += (
+            Sysctl(ns=space.ns, name=fact.name, value=value)
+            for fact, value in found
+            if value is not None
+        )
 
 
 def _setting(wanted: Sysctl, devices: Mapping[str, Link]) -> str | None:

@@ -1,6 +1,6 @@
 """What differs between the wanted facts and the found ones, and what the kernel adds by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ def implied(state: State) -> State:
 
     Table local is left out; it is not read either.
     """
-    return frozenset(_default_rules(state)) | frozenset(_connected_routes(state))
+    return frozenset(default_rules(state)) | frozenset(connected_routes(state))
 
 
 def compare(wanted: State, found: State) -> Drift:
@@ -88,17 +88,21 @@ def connected_route(address: Address) -> Route:
     )
 
 
-def _default_rules(state: State) -> Iterator[Rule]:
-    for fact in state:
+def default_rules(facts: Iterable[Fact]) -> Iterator[Rule]:
+    """The rules that the kernel makes with every namespace."""
+    for fact in facts:
         if isinstance(fact, Netns):
             for priority, table in DEFAULT_RULES:
                 yield Rule(ns=fact.ns, priority=priority, table=table, why="the kernel's own")
 
 
-def _connected_routes(state: State) -> Iterator[Route]:
-    """One per subnet and device: of several addresses the lowest, which is written first."""
+def connected_routes(facts: Iterable[Fact]) -> Iterator[Route]:
+    """The routes that the kernel adds to addresses: one for each subnet and device.
+
+    Of several addresses it is the lowest one's, which is written first.
+    """
     first: dict[tuple[object, ...], Address] = {}
-    for fact in state:
+    for fact in facts:
         if isinstance(fact, Address) and fact.connected and _has_subnet(fact.ip):
             subnet = (fact.ns, fact.dev, fact.ip.network)
             first[subnet] = min(first.get(subnet, fact), fact, key=_address)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from testbed.kernel.netlink import decode, devconf, encode, encode_links, uapi
+from testbed.kernel.netlink import decode, devconf, dumped, encode, encode_links, uapi
 from testbed.kernel.netlink.decode_links import Link, Peers, link, link_facts
 from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.wire import (
@@ -97,6 +97,19 @@ def read(data: bytes, names: Mapping[int, str] = NAMES) -> list[Fact]:
 @given(some.one_of(addresses, neighbours, entries, rules))
 def test_what_is_encoded_is_decoded_as_the_same_fact(fact: Fact) -> None:
     assert read(b"".join(encode.written(fact, INDEXES))) == [fact]
+
+
+@given(some.one_of(addresses, neighbours, rules, routes))
+def test_what_a_dump_says_of_a_fact_is_decoded_as_that_fact(fact: Fact) -> None:
+    """So a message of just these bytes need not be decoded."""
+    kinds = {
+        Address: uapi.RTM_NEWADDR,
+        Neighbour: uapi.RTM_NEWNEIGH,
+        Route: uapi.RTM_NEWROUTE,
+        Rule: uapi.RTM_NEWRULE,
+    }
+
+    assert read(message(kinds[type(fact)], 0, dumped.said(fact, INDEXES))) == [fact]
 
 
 @given(routes)
@@ -206,7 +219,7 @@ def test_an_address_without_its_connected_route_says_so() -> None:
     assert [fact.connected for fact in found if isinstance(fact, Address)] == [True, False, True]
 
 
-def dumped(body: bytes, *extra: bytes) -> Message:
+def link_dump(body: bytes, *extra: bytes) -> Message:
     """A link request as the kernel would dump the link that it makes."""
     return Message(uapi.RTM_NEWLINK, 0, 0, body + b"".join(extra))
 
@@ -222,8 +235,10 @@ def test_both_ends_of_a_veth_are_found_by_each_others_numbers() -> None:
     elsewhere = attribute_u32(uapi.IFLA_LINK_NETNSID, 0)
     veth = attribute(uapi.IFLA_LINKINFO, attribute_text(uapi.IFLA_INFO_KIND, "veth"))
 
-    first = link("pod", dumped(request, attribute_u32(uapi.IFLA_LINK, 9), elsewhere), Layouts())
-    second = link("n1", dumped(peer, veth, attribute_u32(uapi.IFLA_LINK, 5), elsewhere), Layouts())
+    first = link("pod", link_dump(request, attribute_u32(uapi.IFLA_LINK, 9), elsewhere), Layouts())
+    second = link(
+        "n1", link_dump(peer, veth, attribute_u32(uapi.IFLA_LINK, 5), elsewhere), Layouts()
+    )
 
     assert (first.index, second.index) == (5, 9)
     peers = Peers([first, second])

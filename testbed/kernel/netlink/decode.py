@@ -18,7 +18,7 @@ from ipaddress import (
 from socket import AF_BRIDGE, AF_INET
 
 from testbed.kernel.netlink import uapi
-from testbed.kernel.netlink.wire import Message, attributes, text, u32
+from testbed.kernel.netlink.wire import Message, attributes, first_attribute, text, u32
 from testbed.net.facts import (
     ANYWHERE,
     LOCAL,
@@ -77,15 +77,22 @@ _RULE_ATTRIBUTES = frozenset(
 
 
 def facts(ns: str, dump: Iterable[Message], names: Names) -> Iterator[Fact]:
-    """The facts in a namespace's dumps; messages that hold none that a lab is about are left out.
+    """The facts in a namespace's dumps; what `telling` leaves out is left out here too."""
+    for message in telling(dump):
+        fact = _READERS[message.kind](ns, message.body, names)
+        if fact:
+            yield fact
+
+
+def telling(dump: Iterable[Message]) -> Iterator[Message]:
+    """The messages that are about a lab.
 
     Left out: table local, loopback's own address, what the kernel learnt by itself.
     """
     for message in dump:
-        reader = _READERS.get(message.kind)
-        fact = reader(ns, message.body, names) if reader else None
-        if fact:
-            yield fact
+        told = _TOLD.get(message.kind)
+        if told and told(message.body):
+            yield message
 
 
 def complete(found: Iterable[Fact]) -> Iterator[Fact]:
@@ -115,20 +122,16 @@ def complete(found: Iterable[Fact]) -> Iterator[Fact]:
                 yield fact
 
 
-def address(ns: str, body: bytes, names: Names) -> Fact | None:
+def address(ns: str, body: bytes, names: Names) -> Fact:
     """An address of RTM_NEWADDR."""
     family, length, _, _, index = _ADDRESS.unpack_from(body)
-    packed = attributes(body, _ADDRESS.size)[uapi.IFA_LOCAL]
-    if _is_loopback(family, packed):
-        return None
+    packed = first_attribute(body, uapi.IFA_LOCAL, _ADDRESS.size)
     return Address(ns=ns, dev=names[index], ip=interface(family, packed, length))
 
 
-def route(ns: str, body: bytes, names: Names) -> Fact | None:
+def route(ns: str, body: bytes, names: Names) -> Fact:
     """A route of RTM_NEWROUTE."""
     family, length, source, tos, table, protocol, scope, kind, flags = _ROUTE.unpack_from(body)
-    if table == LOCAL:
-        return None
     found = attributes(body, _ROUTE.size)
     if uapi.RTA_TABLE in found:
         table = u32(found[uapi.RTA_TABLE])
@@ -204,21 +207,32 @@ def _rule(body: bytes) -> Rule | Foreign:
 def neighbour(ns: str, body: bytes, names: Names) -> Fact | None:
     """A permanent neighbour, or a bridge's static forwarding entry, of RTM_NEWNEIGH.
 
-    `bridge fdb` calls an entry of state NUD_NOARP static; the permanent ones are the ports' own.
-    None too for one of a device that has come since `names` were read.
+    None for one of a device that has come since `names` were read.
     """
-    family, index, state, flags, _ = _NEIGHBOUR.unpack_from(body)
-    if state != (uapi.NUD_NOARP if family == AF_BRIDGE else uapi.NUD_PERMANENT):
-        return None
+    family, index, _, _, _ = _NEIGHBOUR.unpack_from(body)
     if index not in names:
         return None
     found = attributes(body, _NEIGHBOUR.size)
     mac = found.get(uapi.NDA_LLADDR, b"").hex(":")
     if family == AF_BRIDGE:
         return None if uapi.NDA_VLAN in found else Fdb(ns=ns, dev=names[index], mac=mac)
-    if flags & uapi.NTF_PROXY:
-        return None
     return Neighbour(ns=ns, dev=names[index], ip=ip_address(family, found[uapi.NDA_DST]), mac=mac)
+
+
+def _is_written(body: bytes) -> bool:
+    """Whether somebody wrote a neighbour or forwarding entry.
+
+    `bridge fdb` calls an entry of state NUD_NOARP static; the permanent ones are the ports' own.
+    """
+    family, _, state, flags, _ = _NEIGHBOUR.unpack_from(body)
+    if family == AF_BRIDGE:
+        return bool(state == uapi.NUD_NOARP)
+    return bool(state == uapi.NUD_PERMANENT and not flags & uapi.NTF_PROXY)
+
+
+def _is_elsewhere(body: bytes) -> bool:
+    """Whether an address is another one than a loopback's own."""
+    return not _is_loopback(body[0], first_attribute(body, uapi.IFA_LOCAL, _ADDRESS.size))
 
 
 @lru_cache(_REPEATED)
@@ -256,6 +270,13 @@ def _optional(family: int, packed: bytes | None) -> IpAddress | None:
     return ip_address(family, packed) if packed else None
 
 
+_TABLE = 4  # the byte of a rtmsg
+_TOLD: Mapping[int, Callable[[bytes], bool]] = {
+    uapi.RTM_NEWADDR: _is_elsewhere,
+    uapi.RTM_NEWROUTE: lambda body: body[_TABLE] != LOCAL,
+    uapi.RTM_NEWRULE: lambda body: True,
+    uapi.RTM_NEWNEIGH: _is_written,
+}
 _READERS: Mapping[int, Callable[[str, bytes, Names], Fact | None]] = {
     uapi.RTM_NEWADDR: address,
     uapi.RTM_NEWROUTE: route,

@@ -201,7 +201,7 @@ def _route(fact: Route, indexes: Indexes) -> bytes:
         0,
         0,
         fact.table if small else uapi.RT_TABLE_UNSPEC,
-        _protocol(fact.protocol),
+        protocol_number(fact.protocol),
         uapi.ROUTE_SCOPES[fact.scope],
         uapi.ROUTE_KINDS[fact.kind],
         uapi.RTNH_F_ONLINK if fact.onlink else 0,
@@ -223,7 +223,7 @@ def _route(fact: Route, indexes: Indexes) -> bytes:
     return body
 
 
-def _protocol(name: str) -> int:
+def protocol_number(name: str) -> int:
     """The number of a route's protocol; one without a name is given as its number."""
     return int(name) if name.isdecimal() else uapi.ROUTE_PROTOCOLS[name]
 
