@@ -14,8 +14,8 @@ from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.errors import DescriptionError, MissingFeature
 from testbed.explain.reachability import question, reach
+from testbed.explain.walk.facts.sockets import Sockets
 from testbed.explain.walk.predict import predict
-from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.world import World
 from testbed.lab import Lab
 from testbed.load import parse

@@ -22,9 +22,9 @@ from testbed.explain.render.document import document
 from testbed.explain.render.drawing import svg
 from testbed.explain.render.page import html
 from testbed.explain.render.text import text
+from testbed.explain.walk.facts.sockets import Sockets
 from testbed.explain.walk.predict import failure, predict
-from testbed.explain.walk.remembering import predict_remembered
-from testbed.explain.walk.sockets import Sockets
+from testbed.explain.walk.remembered import predict_remembered
 from testbed.explain.walk.world import World
 from testbed.lab import from_json
 from testbed.net.diff import implied

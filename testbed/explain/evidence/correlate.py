@@ -32,7 +32,7 @@ from testbed.explain.netfilter.passage import Filtered
 from testbed.explain.packet import Packet
 from testbed.explain.routing.decision import Decision
 from testbed.explain.walk.ends import filtered_end
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.space import Space
 from testbed.net.facts import IpAddress, Route, Rule
 from testbed.net.rules import leading_to
 from testbed.net.show import show, table_name

@@ -15,8 +15,8 @@ from testbed.explain.packet import Packet
 from testbed.explain.reasons import dropped, unexpected
 from testbed.explain.speech import expired
 from testbed.explain.walk.ends import sent_back
-from testbed.explain.walk.incoming import incoming, refuse
 from testbed.explain.walk.trip import Ended, Trip
+from testbed.explain.walk.visit.incoming import incoming, refuse
 from testbed.explain.walk.world import World
 from testbed.net.facts import IpAddress
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from testbed.explain.evidence.planned import Planned
 from testbed.explain.evidence.spine import Stay
 from testbed.explain.evidence.witnesses import LAST, Device
-from testbed.explain.walk.sizes import SPARE
+from testbed.explain.walk.frames.sizes import SPARE
 
 
 class Narrow(NamedTuple):

@@ -4,7 +4,7 @@ from testbed.explain.journey import End, Header
 from testbed.explain.made import made
 from testbed.explain.packet import IP_AND_TCP, TTL, Packet, address
 from testbed.explain.speech import DATA, asks_metadata
-from testbed.explain.walk.sockets import Sockets
+from testbed.explain.walk.facts.sockets import Sockets
 from testbed.explain.walk.trip import Trip
 
 # By the kind of a packet

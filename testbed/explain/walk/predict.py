@@ -18,12 +18,12 @@ from testbed.explain.reasons import dropped, twice, unexpected
 from testbed.explain.speech import speaks
 from testbed.explain.walk.answers import answered, said
 from testbed.explain.walk.chance import Draws
-from testbed.explain.walk.links import Arrival
-from testbed.explain.walk.receiving import arrive, arrive_copied
-from testbed.explain.walk.remembered import visit
-from testbed.explain.walk.sockets import Sockets
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.sockets import Sockets
+from testbed.explain.walk.facts.space import Space
+from testbed.explain.walk.frames.links import Arrival
 from testbed.explain.walk.trip import MOST_VISITS, Ended, Trip
+from testbed.explain.walk.visit.receiving import arrive, arrive_copied
+from testbed.explain.walk.visit.visit import visit
 from testbed.explain.walk.world import World
 from testbed.net.endpoints import Listener
 
@@ -127,7 +127,7 @@ class _Question:
 
     def _hurried(self, trip: Trip, place: Arrival | None, *, is_answer: bool) -> Arrival | None:
         """The same by what is remembered, as far as packets go that are not in a loop."""
-        visit_again = self.world.remembered.visit
+        visit_again = self.world.visits.visit
         for _ in range(MOST_VISITS):
             if place is None:
                 break

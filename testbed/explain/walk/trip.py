@@ -13,8 +13,8 @@ from testbed.explain.packet import Flow, Packet, address
 from testbed.explain.reasons import dropped
 from testbed.explain.routing.decision import Decision
 from testbed.explain.walk.ends import filtered_end, sent_back
-from testbed.explain.walk.links import Links
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.space import Space
+from testbed.explain.walk.frames.links import Links
 from testbed.net.facts import BridgePort
 
 MOST_VISITS = 600  # more are a loop that costs no TTL: 255 hops have two visits each

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from testbed.explain.netfilter.conntrack import never_full
-from testbed.explain.walk.links import Links
-from testbed.explain.walk.remembered import Remembered
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.space import Space
+from testbed.explain.walk.frames.links import Links
+from testbed.explain.walk.visit.known import KnownVisits
 from testbed.net.diff import implied
 from testbed.net.facts import Fact, State
 
@@ -28,7 +28,7 @@ class World:
                 known[ns] = [fact]
         self._spaces: dict[str, Space] = {}
         self.links = Links(self.space)
-        self.remembered = Remembered()
+        self.visits = KnownVisits()
 
     @classmethod
     def planned(cls, plan: State) -> "World":

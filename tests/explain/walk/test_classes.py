@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from testbed.explain.walk.classes import AddressClasses
+from testbed.explain.walk.facts.classes import AddressClasses
 from testbed.net.facts import (
     Address,
     Chain,

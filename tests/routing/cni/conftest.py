@@ -24,8 +24,8 @@ from testbed.eks.model import ConnmarkBackend, EksCluster, Profile
 from testbed.explain.compare import Difference, closest, first_difference
 from testbed.explain.journey import End, Header, Protocol, RoundTrip, Visit
 from testbed.explain.netfilter.remembered import judged
-from testbed.explain.walk.remembering import predict_remembered
-from testbed.explain.walk.sockets import Sockets
+from testbed.explain.walk.facts.sockets import Sockets
+from testbed.explain.walk.remembered import predict_remembered
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab
 from testbed.net.facts import ANYWHERE

@@ -11,7 +11,7 @@ from testbed.explain.routing.local_table import OwnAddresses, loopback_address
 from testbed.explain.routing.policy import Routing
 from testbed.explain.routing.reverse_path import ReversePath
 from testbed.explain.routing.settings import Settings
-from testbed.explain.walk.classes import AddressClasses
+from testbed.explain.walk.facts.classes import AddressClasses
 from testbed.net.facts import (
     Address,
     Bridge,

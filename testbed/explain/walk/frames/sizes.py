@@ -5,7 +5,7 @@ net/bridge/br_forward.c and br_netfilter_hooks.c, br_nf_ip_fragment.
 """
 
 from testbed.explain.packet import MORE_FRAGMENTS
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.space import Space
 from testbed.explain.walk.trip import Trip
 from testbed.net.facts import Route
 

@@ -14,8 +14,8 @@ import pytest
 from testbed.allocations import Allocations, allocate
 from testbed.explain.journey import End, Header
 from testbed.explain.reachability import question
+from testbed.explain.walk.facts.sockets import Sockets
 from testbed.explain.walk.predict import failure, predict
-from testbed.explain.walk.sockets import Sockets
 from testbed.explain.walk.world import World
 from testbed.lab import Lab
 from testbed.load import load

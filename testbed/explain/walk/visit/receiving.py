@@ -4,13 +4,13 @@ from testbed.explain.packet import address
 from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.local_table import LOOPBACK
 from testbed.explain.speech import expired
-from testbed.explain.walk.bridging import bridge_in, pass_up
-from testbed.explain.walk.incoming import incoming
-from testbed.explain.walk.links import Arrival
-from testbed.explain.walk.sending import transmit
-from testbed.explain.walk.sizes import fit
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.space import Space
+from testbed.explain.walk.frames.bridging import bridge_in, pass_up
+from testbed.explain.walk.frames.links import Arrival
+from testbed.explain.walk.frames.sizes import fit
 from testbed.explain.walk.trip import Trip
+from testbed.explain.walk.visit.incoming import incoming
+from testbed.explain.walk.visit.sending import transmit
 from testbed.net.facts import BridgePort
 
 

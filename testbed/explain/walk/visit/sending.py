@@ -8,12 +8,12 @@ from ipaddress import IPv4Address
 from testbed.explain.packet import IP_AND_TCP
 from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.local_table import LOOPBACK
-from testbed.explain.walk.bridging import bridge_out, cross
-from testbed.explain.walk.incoming import refuse
-from testbed.explain.walk.links import Arrival
-from testbed.explain.walk.neighbours import address_frame
-from testbed.explain.walk.sizes import fit
+from testbed.explain.walk.frames.bridging import bridge_out, cross
+from testbed.explain.walk.frames.links import Arrival
+from testbed.explain.walk.frames.neighbours import address_frame
+from testbed.explain.walk.frames.sizes import fit
 from testbed.explain.walk.trip import Trip
+from testbed.explain.walk.visit.incoming import refuse
 
 DUMMY = int(IPv4Address("192.0.0.8"))  # RFC 7600: of ICMP errors, where there is no other one
 LOOPBACK_NETWORK = 127  # the first byte of its addresses

@@ -3,7 +3,7 @@
 from testbed.explain.netfilter.passage import NotPredicted
 from testbed.explain.packet import address
 from testbed.explain.routing.decision import Decision
-from testbed.explain.walk.links import Leaving
+from testbed.explain.walk.frames.links import Leaving
 from testbed.explain.walk.trip import Trip
 
 

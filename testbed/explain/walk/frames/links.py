@@ -8,7 +8,7 @@ from testbed.explain.netfilter.conntrack import Tracking
 from testbed.explain.netfilter.passage import Filtered, NotPredicted, Passage
 from testbed.explain.packet import Packet, address
 from testbed.explain.routing.decision import Decision
-from testbed.explain.walk.space import Space
+from testbed.explain.walk.facts.space import Space
 from testbed.net.facts import Bridge, BridgePort, Veth
 
 # Documentation/networking/ip-sysctl.rst, arp_ignore: which addresses are answered for

@@ -5,11 +5,11 @@ Sources: Linux net/bridge/br_input.c, br_forward.c, br_netfilter_hooks.c.
 
 from copy import copy
 
-from testbed.explain.walk.incoming import incoming
-from testbed.explain.walk.links import Arrival
-from testbed.explain.walk.neighbours import address_frame
-from testbed.explain.walk.sizes import pass_link, pass_port
+from testbed.explain.walk.frames.links import Arrival
+from testbed.explain.walk.frames.neighbours import address_frame
+from testbed.explain.walk.frames.sizes import pass_link, pass_port
 from testbed.explain.walk.trip import Trip
+from testbed.explain.walk.visit.incoming import incoming
 from testbed.net.facts import Bridge, BridgePort
 
 
