@@ -5,8 +5,8 @@ import time
 from testbed.explain.evidence.copies import single
 from testbed.explain.evidence.spine import Stay, flows, silent_answer, spine
 from testbed.explain.evidence.witnesses import Evidence, Way
-from testbed.probes.observe.followed import Followed
 from testbed.probes.observe.kernels import Kernels
+from testbed.probes.observe.sent.followed import Followed
 from testbed.probes.observe.watch import Watch
 
 QUIET_S = 0.02  # in which the way of a packet through some kernels goes on, or has ended

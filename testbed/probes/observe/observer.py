@@ -19,13 +19,13 @@ from testbed.explain.journey import Header
 from testbed.explain.speech import speaks
 from testbed.kernel.namespaces import Descriptors, LocalStore, NamespaceStore
 from testbed.net.facts import State
-from testbed.probes.observe.followed import Followed
 from testbed.probes.observe.following import Pursuit
 from testbed.probes.observe.kernels import Kernels
-from testbed.probes.observe.probe import Probe
-from testbed.probes.observe.stamps import Stamps
-from testbed.probes.observe.talk import Talk, is_open
-from testbed.probes.observe.texts import RuleTexts, Texts, Version
+from testbed.probes.observe.nft_trace.texts import RuleTexts, Texts, Version
+from testbed.probes.observe.sent.followed import Followed
+from testbed.probes.observe.sent.probe import Probe
+from testbed.probes.observe.sent.talk import Talk, is_open
+from testbed.probes.observe.taps.stamps import Stamps
 from testbed.probes.observe.tracefs import Tracefs
 from testbed.probes.observe.watch import Generations, Watch
 from testbed.probes.sockets import identity, inside

@@ -11,11 +11,11 @@ from typing import NamedTuple, Self
 
 from testbed.explain.evidence.witnesses import OWN_TABLE, Flow, Sighting, Traversal
 from testbed.kernel.namespaces import NamespaceStore
-from testbed.probes.observe.followed import Followed
-from testbed.probes.observe.patterns import Patterns
-from testbed.probes.observe.taps import Tap
-from testbed.probes.observe.trace import Tracer
-from testbed.probes.observe.traversals import traversals
+from testbed.probes.observe.nft_trace.trace import Tracer
+from testbed.probes.observe.nft_trace.traversals import traversals
+from testbed.probes.observe.sent.followed import Followed
+from testbed.probes.observe.sent.patterns import Patterns
+from testbed.probes.observe.taps.tap import Tap
 from testbed.probes.sockets import inside
 
 LATE_S = 0.001

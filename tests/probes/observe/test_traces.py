@@ -20,7 +20,7 @@ from testbed.errors import KernelError
 from testbed.explain.journey import Header
 from testbed.lab import Lab
 from testbed.probes.observe.observer import Observer, observe
-from testbed.probes.observe.probe import Probe
+from testbed.probes.observe.sent.probe import Probe
 from testbed.probes.observe.tracefs import Tracefs
 from testbed.probes.observe.watch import Watch
 from testbed.probes.sockets import inside, socket_in
@@ -132,7 +132,7 @@ import sys
 from ipaddress import IPv4Address
 from testbed.explain.journey import Header
 from testbed.kernel.namespaces import LocalStore
-from testbed.probes.observe.probe import Probe
+from testbed.probes.observe.sent.probe import Probe
 from testbed.probes.observe.tracefs import Tracefs
 from testbed.probes.observe.watch import Watch
 from testbed.probes.sockets import inside

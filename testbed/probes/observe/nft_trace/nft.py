@@ -27,7 +27,7 @@ from testbed.kernel.netlink.uapi import (
     NLM_F_REQUEST,
 )
 from testbed.kernel.netlink.wire import HEADER, attribute, attribute_text
-from testbed.probes.observe.patterns import ERROR_OFFSET, Bytes, Patterns, addresses, ports
+from testbed.probes.observe.sent.patterns import ERROR_OFFSET, Bytes, Patterns, addresses, ports
 
 # linux/netfilter/nfnetlink.h, nf_tables.h
 BATCH_BEGIN, BATCH_END = 0x10, 0x11

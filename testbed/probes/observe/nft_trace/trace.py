@@ -21,8 +21,8 @@ from testbed.kernel.netlink.wire import (
     messages,
     refusal,
 )
-from testbed.probes.observe import nft
-from testbed.probes.observe.patterns import Patterns
+from testbed.probes.observe.nft_trace import nft
+from testbed.probes.observe.sent.patterns import Patterns
 
 NETLINK_ADD_MEMBERSHIP = 1  # linux/netlink.h
 NFNLGRP_NFTRACE = 9  # linux/netfilter/nfnetlink.h

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from socket import IPPROTO_ICMP
 from typing import NamedTuple
 
-from testbed.probes.observe.packets import ERRORS, FRAGMENT, ICMP_BYTES
-from testbed.probes.observe.patterns import Bytes, Patterns, addresses, ports
+from testbed.probes.observe.sent.packets import ERRORS, FRAGMENT, ICMP_BYTES
+from testbed.probes.observe.sent.patterns import Bytes, Patterns, addresses, ports
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 ETHERTYPE = 0xFFFFF000  # linux/filter.h: SKF_AD_OFF + SKF_AD_PROTOCOL

@@ -13,10 +13,10 @@ from testbed.explain.journey import Header
 from testbed.explain.packet import IP_AND_TCP
 from testbed.explain.speech import DATA, asks_metadata
 from testbed.net import metadata
-from testbed.probes.observe import packets, patterns
-from testbed.probes.observe.packets import ACK, PSH, Packet
-from testbed.probes.observe.patterns import Patterns
-from testbed.probes.observe.probe import ACKNOWLEDGED, SEQUENCE, TCP_FLAGS, Probe
+from testbed.probes.observe.sent import packets, patterns
+from testbed.probes.observe.sent.packets import ACK, PSH, Packet
+from testbed.probes.observe.sent.patterns import Patterns
+from testbed.probes.observe.sent.probe import ACKNOWLEDGED, SEQUENCE, TCP_FLAGS, Probe
 
 SOON_MS = 1000  # a kernel needs microseconds; a loaded machine may come to it late
 TIMESTAMPS = 1  # linux/tcp.h: TCPI_OPT_TIMESTAMPS, in the byte behind these

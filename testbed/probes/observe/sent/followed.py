@@ -5,8 +5,8 @@ from typing import Protocol
 
 from testbed.explain.evidence.witnesses import Flow, Way
 from testbed.explain.journey import Header
-from testbed.probes.observe.packets import Packet
-from testbed.probes.observe.patterns import Patterns
+from testbed.probes.observe.sent.packets import Packet
+from testbed.probes.observe.sent.patterns import Patterns
 
 
 class Followed(Protocol):

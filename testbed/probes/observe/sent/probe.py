@@ -18,9 +18,9 @@ from testbed.errors import KernelError, UsageError
 from testbed.explain.evidence.witnesses import NOT_ITS_ADDRESS, Flow, Way
 from testbed.explain.journey import Header
 from testbed.probes import icmp
-from testbed.probes.observe import packets, patterns
-from testbed.probes.observe.packets import RST, SYN, Packet
-from testbed.probes.observe.patterns import PAYLOAD, Patterns
+from testbed.probes.observe.sent import packets, patterns
+from testbed.probes.observe.sent.packets import RST, SYN, Packet
+from testbed.probes.observe.sent.patterns import PAYLOAD, Patterns
 from testbed.probes.sockets import RESET_ON_CLOSE
 
 # linux/tcp.h; the socket module does not know them

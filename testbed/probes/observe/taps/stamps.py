@@ -9,7 +9,7 @@ from testbed.kernel.namespaces import entered, new_netns
 from testbed.kernel.netlink.encode_links import loopback_state
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.net.facts import Netns
-from testbed.probes.observe.taps import ANCILLARY, SO_TIMESTAMPNS, stamp
+from testbed.probes.observe.taps.tap import ANCILLARY, SO_TIMESTAMPNS, stamp
 
 EXPERIMENTAL = 0x88B5  # IEEE 802: an Ethernet type for local experiments
 FRAME = bytes(12) + EXPERIMENTAL.to_bytes(2, "big")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from testbed.explain.evidence.witnesses import OWN_TABLE, Matched, Traversal, Way
 from testbed.kernel.netlink.wire import attributes, text
-from testbed.probes.observe import nft
-from testbed.probes.observe.packets import Packet, is_error, parts
+from testbed.probes.observe.nft_trace import nft
+from testbed.probes.observe.sent.packets import Packet, is_error, parts
 
 # linux/netfilter/nf_tables.h: NFTA_TRACE_*, NFTA_VERDICT_*
 TABLE, CHAIN, HANDLE, TYPE, VERDICT, ID = 1, 2, 3, 4, 5, 6

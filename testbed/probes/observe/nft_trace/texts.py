@@ -14,7 +14,7 @@ from testbed.kernel.netlink.wire import attributes, text
 from testbed.kernel.programs import run
 from testbed.net.iptables import TABLES
 from testbed.net.nft_spelling import canonical
-from testbed.probes.observe import nft
+from testbed.probes.observe.nft_trace import nft
 from testbed.probes.sockets import inside
 
 TIMEOUT_S = 30.0

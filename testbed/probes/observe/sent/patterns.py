@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from testbed.explain.evidence.witnesses import Flow
-from testbed.probes.observe.packets import ICMP_BYTES, IP_BYTES
+from testbed.probes.observe.sent.packets import ICMP_BYTES, IP_BYTES
 
 TCP_SEQUENCE, TCP_ACKNOWLEDGED = 4, 8  # offsets in a TCP header
 PAYLOAD = 8  # offset behind a UDP or ICMP echo header

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from testbed.explain.evidence.witnesses import Sighting, Way
-from testbed.probes.observe import filter as socket_filter
-from testbed.probes.observe.filter import ETH_P_IP
-from testbed.probes.observe.packets import Packet, packet
-from testbed.probes.observe.patterns import Patterns
+from testbed.probes.observe.sent.packets import Packet, packet
+from testbed.probes.observe.sent.patterns import Patterns
+from testbed.probes.observe.taps import filter as socket_filter
+from testbed.probes.observe.taps.filter import ETH_P_IP
 
 ETH_P_ALL = 0x0003  # linux/if_ether.h
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h

@@ -1,0 +1,1 @@
+"""nft trace: which rules a probe met, in each namespace."""

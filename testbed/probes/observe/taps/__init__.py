@@ -1,0 +1,1 @@
+"""Packet taps in each namespace, and when what they saw was."""
