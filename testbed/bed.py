@@ -34,13 +34,13 @@ from testbed.plan import endpoints, leaving, listeners, plan, programs, resolver
 from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries
 from testbed.probes import http, tcp
+from testbed.probes.asked.path import Path, path
+from testbed.probes.asked.targets import targets
 from testbed.probes.matrix import MatrixResult, matrix
 from testbed.probes.outcome import Outcome
-from testbed.probes.path import Path, path
 from testbed.probes.ping import PingResult, ping
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
-from testbed.probes.targets import targets
 from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Judged
 
 AnyFact = TypeVar("AnyFact", bound=Fact)

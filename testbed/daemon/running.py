@@ -32,9 +32,9 @@ from testbed.net.programs import Program
 from testbed.plan import leaving, listeners, plan, programs, resolvers
 from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries
+from testbed.probes.asked.targets import targets
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
-from testbed.probes.targets import targets
 from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Health, Judged
 from testbed.vpc.naming import router
 

@@ -32,8 +32,8 @@ from testbed.net.facts import (
     Sysctl,
 )
 from testbed.plan import endpoints, served
+from testbed.probes.asked.present import Present
 from testbed.probes.observe.observer import Observer
-from testbed.probes.present import Present
 from testbed.vpc.naming import INTERNET
 
 pytestmark = pytest.mark.kernel

@@ -31,10 +31,10 @@ from testbed.net.diff import implied
 from testbed.net.endpoints import Probed
 from testbed.net.facts import State
 from testbed.plan import endpoints, plan, served
-from testbed.probes.listening import listening
+from testbed.probes.asked.listening import listening
+from testbed.probes.asked.present import Present
+from testbed.probes.asked.remembered import remembered
 from testbed.probes.observe.observer import Observer
-from testbed.probes.present import Present
-from testbed.probes.remembered import remembered
 
 Progress = Callable[[str], None]
 Memory = tuple[Remembered, ...] | None  # None where the packet shall be of a new connection

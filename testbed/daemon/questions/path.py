@@ -6,7 +6,7 @@ from testbed.daemon.names import refuse_service, required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
-from testbed.probes.path import path as trace_path
+from testbed.probes.asked.path import path as trace_path
 
 
 def path(

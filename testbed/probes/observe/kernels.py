@@ -17,7 +17,7 @@ from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes, u32
 from testbed.kernel.route import RouteAnswer, route_get
 from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysctl
-from testbed.probes.listening import listening
+from testbed.probes.asked.listening import listening
 from testbed.probes.sockets import inside
 
 NO_ENTRY = "none"

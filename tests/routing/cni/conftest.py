@@ -30,9 +30,9 @@ from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab
 from testbed.net.facts import ANYWHERE
 from testbed.plan import served
+from testbed.probes.asked.present import Present
+from testbed.probes.asked.remembered import remembered
 from testbed.probes.observe.observer import Observer
-from testbed.probes.present import Present
-from testbed.probes.remembered import remembered
 from testbed.vpc.model import Instance, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
 OUTSIDE, EXCLUDED = "203.0.113.10", "198.51.100.10"

@@ -14,7 +14,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kubernetes.model import Container, Pod
 from testbed.load import load
 from testbed.net.facts import Chain
-from testbed.probes.listening import listening
+from testbed.probes.asked.listening import listening
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer

@@ -13,8 +13,8 @@ from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
 from testbed.lab import Lab
 from testbed.load import parse
-from testbed.probes.path import CHOSEN_BY_KERNEL
-from testbed.probes.present import Present
+from testbed.probes.asked.path import CHOSEN_BY_KERNEL
+from testbed.probes.asked.present import Present
 
 pytestmark = pytest.mark.kernel
 

@@ -9,7 +9,7 @@ import pytest
 
 from testbed.kernel.namespaces import LocalStore, new_netns
 from testbed.net.endpoints import EVERY_ADDRESS
-from testbed.probes.listening import listening
+from testbed.probes.asked.listening import listening
 from testbed.probes.sockets import inside, socket_in
 
 pytestmark = pytest.mark.kernel

@@ -12,7 +12,7 @@ from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.net.facts import IpAddress, State
-from testbed.probes.present import Present
+from testbed.probes.asked.present import Present
 
 CHOSEN_BY_KERNEL = IPv4Address(0)
 
