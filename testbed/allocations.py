@@ -7,7 +7,7 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from testbed.eks import allocate as eks
-from testbed.eks.ipamd.memory import Memory, remembered
+from testbed.eks.ipamd.datastore.memory import Memory, remembered
 from testbed.eks.logs.events import Witness, nobody
 from testbed.eks.model import EksCluster
 from testbed.errors import DescriptionError, TestbedError, Where

@@ -5,10 +5,10 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from testbed.eks.fargate import allocate as fargate
-from testbed.eks.ipamd.memory import Memory, in_use
-from testbed.eks.ipamd.node import NodeEc2
+from testbed.eks.ipamd.datastore.memory import Memory, in_use
+from testbed.eks.ipamd.runs.node import NodeEc2
+from testbed.eks.ipamd.runs.settling import Settling
 from testbed.eks.ipamd.settings import settings
-from testbed.eks.ipamd.settling import Settling
 from testbed.eks.limits import room
 from testbed.eks.logs.events import Added, Refused, Witness, nobody
 from testbed.eks.model import EksCluster

@@ -6,7 +6,7 @@ from dataclasses import replace
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.eks.fargate import micro_vm
-from testbed.eks.ipamd.memory import routed
+from testbed.eks.ipamd.datastore.memory import routed
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring import node as eks_node
 from testbed.eks.wiring import pod as eks_pod

@@ -8,11 +8,11 @@ from ipaddress import IPv4Address
 from testbed.allocations import Allocations
 from testbed.eks.checks import METRICS
 from testbed.eks.eni_config import KEY, eni_config_name
-from testbed.eks.ipamd.introspection import HeldAddress, Introspection, StoredEni
-from testbed.eks.ipamd.metrics import Metrics
-from testbed.eks.ipamd.node import keeps_pods_out
+from testbed.eks.ipamd.introspection.datastore import HeldAddress, Introspection, StoredEni
+from testbed.eks.ipamd.introspection.metrics import Metrics
+from testbed.eks.ipamd.introspection.settings import ipamd_settings, network_settings
+from testbed.eks.ipamd.runs.node import keeps_pods_out
 from testbed.eks.ipamd.settings import settings
-from testbed.eks.ipamd.told import ipamd_settings, network_settings
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.eks.wiring.node import eni_table

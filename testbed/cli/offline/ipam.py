@@ -73,8 +73,8 @@ def timeline_(
     variables of the container aws-node.
     """
     from testbed.eks.ipamd.asked.answer import event_as_json
-    from testbed.eks.ipamd.timeline import moment, timeline
-    from testbed.eks.ipamd.words import row
+    from testbed.eks.ipamd.runs.timeline import moment, timeline
+    from testbed.eks.ipamd.runs.words import row
 
     times = [word for word in words if word[:1].isdigit()]
     cluster, node = _alone(instance_type, profile, [word for word in words if word not in times])

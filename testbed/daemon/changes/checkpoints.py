@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from testbed.allocations import Allocations
-from testbed.eks.ipamd.checkpoint import Entry, read, written
+from testbed.eks.ipamd.datastore.checkpoint import Entry, read, written
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import CheckFailed

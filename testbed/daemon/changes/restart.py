@@ -11,9 +11,9 @@ from testbed.daemon.changes.rollout import chosen
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
-from testbed.eks.ipamd.checkpoint import Recovery, read, recovered
-from testbed.eks.ipamd.memory import Memory
-from testbed.eks.ipamd.memory import started as remembering
+from testbed.eks.ipamd.datastore.checkpoint import Recovery, read, recovered
+from testbed.eks.ipamd.datastore.memory import Memory
+from testbed.eks.ipamd.datastore.memory import started as remembering
 from testbed.eks.logs.events import Started
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS

@@ -9,6 +9,17 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.eks.ipamd import pool
+from testbed.eks.ipamd.datastore.store import (
+    LONG_AGO,
+    DataStore,
+    PoolEni,
+    add,
+    assign,
+    choose,
+    count,
+    remove,
+    unassign,
+)
 from testbed.eks.ipamd.decisions import (
     Assign,
     AssignAddresses,
@@ -25,17 +36,6 @@ from testbed.eks.ipamd.decisions import (
     UnassignPrefixes,
 )
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import (
-    LONG_AGO,
-    DataStore,
-    PoolEni,
-    add,
-    assign,
-    choose,
-    count,
-    remove,
-    unassign,
-)
 from testbed.errors import AwsError
 
 DECREASE_S = 30  # the pool shrinks no sooner after it last did: decreaseIPPoolInterval

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
-from testbed.eks.ipamd.store import PoolEni
+from testbed.eks.ipamd.datastore.store import PoolEni
 from testbed.errors import TestbedError
 
 Granted = tuple[IPv4Network | IPv4Address, ...]  # addresses, or the prefixes that were asked for

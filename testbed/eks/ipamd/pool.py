@@ -4,8 +4,8 @@ They count addresses in cooldown as available.  Sources: amazon-vpc-cni-k8s v1.5
 ipamd/ipamd.go, ipTargetState; v1.23.1 pkg/ipamd/ipamd.go, datastoreTargetState and its callers.
 """
 
+from testbed.eks.ipamd.datastore.store import DataStore, PoolEni, Stats
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, PoolEni, Stats
 from testbed.vpc.prefixes import PREFIX_SIZE
 
 YOUNG_S = 60  # an ENI younger than that is not freed: minENILifeTime

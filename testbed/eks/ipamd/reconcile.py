@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.eks.ipamd.datastore.store import DataStore, PoolEni, add, remove
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, PoolEni, add, remove
 
 INTERVAL_S = 60  # no sooner after the pool changed: nodeIPPoolReconcileInterval
 RETURNED_S = 60  # what went back to EC2 is not taken up again for so long: ipReconcileCooldown

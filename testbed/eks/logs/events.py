@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from testbed.eks.ipamd.datastore.store import DataStore, Stats
 from testbed.eks.ipamd.decisions import Decision, Refusal
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, Stats
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.vpc.ec2 import Eni

@@ -6,6 +6,7 @@ Source: amazon-vpc-cni-k8s v1.23.1, pkg/ipamd, pkg/ipamd/datastore, pkg/awsutils
 from collections.abc import Iterator
 from functools import singledispatch
 
+from testbed.eks.ipamd.datastore.store import DataStore, Stats, count
 from testbed.eks.ipamd.decisions import (
     Assign,
     AssignAddresses,
@@ -18,7 +19,6 @@ from testbed.eks.ipamd.decisions import (
     UnassignPrefixes,
 )
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, Stats, count
 from testbed.eks.logs.events import Added, Deleted, Event, Pass, Refused, SetUp, Started
 from testbed.eks.logs.line import DEBUG, ERROR, INFO, WARN, Line
 from testbed.eks.logs.pools import added, counted, listed, new_eni, short_of, slots

@@ -6,6 +6,7 @@ Source: amazon-vpc-cni-k8s v1.5.7, ipamd, ipamd/datastore, pkg/awsutils.
 from collections.abc import Iterator
 from functools import singledispatch
 
+from testbed.eks.ipamd.datastore.store import DataStore, count
 from testbed.eks.ipamd.decisions import (
     AssignAddresses,
     AttachEni,
@@ -14,7 +15,6 @@ from testbed.eks.ipamd.decisions import (
     UnassignAddresses,
 )
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, count
 from testbed.eks.logs.events import Added, Deleted, Event, Pass, Refused, SetUp, Started
 from testbed.eks.logs.line import DEBUG, ERROR, INFO, WARN, Line
 from testbed.eks.logs.pools import added, listed, new_eni, short_of

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from testbed.eks.ipamd.datastore.store import DataStore, PoolEni, Stats
 from testbed.eks.ipamd.decisions import Granted
 from testbed.eks.ipamd.pool import warm
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, PoolEni, Stats
 from testbed.eks.logs.events import Pass
 
 

@@ -1,6 +1,6 @@
 """How the container runtime and the CNI call a pod's sandbox."""
 
-from testbed.eks.ipamd.checkpoint import LINK, NETWORK
+from testbed.eks.ipamd.datastore.checkpoint import LINK, NETWORK
 from testbed.kubernetes.model import Pod
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from testbed.eks.ipamd.asked.grants import Grants
 from testbed.eks.ipamd.daemon import Conditions, Ipamd
+from testbed.eks.ipamd.datastore.store import DataStore, PoolEni, Prefix
 from testbed.eks.ipamd.decisions import Decision, Refusal
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, PoolEni, Prefix
 from testbed.eks.model import Profile
 from testbed.eks.profiles import ERAS
 

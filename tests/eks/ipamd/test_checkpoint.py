@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from testbed.eks.ipamd.checkpoint import Entry, Recovery, read, recovered, written
+from testbed.eks.ipamd.datastore.checkpoint import Entry, Recovery, read, recovered, written
 from testbed.errors import CheckFailed
 
 POD_2 = Entry("c2", IPv4Address("10.10.0.102"), 1764378000000000000, "default", "pod-2")

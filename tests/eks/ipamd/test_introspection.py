@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from testbed.eks.ipamd.introspection import HeldAddress, Introspection, StoredEni
-from testbed.eks.ipamd.metrics import Metrics
-from testbed.eks.ipamd.told import ipamd_settings, network_settings
+from testbed.eks.ipamd.introspection.datastore import HeldAddress, Introspection, StoredEni
+from testbed.eks.ipamd.introspection.metrics import Metrics
+from testbed.eks.ipamd.introspection.settings import ipamd_settings, network_settings
 from testbed.eks.model import Profile
 from testbed.eks.profiles import ERAS
 from testbed.eks.render import example

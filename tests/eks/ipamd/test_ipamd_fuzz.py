@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from testbed.eks.ipamd.asked.answer import answer
 from testbed.eks.ipamd.asked.read import parse
-from testbed.eks.ipamd.timeline import Event, Moment, timeline
+from testbed.eks.ipamd.runs.timeline import Event, Moment, timeline
 from testbed.eks.model import EksCluster, EniConfig, Profile
 from testbed.eks.rollout import with_settings
 from testbed.errors import DescriptionError

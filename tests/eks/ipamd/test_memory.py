@@ -7,8 +7,8 @@ import pytest
 
 from testbed.allocations import Allocations, allocate, from_json, restarted, rolled_out, to_json
 from testbed.eks.environment import CniSettings
-from testbed.eks.ipamd.checkpoint import Entry, Recovery
-from testbed.eks.ipamd.memory import Memory, started
+from testbed.eks.ipamd.datastore.checkpoint import Entry, Recovery
+from testbed.eks.ipamd.datastore.memory import Memory, started
 from testbed.eks.model import EksCluster, Profile
 from testbed.eks.wiring.snat import CHAIN
 from testbed.kubernetes.model import Node, Pod

@@ -6,6 +6,7 @@ import pytest
 
 from testbed.eks.ipamd.asked.grants import Grants
 from testbed.eks.ipamd.daemon import Ipamd
+from testbed.eks.ipamd.datastore.store import PoolEni
 from testbed.eks.ipamd.decisions import (
     AssignPrefixes,
     AttachEni,
@@ -14,7 +15,6 @@ from testbed.eks.ipamd.decisions import (
     UnassignAddresses,
     UnassignPrefixes,
 )
-from testbed.eks.ipamd.store import PoolEni
 from tests.eks.ipamd.pools import blocks, eni, m5_large, prefixed, run_pass, store
 
 

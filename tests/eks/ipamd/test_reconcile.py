@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from testbed.eks.ipamd.datastore.store import DataStore, PoolEni
 from testbed.eks.ipamd.reconcile import (
     Added,
     Attached,
@@ -15,7 +16,6 @@ from testbed.eks.ipamd.reconcile import (
     Removed,
     reconcile,
 )
-from testbed.eks.ipamd.store import DataStore, PoolEni
 from testbed.eks.model import Profile
 from tests.eks.ipamd.pools import NOW, blocks, eni, m5_large, prefixed, store
 

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from testbed.eks.ipamd.store import (
+from testbed.eks.ipamd.datastore.store import (
     DataStore,
     PoolEni,
     Prefix,

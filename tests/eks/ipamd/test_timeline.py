@@ -5,8 +5,8 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.eks.ipamd.decisions import Refusal
-from testbed.eks.ipamd.timeline import Event, moment, timeline
-from testbed.eks.ipamd.words import row, words
+from testbed.eks.ipamd.runs.timeline import Event, moment, timeline
+from testbed.eks.ipamd.runs.words import row, words
 from testbed.eks.model import EksCluster, EniConfig, Profile
 from testbed.eks.rollout import with_settings
 from testbed.errors import UsageError

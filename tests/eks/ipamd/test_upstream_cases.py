@@ -13,9 +13,9 @@ from testbed.eks.environment import CniSettings
 from testbed.eks.ipamd import pool
 from testbed.eks.ipamd.asked.answer import answer
 from testbed.eks.ipamd.asked.read import parse
+from testbed.eks.ipamd.datastore.store import DataStore, Stats, choose, count
 from testbed.eks.ipamd.decisions import UnassignAddresses
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, Stats, choose, count
 from tests.eks.ipamd.pools import NOW, blocks, eni, m5_large, prefixed, run_pass, store
 
 EMPTY, THREE_FREE, ONE_POD, THREE_PODS = (

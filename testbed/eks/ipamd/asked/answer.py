@@ -9,11 +9,11 @@ from testbed.eks.ipamd import pool
 from testbed.eks.ipamd.asked.grants import Grants
 from testbed.eks.ipamd.asked.read import NOW, Asked
 from testbed.eks.ipamd.daemon import Ipamd
+from testbed.eks.ipamd.datastore.store import choose, count
 from testbed.eks.ipamd.decisions import Decision, Refusal
 from testbed.eks.ipamd.reconcile import Change, reconcile
+from testbed.eks.ipamd.runs.timeline import Event
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import choose, count
-from testbed.eks.ipamd.timeline import Event
 
 Json = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.eks.ipamd.datastore.store import PoolEni, add
 from testbed.eks.ipamd.decisions import (
     Assign,
     AssignPrefixes,
@@ -10,7 +11,6 @@ from testbed.eks.ipamd.decisions import (
     Granted,
     Unassign,
 )
-from testbed.eks.ipamd.store import PoolEni, add
 from testbed.errors import AwsError
 from testbed.vpc.prefixes import PREFIX_LENGTH, PREFIX_SIZE
 

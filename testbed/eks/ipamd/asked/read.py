@@ -12,10 +12,10 @@ from testbed.description.problem import found
 from testbed.eks.ipamd.asked.checks import cidr, problems
 from testbed.eks.ipamd.asked.state import EniState, IpamState, ListedState
 from testbed.eks.ipamd.daemon import Conditions
+from testbed.eks.ipamd.datastore.store import LONG_AGO, DataStore, PoolEni, Prefix
 from testbed.eks.ipamd.managed import managed_by_tags
 from testbed.eks.ipamd.reconcile import INTERVAL_S, Attached, Cidrs, Listed
 from testbed.eks.ipamd.settings import Settings, settings
-from testbed.eks.ipamd.store import LONG_AGO, DataStore, PoolEni, Prefix
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError, Where

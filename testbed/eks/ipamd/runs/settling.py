@@ -5,10 +5,10 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from testbed.eks.ipamd.daemon import Ipamd
+from testbed.eks.ipamd.datastore.store import LONG_AGO, Stats, count
 from testbed.eks.ipamd.decisions import Decision, Refusal
-from testbed.eks.ipamd.node import NodeEc2
+from testbed.eks.ipamd.runs.node import NodeEc2
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import LONG_AGO, Stats, count
 from testbed.eks.logs.events import Pass, Witness, nobody
 
 NOW = 0.0  # time stands still: what was there before is old, what comes stays young

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from testbed.eks.eni_config import eni_config
+from testbed.eks.ipamd.datastore.store import DataStore, PoolEni, Prefix
 from testbed.eks.ipamd.decisions import (
     Assign,
     AssignPrefixes,
@@ -15,7 +16,6 @@ from testbed.eks.ipamd.decisions import (
     UnassignPrefixes,
 )
 from testbed.eks.ipamd.settings import Settings
-from testbed.eks.ipamd.store import DataStore, PoolEni, Prefix
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.model import Node

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 
 from testbed.description import Seconds
 from testbed.eks.ipamd.daemon import REFUSED_S, Ipamd
+from testbed.eks.ipamd.datastore.store import DataStore, count
 from testbed.eks.ipamd.decisions import AttachEni, Decision, Refusal
-from testbed.eks.ipamd.node import NodeEc2
+from testbed.eks.ipamd.runs.node import NodeEc2
 from testbed.eks.ipamd.settings import settings
-from testbed.eks.ipamd.store import DataStore, count
 from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Node

@@ -12,7 +12,7 @@ from testbed.eks.ipamd.decisions import (
     UnassignAddresses,
     UnassignPrefixes,
 )
-from testbed.eks.ipamd.timeline import Event
+from testbed.eks.ipamd.runs.timeline import Event
 
 
 def row(event: Event) -> dict[str, Any]:

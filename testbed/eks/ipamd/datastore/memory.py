@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.eks.ipamd.checkpoint import Entry, Recovery
+from testbed.eks.ipamd.datastore.checkpoint import Entry, Recovery
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.kubernetes.placement import PodAddress

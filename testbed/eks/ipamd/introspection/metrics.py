@@ -7,7 +7,7 @@ Source: amazon-vpc-cni-k8s v1.23.1, utils/prometheusmetrics.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from testbed.eks.ipamd.introspection import Introspection
+from testbed.eks.ipamd.introspection.datastore import Introspection
 from testbed.net.endpoints import Page
 
 PATH = "/metrics"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
 from testbed.eks.environment import CniSettings
-from testbed.eks.ipamd.introspection import Setting
+from testbed.eks.ipamd.introspection.datastore import Setting
 from testbed.eks.profiles import Era
 
 SNAT = {"none": 0, "hashrandom": 1, "prng": 2}  # networkutils: snatType

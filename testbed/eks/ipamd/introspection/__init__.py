@@ -1,0 +1,1 @@
+"""What ipamD tells of itself over HTTP: its data store, its settings, its metrics."""
