@@ -4,6 +4,7 @@ Nothing exists in the kernel while a Lab is built.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
@@ -103,13 +104,21 @@ def kernel_modules(lab: Lab) -> tuple[str, ...]:
     return ("br_netfilter",) if bridged else ()
 
 
+def clusters_in(lab: Lab, vpc: str) -> tuple[str, ...]:
+    """The names of a VPC's clusters."""
+    return tuple(cluster.name for cluster in lab.clusters if cluster.vpc == vpc)
+
+
 def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
     """Every Service's load balancer in every zone, with the cluster it is of."""
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
+    seen: set[str] = set()
     for cluster in lab.clusters:
-        if cluster.vpc in vpcs:
-            for one in balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services):
-                yield cluster, one
+        own = cluster.vpc in vpcs and balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services)
+        for one in own or ():
+            taken = one.service.qualified in seen
+            yield cluster, replace(one, owner=cluster.name) if taken else one
+        seen |= {service.qualified for service in cluster.services}
 
 
 def health(lab: Lab, states: States) -> Health:

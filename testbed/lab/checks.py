@@ -86,7 +86,6 @@ def problems(lab: Lab) -> Problems:
     yield from networks_checks.site_problems(lab.on_premises, _vpcs(lab), lab.transit_gateways)
     yield from kops_checks.conflicts(c for c in lab.clusters if isinstance(c, KopsCluster))
     yield from _names_twice(lab)
-    yield from _one_domain(lab)
     yield from _internet(lab)
     yield from _expectations(lab)
     yield from slide_problems(lab.slides, [name for name, _ in _places(lab)])
@@ -108,20 +107,6 @@ def _groups_of(lab: Lab, others: Iterable[Vpc]) -> list[str]:
 
 def _vpcs(lab: Lab) -> dict[str, Vpc]:
     return {vpc.name: vpc for vpc in lab.vpcs}
-
-
-def _one_domain(lab: Lab) -> Problems:
-    """A VPC's resolver answers for all its clusters, whose domain is one: cluster.local."""
-    owners: dict[tuple[str, str], str] = {}
-    for cluster in lab.clusters:
-        for service in cluster.services:
-            owner = owners.setdefault((cluster.vpc, service.qualified), cluster.name)
-            if owner != cluster.name:
-                message = (
-                    f"cluster {quoted(owner)} of this VPC has a Service"
-                    f" {quoted(service.qualified)} too, and the VPC's resolver knows one of a name"
-                )
-                yield Problem(("clusters", cluster.name, "services", service.qualified), message)
 
 
 def warnings(lab: Lab) -> Problems:

@@ -16,7 +16,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
 from testbed.kubernetes.placement import Placed
 from testbed.kubernetes.strays import stray_facts
-from testbed.lab import Cluster, Lab, api_servers, service_cidr
+from testbed.lab import Cluster, Lab, api_servers, clusters_in, service_cidr
 from testbed.net.facts import ANYWHERE, ChainPiece, Fact, Key, State
 from testbed.net.iptables import merge
 from testbed.net.show import show
@@ -84,7 +84,7 @@ def _vpc_facts(vpc: Vpc, lab: Lab, allocations: Allocations) -> Iterator[Fact]:
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     around = surroundings(vpc, lab.peerings, lab.transit_gateways, _by_name(lab), allocations.enis)
     yield from fabric_facts(vpc, enis, around, memberships(lab))
-    yield from resolver_facts(vpc)
+    yield from resolver_facts(vpc, clusters_in(lab, vpc.name))
     if vpc.internet_gateway:
         yield from internet_gateway_facts(vpc, enis)
     if vpc.virtual_private_gateway:

@@ -1,11 +1,11 @@
 """A lab's real servers, its DNS and its load balancers, and whom each place asks for names."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from operator import attrgetter
 
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
-from testbed.lab import Cluster, Lab, api_servers, hostname, load_balancers
+from testbed.lab import Cluster, Lab, api_servers, clusters_in, hostname, load_balancers
 from testbed.net.programs import Program
 from testbed.plan.balancers import Given
 from testbed.plan.proxies import behind
@@ -15,7 +15,7 @@ from testbed.services.load_balancers.checker import checker_program
 from testbed.services.load_balancers.classic import balancer_program
 from testbed.services.load_balancers.health import ALL_WELL, Health
 from testbed.services.load_balancers.naming import balancer_records
-from testbed.vpc.fabric.resolver import DNS_ADDRESS, resolver_address
+from testbed.vpc.fabric.resolver import DNS_ADDRESS, cluster_servers, resolver_address
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import INTERNET, region, resolver
 
@@ -28,39 +28,49 @@ def programs(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> t
     public = [*_balancer_records(lab, allocations, health.left_out)]
     outside = [*_public_records(lab, allocations, ""), *public]
     return (
-        *(_resolver(lab, vpc, allocations, public) for vpc in lab.vpcs if vpc.enable_dns_support),
+        *(one for vpc in lab.vpcs for one in _resolvers(lab, vpc, allocations, public)),
         dns.dns_server(INTERNET, (dns.OUTSIDE_ADDRESS,), outside),
         *_balancer_programs(lab, allocations),
     )
 
 
-def _resolver(
+def _resolvers(
     lab: Lab, vpc: Vpc, allocations: Allocations, public: Iterable[dns.Record]
-) -> Program:
-    """What a VPC's DNS server knows: its clusters' Services, its instances, the public names."""
-    records: list[dns.Known] = [
-        *_public_records(lab, allocations, vpc.name),
-        *public,
-    ]
-    own = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
-    for cluster in own:
-        given = [one for one in allocations.services if one.cluster == cluster.name]
-        records += service_records(cluster.services, given, behind(cluster, allocations))
-    records += [schema_version()] if own else []
+) -> Iterator[Program]:
+    """A VPC's DNS server, which knows its instances and the public names, and its clusters'.
+
+    A cluster that is alone has the VPC's; of several each has its own, which is asked first.
+    """
+    ns = resolver(vpc.name)
+    records = [*_public_records(lab, allocations, vpc.name), *public]
     private = dns.Synthetic(dns.private_domain(region(vpc)), vpc.cidrs, "ip-")
-    addresses = resolver_address(vpc), DNS_ADDRESS
-    return dns.dns_server(resolver(vpc.name), addresses, records, (*_pod_names(vpc, own), private))
+    servers = cluster_servers(clusters_in(lab, vpc.name))
+    own = [cluster for cluster in lab.clusters if cluster.vpc == vpc.name]
+    alone = [] if servers else own
+    if vpc.enable_dns_support:
+        known = [one for cluster in alone for one in _cluster_records(cluster, allocations)]
+        names = [one for cluster in alone for one in _pod_names(vpc, cluster)]
+        addresses = resolver_address(vpc), DNS_ADDRESS
+        yield dns.dns_server(ns, addresses, [*records, *known], (*names, private))
+    for cluster in own if servers else ():
+        known = [*records, *_cluster_records(cluster, allocations)]
+        synthetic = (*_pod_names(vpc, cluster), private)
+        address = servers[cluster.name]
+        yield dns.dns_server(ns, (address,), known, synthetic, of=cluster.name)
 
 
-def _pod_names(vpc: Vpc, clusters: Sequence[Cluster]) -> Iterator[dns.Synthetic]:
-    """Names for all addresses of pods in each of the clusters' namespaces, whose domain is one."""
-    ranges, namespaces = [*vpc.cidrs], set()
-    for cluster in clusters:
-        ranges += [cluster.cluster_cidr] if cluster.cluster_cidr else []
-        namespaces |= {pod.namespace for pod in cluster.pods}
-        namespaces |= {service.namespace for service in cluster.services}
-    if clusters:
-        yield from pod_names(namespaces, ranges)
+def _cluster_records(cluster: Cluster, allocations: Allocations) -> Iterator[dns.Known]:
+    given = [one for one in allocations.services if one.cluster == cluster.name]
+    yield from service_records(cluster.services, given, behind(cluster, allocations))
+    yield schema_version()
+
+
+def _pod_names(vpc: Vpc, cluster: Cluster) -> Iterator[dns.Synthetic]:
+    """Names for all addresses of pods in each of the cluster's namespaces."""
+    own = [cluster.cluster_cidr] if cluster.cluster_cidr else []
+    namespaces = {pod.namespace for pod in cluster.pods}
+    namespaces |= {service.namespace for service in cluster.services}
+    yield from pod_names(namespaces, [*vpc.cidrs, *own])
 
 
 def _public_records(lab: Lab, allocations: Allocations, inside: str) -> Iterator[dns.Record]:
@@ -123,8 +133,10 @@ def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:
         texts[eni.instance] = dns.node_resolv(resolver_address(vpc), region(vpc))
     for cluster in lab.clusters:
         vpc = vpcs[cluster.vpc]
+        own = cluster_servers(clusters_in(lab, vpc.name))
+        server = own.get(cluster.name, resolver_address(vpc))
         servers = {
-            namespace: dns.pod_resolv(resolver_address(vpc), region(vpc), namespace)
+            namespace: dns.pod_resolv(server, region(vpc), namespace)
             for namespace in {pod.namespace for pod in cluster.pods}
         }
         running = {place.pod for place in allocations.pods if not place.host_network}

@@ -92,9 +92,12 @@ def dns_server(
     addresses: Iterable[IPv4Address],
     records: Iterable[Known],
     synthetic: Iterable[Synthetic] = (),
+    *,
+    of: str = "",
 ) -> Program:
     """A real dnsmasq that knows these names and no other; it asks nobody else.
 
+    of: whose it is, where there are several in a namespace.
     synthetic: who has an address that no record has is answered with the last one's name.
     """
     known = frozenset(records)
@@ -122,7 +125,7 @@ def dns_server(
     ]
     return Program(
         netns=netns,
-        name="dnsmasq",
+        name=f"dnsmasq-{of}" if of else "dnsmasq",
         argv=("dnsmasq", "--conf-file={dir}/dnsmasq.conf"),
         files=(("dnsmasq.conf", "\n".join([*lines, ""])),),
         listens=(("udp", PORT), ("tcp", PORT)),

@@ -176,3 +176,25 @@ def test_two_files_are_compared_without_a_lab(lab: Commands, tmp_path: Path) -> 
     fewer = lab.run("up", "--dry-run", "--against", str(other), str(lab.file)).splitlines()
     assert fewer[0] == "removed: web-2", "not once for each of its pairs"
     assert "--dry-run" in lab.run("up", "--reachability", str(other), code=2)
+
+
+TWIN = """\
+  twin:
+    vpc: main
+    serviceCidr: 10.100.0.0/16
+    nodes: { node-3: { subnet: a, instanceType: t3.small } }
+    services: { web: { selector: { app: web }, ports: [80] } }
+    pods: { web-9: {}, caller: {} }
+"""
+
+
+def test_of_two_clusters_services_the_callers_own_is_meant(commands: Commands) -> None:
+    commands.file.write_text(commands.file.read_text() + TWIN)
+    commands.up()
+
+    there = commands.on("explain", "caller", "web", "--predict")
+    here = commands.on("explain", "client", "web", "--predict")
+
+    assert "web-9" in there
+    assert "10.100.0.2:80" in there
+    assert "web-9" not in here

@@ -10,7 +10,7 @@ from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
-from testbed.lab import Expectation, Lab, Slide
+from testbed.lab import Expectation, Lab, Slide, load_balancers
 from testbed.lab.checks import check, problems, warnings
 from testbed.vpc.model import Internet, NatGateway, RouteEntry, RouteTable, Subnet, Vpc
 
@@ -162,18 +162,24 @@ def test_a_slides_command_runs_in_any_place_of_the_lab() -> None:
     )
 
 
-def test_two_clusters_of_a_vpc_cannot_have_services_of_one_name() -> None:
-    """Their pods ask one resolver for cluster.local."""
-    web = Service("web", {"app": "web"}, (ServicePort(80),))
+def test_clusters_may_have_services_of_one_name() -> None:
+    """`default/web` is two Services in two clusters, and so are their load balancers."""
+    web = Service("web", {"app": "web"}, (ServicePort(80),), type="LoadBalancer")
+    out = RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway")
+    public = replace(VPC, route_tables=(RouteTable("main", (out,)),))
     first = replace(cluster_of(WEB), services=(web,))
-    other = Node("node-2", "a", "t3.small")
     second = replace(
-        cluster_of(name="twin", node=other),
+        cluster_of(name="twin", node=Node("node-2", "a", "t3.small")),
         services=(web,),
         service_cidr=IPv4Network("172.21.0.0/16"),
     )
+    lab = Lab("x", (public,), (first, second))
 
-    assert only(Lab("x", (VPC,), (first, second))).key == "clusters.twin.services.web"
+    assert list(problems(lab)) == []
+    assert [one.netns for _, one in load_balancers(lab)] == [
+        "elb-web-us-west-2a",
+        "elb-twin-web-us-west-2a",
+    ]
 
 
 def test_kube_proxys_flags_are_checked_as_it_does() -> None:

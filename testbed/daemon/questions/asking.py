@@ -8,7 +8,7 @@ from testbed.errors import UsageError
 from testbed.explain.journey import Header
 from testbed.explain.reachability import question
 from testbed.kubernetes.model import Service
-from testbed.lab import hostname, load_balancers
+from testbed.lab import Cluster, hostname, load_balancers
 from testbed.net import metadata
 from testbed.net.facts import IpAddress
 from testbed.plan import served
@@ -38,16 +38,16 @@ def asked(
     Raises UsageError: one of the two has no address, or none that the other can use.
     """
     own = address_of(running, source)
-    service = _service(running, destination)
+    found = _service(running, source, destination)
     if destination == str(metadata.ADDRESS) and not protocol:
         protocol, port = "tcp", port or metadata.PORT
-    if service is None:
+    if found is None:
         protocol = protocol or ("tcp" if port else "icmp")
         port = port or _served_port(running, destination, protocol)
         return question(protocol, own, called(running, source, destination), port, size)
-    by_name = service.qualified == destination
-    inside = by_name and source != INTERNET
-    address = _inside(running, service) if inside else _outside(running, service, source)
+    _, service = found
+    inside = service.qualified == destination and source != INTERNET
+    address = _inside(running, *found) if inside else _outside(running, *found, source)
     first = service.ports[0]
     protocol = protocol or first.protocol.lower()
     return question(protocol, own, address, port or first.port, size)
@@ -63,18 +63,25 @@ def from_port(header: Header, port: int) -> Header:
     return replace(header, source_port=port)
 
 
-def _service(running: RunningLab, name: str) -> Service | None:
-    """The Service of a name, or of its load balancer's DNS name."""
+def _service(running: RunningLab, source: str, name: str) -> tuple[Cluster, Service] | None:
+    """The Service of a name, or of its load balancer's DNS name; of several the caller's own."""
     lab = running.described()
-    services = ((cluster, one) for cluster in lab.clusters for one in cluster.services)
-    for cluster, service in services:
-        if service.qualified == name or hostname(lab, cluster, service) == name:
-            return service
+    clusters = sorted(lab.clusters, key=lambda cluster: not _is_part(cluster, source))
+    for cluster in clusters:
+        for service in cluster.services:
+            if service.qualified == name or hostname(lab, cluster, service) == name:
+                return cluster, service
     return None
 
 
-def _inside(running: RunningLab, service: Service) -> IpAddress:
-    given = {one.service: one.cluster_ip for one in running.allocations.services}
+def _is_part(cluster: Cluster, place: str) -> bool:
+    pods, nodes = (pod.netns for pod in cluster.pods), (node.name for node in cluster.nodes)
+    return place in (*pods, *nodes)
+
+
+def _inside(running: RunningLab, cluster: Cluster, service: Service) -> IpAddress:
+    services = running.allocations.services
+    given = {one.service: one.cluster_ip for one in services if one.cluster == cluster.name}
     address = given[service.qualified]
     if address is None:
         name = service.qualified
@@ -82,15 +89,15 @@ def _inside(running: RunningLab, service: Service) -> IpAddress:
     return address
 
 
-def _outside(running: RunningLab, service: Service, source: str) -> IpAddress:
+def _outside(running: RunningLab, cluster: Cluster, service: Service, source: str) -> IpAddress:
     """Of its load balancer, as its name tells: that of a zone with a healthy target.
 
     A packet's way ends at a Classic one, which opens a connection of its own.
     """
     balancers = {
         one.netns: one.netns in running.health.left_out
-        for _, one in load_balancers(running.described())
-        if one.service == service
+        for of, one in load_balancers(running.described())
+        if (of.name, one.service) == (cluster.name, service)
     }
     enis = [eni for eni in running.allocations.enis if eni.instance in balancers]
     for eni in sorted(enis, key=lambda eni: balancers[eni.instance]):

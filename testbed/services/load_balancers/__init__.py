@@ -17,12 +17,16 @@ from testbed.vpc.naming import network_load_balancer
 
 @dataclass(frozen=True)
 class Balancer:
-    """A Service's load balancer in one zone: where it is, and the nodes it may take as targets."""
+    """A Service's load balancer in one zone: where it is, and the nodes it may take as targets.
+
+    owner: the cluster, where one before it has a Service of this name too.
+    """
 
     service: Service
     zone: str
     subnet: Subnet
     nodes: tuple[str, ...]
+    owner: str = ""
 
     @property
     def is_network(self) -> bool:
@@ -33,6 +37,7 @@ class Balancer:
     def netns(self) -> str:
         """Its namespace, which is also its ENI's `instance`: `elb-web-us-west-2a`."""
         name = f"{self.service.qualified}-{self.zone}"
+        name = f"{self.owner}-{name}" if self.owner else name
         return network_load_balancer(name) if self.is_network else f"elb-{name}"
 
     @property

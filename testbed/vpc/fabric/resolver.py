@@ -4,7 +4,7 @@ A namespace of its own behind the VPC's router, where a real DNS server and the 
 metadata listen.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.net import metadata
@@ -23,6 +23,7 @@ BEFORE_ROUTE_TABLES = 90  # the priority of the router's rule, before routing.AS
 INSIDE = "vpc"  # the resolver's own
 ROUTER_SIDE = IPv4Address("169.254.255.5")  # next hops of that link
 RESOLVER_SIDE = IPv4Address("169.254.255.6")
+CLUSTERS = IPv4Address("169.254.171.1")  # in a part of that range where AWS has no service
 
 
 def resolver_address(vpc: Vpc) -> IPv4Address:
@@ -30,8 +31,21 @@ def resolver_address(vpc: Vpc) -> IPv4Address:
     return vpc.cidrs[0][2]
 
 
-def link_local_services(vpc: Vpc) -> dict[IPv4Address, str]:
-    """The addresses that Amazon itself answers on, for every instance, and what they are."""
+def cluster_servers(clusters: Sequence[str]) -> dict[str, IPv4Address]:
+    """By name the address of a cluster's own DNS server, where several are in one VPC.
+
+    All have the domain cluster.local; one alone is answered by the VPC's server.
+    """
+    alone = len(clusters) == 1
+    return {} if alone else {cluster: CLUSTERS + i for i, cluster in enumerate(clusters)}
+
+
+def link_local_services(vpc: Vpc, clusters: Sequence[str] = ()) -> dict[IPv4Address, str]:
+    """The addresses that Amazon itself answers on, for every instance, and what they are.
+
+    clusters: those of the VPC; where they have DNS servers of their own, these are here too.
+    """
+    own = {ip: f"the DNS of {name}" for name, ip in cluster_servers(clusters).items()}
     servers = {
         resolver_address(vpc): "base plus two is the VPC's DNS server",
         DNS_ADDRESS: "the VPC's DNS server, for every VPC alike",
@@ -39,11 +53,14 @@ def link_local_services(vpc: Vpc) -> dict[IPv4Address, str]:
     return {
         **(servers if vpc.enable_dns_support else {}),
         metadata.ADDRESS: "the instance metadata service",
+        **own,
     }
 
 
-def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
+def resolver_facts(vpc: Vpc, clusters: Sequence[str] = ()) -> Iterator[Fact]:
     """The namespace of Amazon's services, and the router's way to them.
+
+    clusters: those of the VPC.
 
     In the router:   90:  from all to 10.0.0.2 lookup 1000
                      90:  from all to 169.254.168.0/22 lookup 1000
@@ -61,7 +78,7 @@ def resolver_facts(vpc: Vpc) -> Iterator[Fact]:
     yield _before_route_tables(place, SERVICES_RANGE)
     why = "none of Amazon's services is there, and no route leads into their range"
     yield Route(ns=place, table=ADDRESSES, dst=SERVICES_RANGE, kind="blackhole", why=why)
-    for address, why in link_local_services(vpc).items():
+    for address, why in link_local_services(vpc, clusters).items():
         yield Address(ns=ns, dev=INSIDE, ip=IPv4Interface(host(address)), why=why)
         yield from _way_to(vpc, address, why)
 
