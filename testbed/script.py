@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from testbed.description import mistakes
-from testbed.description.problem import found
+from testbed.description.problem import found, printable, shortened
 from testbed.errors import AwsError, DescriptionError, Where
 from testbed.lab import Lab
 
 VARIABLE = "lab"
+LONGEST = 400  # characters of what an exception of the script says
 RUN_NAME = "topology"  # the script's __name__; `__main__` would bring its lab up
 
 
@@ -26,7 +27,7 @@ def run(path: Path) -> Lab:
     """
     try:
         with _importing_from(path.parent):
-            defined = runpy.run_path(str(path), run_name=RUN_NAME)
+            return _lab(runpy.run_path(str(path), run_name=RUN_NAME))
     except SystemExit as error:
         where = Where(str(path), _line(error, path))
         raise DescriptionError("the script exits instead of defining its lab", where) from error
@@ -34,10 +35,6 @@ def run(path: Path) -> Lab:
         raise
     except BaseException as error:
         raise _explained(error, path) from error
-    lab = defined.get(VARIABLE)
-    if not isinstance(lab, Lab):
-        raise DescriptionError(_no_lab(defined), Where(str(path)))
-    return lab
 
 
 @contextmanager
@@ -51,12 +48,16 @@ def _importing_from(folder: Path) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _no_lab(defined: dict[str, Any]) -> str:
-    missing = "the script defines no `lab`"
+def _lab(defined: dict[str, Any]) -> Lab:
+    """The script's `lab`.  Raises DescriptionError, and whatever its own objects may raise."""
     if VARIABLE in defined:
-        return f"`lab` is {found(defined[VARIABLE])}; expected a testbed.lab.Lab"
+        lab = defined[VARIABLE]
+        if isinstance(lab, Lab):
+            return lab
+        raise DescriptionError(f"`lab` is {found(lab)}; expected a testbed.lab.Lab")
     others = [f"`{name}`" for name, value in defined.items() if isinstance(value, Lab)]
-    return f"{missing}; is it {' or '.join(others)}?" if others else missing
+    hint = f"; is it {' or '.join(others)}?" if others else ""
+    raise DescriptionError(f"the script defines no `lab`{hint}")
 
 
 def _explained(error: BaseException, path: Path) -> DescriptionError:
@@ -69,8 +70,17 @@ def _explained(error: BaseException, path: Path) -> DescriptionError:
             return DescriptionError(error.message, Where(str(path), line, error.where.key))
         case SyntaxError():
             return DescriptionError(f"not Python: {error.msg}", Where(str(path), line))
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return DescriptionError(said.removesuffix(":"), Where(str(path), line))
+    said = " ".join(f"{type(error).__name__}: {_said(error)}".split())
+    shown = printable(shortened(said.removesuffix(":"), LONGEST))
+    return DescriptionError(shown, Where(str(path), line))
+
+
+def _said(error: BaseException) -> str:
+    """What an exception says of itself, if it can: its class may be the script's own."""
+    try:
+        return str(error)
+    except Exception as again:  # noqa: BLE001 - whatever a script may raise
+        return f"(its text cannot be had: {type(again).__name__})"
 
 
 def _line(error: BaseException, path: Path) -> int:

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from io import StringIO
 from typing import Any, NoReturn
 
 import click
@@ -72,7 +73,9 @@ def main() -> None:
             warnings.showwarning = _show_warning
             testbed(standalone_mode=False, prog_name="testbed", color=_color())
     except click.ClickException as error:
-        error.show()
+        said = StringIO()
+        error.show(said)
+        click.echo(_printable(said.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("testbed: interrupted", err=True)
@@ -90,12 +93,21 @@ def main() -> None:
 
 def _report(error: TestbedError) -> NoReturn:
     """One message, and the exit code of its class."""
-    click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_color())
+    said = f"{click.style('error', fg='red')}: {_printable(str(error))}"
+    click.echo(said, err=True, color=_color())
     sys.exit(error.exit_code)
 
 
+def _printable(text: str) -> str:
+    """A message that leaves the terminal as it is, whatever the names in it are."""
+    from testbed.description.problem import printable
+
+    return printable(text)
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"{click.style('warning', fg='yellow')}: {message}", err=True, color=_color())
+    said = f"{click.style('warning', fg='yellow')}: {_printable(str(message))}"
+    click.echo(said, err=True, color=_color())
 
 
 def _color() -> bool | None:

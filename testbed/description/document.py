@@ -184,8 +184,18 @@ class _Reader:
             case SequenceNode() if tag == "seq":
                 return [self.plain(item, (*path, i)) for i, item in enumerate(node.value)]
             case ScalarNode() if tag in SCALARS and SCALARS[tag].match(node.value):
-                return _scalar(tag, node.value)
+                return _scalar(tag, node.value) if tag in READ_AS else self._text(node, path)
         raise self._error(node, path, f"{_tag(node)} does not fit here; leave it out")
+
+    def _text(self, node: ScalarNode, path: Path) -> str:
+        """The text; JSON may write a character beyond U+FFFF as an escape for each half of it."""
+        try:
+            if not node.value.isascii():
+                node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            return str(node.value)
+        except UnicodeDecodeError as error:
+            message = f"half a character stands alone in {quoted(node.value)}"
+            raise self._error(node, path, message) from error
 
     def _map(self, node: MappingNode, path: Path) -> dict[str, Any]:
         lines: dict[str, int] = {}
@@ -218,15 +228,13 @@ def _tag(node: Node) -> str:
     return f"the tag {quoted(node.tag.replace(TAG, '!!', 1))}"
 
 
-def _scalar(tag: str, text: str) -> str | int | bool | None:
+def _scalar(tag: str, text: str) -> int | bool | None:
     match tag:
         case "null":
             return None
         case "bool":
             return text.lower() == "true"
-        case "int":
-            return int(text, 0)
-    return text
+    return int(text, 0)
 
 
 def _step(node: Node, step: str | int) -> tuple[int, Node] | None:

@@ -61,8 +61,24 @@ def _step(step: str | int) -> str:
 
 def quoted(text: str, longest: int = LONGEST_SHOWN) -> str:
     """The text in double quotes, on one line, not too long, printable anywhere."""
-    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return json.dumps(shown, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    return printable(json.dumps(shortened(text, longest), ensure_ascii=False))
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, or its beginning and `…`."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what would move a terminal's cursor, colour it, or turn its lines.
+
+    Ends of lines stay, and letters of all languages.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def found(value: Any) -> str:

@@ -43,10 +43,24 @@ YAML: dict[str, tuple[str | bytes, str]] = {  # what is in the file; its line an
     "a very long name": (f"{HEAD}vpcs: {'x' * 100_000}\n", ":3: vpcs: expected a map"),
     "a very long number": (f"testbed: v1\nname: {'9' * 10_000}\n", ":1: vpcs: "),
     "no end of a number": (f"{HEAD}vpcs: .inf\n", ":3: vpcs: expected a map"),
-    "half a character": ('testbed: v1\nname: "\\ud800"\nvpcs: 1\n', ":3: vpcs: "),
+    "half a character": ('testbed: v1\nname: "\\ud800"\n', ":2: name: half a character stands"),
+    "half a key": ('testbed: v1\nvpcs:\n  "\\udc00": 1\n', ":3: vpcs: half a character"),
+    "a character in halves": (f'{HEAD}"\\ud83d\\ude00": 1\n', r':3: \["😀"\]: unknown key'),
+    "letters turned round": (f'{HEAD}"\\u202eabc": 1\n', r':3: \["\\u202eabc"\]: unknown key'),
     "a terminal's escape": (f'{HEAD}"\\e[31m": 1\n', r':3: \["\\u001b\[31m"\]: unknown key'),
     "a line in a name": (f'{HEAD}"a\\nb": 1\n', r':3: \["a\\nb"\]: unknown key'),
 }
+UNTOLD = """class E(Exception):
+    def __str__(self):
+        raise KeyError
+raise E
+"""
+UNCLEAR = """class L:
+    @property
+    def __class__(self):
+        raise KeyError("__class__")
+lab = L()
+"""
 PYTHON: dict[str, tuple[str | bytes, str]] = {
     "no Python": ("lab = (\n", r":1: not Python: '\(' was never closed"),
     "no text": (b"\xff\xfe", ":1: not Python: "),
@@ -61,6 +75,10 @@ PYTHON: dict[str, tuple[str | bytes, str]] = {
     "a module that is not there": ("import nothing_like_it\n", ":1: ModuleNotFoundError: "),
     "no end": ("def f(): f()\nf()\n", ":1: RecursionError: "),
     "no memory": ("x = [0] * (1 << 60)\n", ":1: MemoryError"),
+    "an error that cannot be told": (UNTOLD, r":4: E: \(its text cannot be had: KeyError\)"),
+    "an error without end": ("raise ValueError('x' * 10**6)\n", ":1: ValueError: x{380,400}…$"),
+    "an error in colours": ("raise ValueError('\\x1b[31m\\udc80')", r":1: ValueError: .*31m"),
+    "a lab that does not say what it is": (UNCLEAR, ":4: KeyError: '__class__'"),
     "a full disk": ("raise OSError(28, 'No space')\n", r":1: OSError: \[Errno 28\]"),
 }
 LINKS = {
