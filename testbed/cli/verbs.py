@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {  # folder: what --help calls
         "Look",
         {
             "get": "Pods, nodes, Services, ENIs, routes, rules … of a running lab.",
-            "describe": "A Service: its addresses, endpoints, and rules on a node.",
+            "describe": "A pod, a node or a Service, with all that belongs to it.",
             "slide": "The workshop's slides beside what the kernel prints.",
             "verify": "Compare the kernel with the plan.",
         },

@@ -12,8 +12,8 @@ from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
-from testbed.daemon.shown import balancers, services, slides, views
 from testbed.daemon.shown import prompt as view
+from testbed.daemon.shown import slides, views
 from testbed.daemon.tour import tour as choose_checks
 from testbed.daemon.unknown import no_place
 from testbed.errors import UsageError
@@ -84,30 +84,6 @@ def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -
     if name and not chosen:
         raise UsageError(no_place(name, {row["name"] for row in rows}, f"among the {kind}"))
     return chosen
-
-
-def describe(
-    running: RunningLab, progress: Progress, *, kind: str, name: str, node: str = ""
-) -> Json:
-    """The Services of a name, one in each cluster, with their rules on a node (or the first)."""
-    if kind != "services":
-        raise UsageError(f"{kind} cannot be described; services can")
-    lab, allocations = running.described(), running.allocations
-    return [
-        {
-            **services.described(
-                lab,
-                cluster,
-                service,
-                allocations,
-                (place, observe(running.store, [place]).state),
-            ),
-            "loadBalancer": balancers.described(
-                lab, cluster, service, allocations, running.target_states
-            ),
-        }
-        for cluster, service, place in services.named(lab, allocations, name, node)
-    ]
 
 
 def verify(running: RunningLab, progress: Progress) -> Json:
@@ -203,12 +179,13 @@ def _told(module: str, verb: str, running: RunningLab, progress: Progress, **arg
 VERBS: dict[str, Callable[..., Json]] = {
     verb.__name__: verb
     for verb in (
-        *(up, apply, delete, set_env, get, describe, verify, diff),
+        *(up, apply, delete, set_env, get, verify, diff),
         *(ping, matrix, slide, tour, inside, heal),
     )
 } | {
     verb: partial(_told, module, verb)
     for module, verb in (
+        ("questions.describe", "describe"),
         ("questions.explain", "explain"),
         ("questions.explain", "reasons"),
         ("questions.explain", "reachability"),

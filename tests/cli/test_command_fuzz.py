@@ -44,7 +44,7 @@ up FILE | up FILE --name LAB | up FILE --dry-run | up FILE --dry-run -o FORMAT
 up FILE --dry-run --reachability | up FILE --dry-run --against FILE | validate FILE | schema
 down LAB | down FILE | down --all | ls -o FORMAT | clean | doctor
 verify -l LAB | verify -o FORMAT | get KIND | get KIND NAME | get KIND -o FORMAT
-describe KIND NAME | describe service NAME
+describe KIND NAME | describe service NAME | describe pod NAME | describe node NAME
 describe service NAME --node NAME | path NAME NAME | path NAME NAME -o FORMAT | slide -o FORMAT
 explain NAME NAME | explain NAME NAME -p FORMAT | explain NAME NAME --predict -o FORMAT
 explain NAME NAME --what-if EDIT | explain NAME NAME --timeout 0.1 -v

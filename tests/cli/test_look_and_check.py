@@ -52,7 +52,25 @@ def test_a_service_is_described_with_its_rules_on_a_node(lab: Commands) -> None:
     assert "  # one in 2" in shown
     assert "-m statistic --mode random --probability" in shown
     assert "did you mean" in lab.on("describe", "service", "wep", code=2)
-    assert "services can" in lab.on("describe", "pod", "web-0", code=2)
+    assert "services pods nodes can" in lab.on("describe", "eni", "eth0", code=2)
+
+
+def test_pods_and_nodes_are_described_as_their_kernels_are(lab: Commands) -> None:
+    """A rule that somebody has deleted is not there any more; connections are counted."""
+    [client] = json.loads(lab.on("describe", "pod", "client", "-o", "json"))
+    told = f"from all to {client['ip']} lookup main"
+    assert told in lab.on("describe", "po", "client")
+    lab.on("exec", "node-2", "--", "ip", "rule", "del", "to", client["ip"])
+    assert told not in lab.on("describe", "po", "client")
+    lab.run("up", str(lab.file))
+    lab.on("exec", "client", "--", "curl", "-s", "http://web")
+
+    [node] = json.loads(lab.on("describe", "node", "node-2", "-o", "json"))
+
+    assert node["connections"] > 0
+    assert [pod["name"] for pod in node["podList"]] == ["client"]
+    assert "Conntrack:" in lab.on("describe", "node", "node-2")
+    assert "--node says" in lab.on("describe", "pod", "client", "--node", "node-2", code=2)
 
 
 def test_a_wrong_kind_or_name_is_told_what_there_is(lab: Commands) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from testbed.allocations import allocate
-from testbed.daemon.shown.balancers import described
+from testbed.daemon.shown.described.balancer import described
 from testbed.daemon.shown.views import rows
 from testbed.load import load
 from testbed.services.load_balancers.health import Judged, Server

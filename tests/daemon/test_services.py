@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import allocate
-from testbed.daemon.shown.services import described, named
+from testbed.daemon.shown.described.service import described, named
 from testbed.daemon.shown.views import rows
 from testbed.errors import UsageError
 from testbed.lab import Lab

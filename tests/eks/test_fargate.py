@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import Allocations, allocate
+from testbed.daemon.shown.described.service import named
 from testbed.daemon.shown.places import places
-from testbed.daemon.shown.services import named
 from testbed.daemon.shown.views import rows
 from testbed.description.ports import Port, Protocol
 from testbed.eks.fargate.checks import problems

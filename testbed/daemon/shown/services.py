@@ -1,25 +1,15 @@
-"""Services as `get` and `describe` show them: addresses, endpoints, and chains.  Pure."""
+"""Services as `get` shows them: addresses, ports and endpoints.  Pure."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from testbed.allocations import Allocations
-from testbed.description.problem import unknown
-from testbed.errors import UsageError
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.lab import Cluster, Lab, hostname
-from testbed.net.facts import Chain, State
-from testbed.plan.proxies import behind, kubelets, node_zones, proxied, proxy_nodes
-from testbed.services.endpoints import Backend
-from testbed.services.kube_proxy.era_current import FIREWALL
-from testbed.services.kube_proxy.node import PortRules
-from testbed.services.kube_proxy.rules import EXTERNAL_SERVICES, NODE_PORTS, SERVICES, Line
+from testbed.plan.proxies import behind
 
 Row = dict[str, Any]
-
-SHARED = (SERVICES, NODE_PORTS, EXTERNAL_SERVICES, FIREWALL)  # chains with rules of all Services
 
 
 def service_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
@@ -31,15 +21,15 @@ def service_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
             yield {
                 "name": service.qualified,
                 "type": service.type,
-                "clusterIp": _cluster_ip(service, address),
+                "clusterIp": cluster_ip(service, address),
                 "externalIp": ",".join(_external(lab, cluster, service)),
-                "ports": [port["text"] for port in _ports(service, address)],
+                "ports": [port["text"] for port in ports_of(service, address)],
                 "selector": ",".join(f"{key}={is_}" for key, is_ in service.selector.items()),
                 "cluster": cluster.name,
             }
 
 
-def _cluster_ip(service: Service, address: ServiceAddress) -> str:
+def cluster_ip(service: Service, address: ServiceAddress) -> str:
     """As kubectl prints it: `None` for a headless Service, nothing for an ExternalName."""
     return str(address.cluster_ip or service.cluster_ip or "")
 
@@ -51,7 +41,7 @@ def _external(lab: Lab, cluster: Cluster, service: Service) -> Iterator[str]:
     yield from map(str, (*service.load_balancer_ips, *service.external_ips))
 
 
-def _ports(service: Service, address: ServiceAddress) -> Iterator[Row]:
+def ports_of(service: Service, address: ServiceAddress) -> Iterator[Row]:
     """Each port as kubectl prints it, `80:31787/TCP`, and its parts."""
     for i, port in enumerate(service.ports):
         node_port = address.node_ports[i] or None if address.node_ports else None
@@ -77,109 +67,3 @@ def endpoint_rows(lab: Lab, allocations: Allocations) -> Iterator[Row]:
                 if backend.ready
             ]
             yield {"name": service.qualified, "endpoints": ready, "cluster": cluster.name}
-
-
-def named(
-    lab: Lab, allocations: Allocations, name: str, node: str = ""
-) -> list[tuple[Cluster, Service, str]]:
-    """The Services of a name, at most one in each cluster, each with a node to look at.
-
-    node: only the Service of its cluster; without one, each cluster's first.
-    Raises UsageError: there is no such Service, or no such node.
-    """
-    there = [(cluster, service) for cluster in lab.clusters for service in cluster.services]
-    asked = [(cluster, service) for cluster, service in there if service.qualified == name]
-    if not asked:
-        raise UsageError(unknown("service", name, [service.qualified for _, service in there]))
-    found = []
-    for cluster, service in asked:
-        places = kubelets(cluster, allocations)
-        chosen = [place for place in places if place == node] if node else places[:1]
-        found += [(cluster, service, place) for place in chosen]
-    if not found:
-        nodes = [one for cluster, _ in asked for one in kubelets(cluster, allocations)]
-        raise UsageError(unknown("node", node, nodes))
-    return found
-
-
-def described(
-    lab: Lab, cluster: Cluster, service: Service, allocations: Allocations, at: tuple[str, State]
-) -> Row:
-    """A Service, its endpoints, and its rules as they were found.  at: a node, and all there."""
-    zones, (node, found) = node_zones(lab.vpcs, allocations), at
-    of_cluster = [one for one in allocations.services if one.cluster == cluster.name]
-    [address] = [one for one in of_cluster if one.service == service.qualified]
-    there = [fact for fact in found if isinstance(fact, Chain) and fact.ns == node]
-    endpoints = behind(cluster, allocations, zones)
-    planned = _planned(cluster, service, allocations, node, zones)
-    return {
-        "name": service.name,
-        "namespace": service.namespace,
-        "cluster": cluster.name,
-        "type": service.type,
-        "selector": dict(service.selector),
-        "clusterIp": _cluster_ip(service, address),
-        "externalIps": [*map(str, (*service.load_balancer_ips, *service.external_ips))],
-        "externalName": service.external_name,
-        "sessionAffinity": service.session_affinity,
-        "externalTrafficPolicy": service.external_traffic_policy,
-        "internalTrafficPolicy": service.internal_traffic_policy,
-        "healthCheckNodePort": address.health_check_node_port,
-        "ports": [
-            {**row, "endpoints": [*map(_endpoint, endpoints.backends(service, port))]}
-            for row, port in zip(_ports(service, address), service.ports, strict=True)
-        ],
-        "node": node,
-        "chains": [*_chains(service, planned, there)],
-    }
-
-
-def _planned(
-    cluster: Cluster,
-    service: Service,
-    allocations: Allocations,
-    node: str,
-    zones: Mapping[str, str],
-) -> Iterator[Line]:
-    """The rules of a Service that are planned on a node."""
-    ports = proxied(cluster, allocations, zones)
-    rules = PortRules(ports, cluster.proxy)
-    [place] = [one for one in proxy_nodes(cluster, allocations, zones) if one.name == node]
-    for port in ports:
-        if (port.namespace, port.service) == (service.namespace, service.name):
-            yield from rules.of(port, place)
-
-
-def _endpoint(backend: Backend) -> Row:
-    ready = "ready" if backend.ready else "not ready"
-    condition = "terminating" if backend.terminating else ready
-    return {
-        "address": str(backend),
-        "pod": backend.pod,
-        "node": backend.node,
-        "condition": condition,
-    }
-
-
-def _chains(service: Service, planned: Iterable[Line], found: Iterable[Chain]) -> Iterator[Row]:
-    """The chains it has rules in, in the order a packet meets them, with what is there now.
-
-    Of chains that all Services share, its own rules only.
-    """
-    planned = tuple(planned)
-    reasons = {
-        (table, chain, rule.text): rule.why for table, chain, rule in planned if rule is not None
-    }
-    of_service = re.compile(f'"{re.escape(f"{service.namespace}/{service.name}")}[:" ]')
-    there = {(fact.table, fact.name): fact for fact in found}
-    for table, name in dict.fromkeys((line.table, line.chain) for line in planned):
-        chain = there.get((table, name))
-        yield {
-            "table": table,
-            "name": name,
-            "rules": [
-                {"text": rule.text, "why": reasons.get((table, name, rule.text), "")}
-                for rule in (chain.rules if chain else ())
-                if name not in SHARED or of_service.search(rule.text)
-            ],
-        }

@@ -1,6 +1,6 @@
 """What `get` shows: a lab's objects as rows of plain values, each with a `name`.  Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -56,12 +56,17 @@ def rows(kind: str, lab: Lab, allocations: Allocations) -> list[Row]:
 
 def kernel_rows(kind: str, found: State, wanted: State) -> list[Row]:
     """Kernel objects of a kind as they are now, with the plan's reason for each."""
-    reasons = {fact: fact.why for fact in wanted}
-    facts = [fact for fact in found if isinstance(fact, KERNEL_KINDS[kind])]
+    facts = sorted((fact for fact in found if isinstance(fact, KERNEL_KINDS[kind])), key=order)
     return [
-        {"name": _object(fact), **_values(fact), **fact_row(fact), "why": reasons.get(fact, "")}
-        for fact in sorted(facts, key=order)
+        {"name": _object(fact), **_values(fact), **row}
+        for fact, row in zip(facts, reasoned(facts, wanted), strict=True)
     ]
+
+
+def reasoned(found: Iterable[Fact], wanted: State) -> list[Row]:
+    """Facts that were found as plain values, in the tools' order, with the plan's reason."""
+    reasons = {fact: fact.why for fact in wanted}
+    return [{**fact_row(fact), "why": reasons.get(fact, "")} for fact in sorted(found, key=order)]
 
 
 def _object(fact: Fact) -> str:

@@ -1,45 +1,25 @@
-"""describe: one object of a running lab with all that belongs to it."""
+"""A Service, kubectl's way, and then its rules as `iptables-save` has them."""
 
 from collections.abc import Iterator
 
 import click
 
-from testbed.cli.look.kinds import ALIASES
-from testbed.cli.options import ask, lab_option, option, output_option
-from testbed.cli.output import emit, table
+from testbed.cli.look.describe.words import field, labels, reasoned
+from testbed.cli.output import table
 from testbed.daemon.process.protocol import Json
 
 
-@click.command("describe")
-@lab_option
-@output_option
-@option("--node", default="", metavar="NODE", help="Whose rules to show; without it, the first.")
-@click.argument("kind")
-@click.argument("name")
-def describe_(lab_name: str | None, output: str, node: str, kind: str, name: str) -> None:
-    """Show the Service NAME (KIND is `service`): addresses, endpoints, and iptables rules.
-
-    The rules are read from a node's kernel, each with what it is for.
-    """
-    described = ask(lab_name, "describe", kind=ALIASES.get(kind, kind), name=name, node=node)
-    if output != "table":
-        emit(described, output)
-    else:
-        click.echo("\n\n".join("\n".join(_service(one)) for one in described))
-
-
-def _service(service: Json) -> Iterator[str]:
+def service_lines(service: Json) -> Iterator[str]:
     """kubectl's way, and then the rules as `iptables-save` has them."""
-    selector = ",".join(f"{key}={is_}" for key, is_ in service["selector"].items())
     for title, value in (
         ("Name", service["name"]),
         ("Namespace", service["namespace"]),
         ("Cluster", service["cluster"]),
-        ("Selector", selector),
+        ("Selector", labels(service["selector"])),
         ("Type", service["type"]),
         ("IP", service["clusterIp"]),
     ):
-        yield f"{title + ':':12}{value}"
+        yield field(title, value)
     yield from _more(service)
     yield from _load_balancer(service["loadBalancer"])
     for port in service["ports"]:
@@ -86,6 +66,4 @@ def _port(port: Json) -> Iterator[str]:
 
 def _rules(chain: Json) -> Iterator[str]:
     for rule in chain["rules"]:
-        if rule["why"]:
-            yield click.style(f"  # {rule['why']}", dim=True)
-        yield f"  -A {chain['name']} {rule['text']}"
+        yield from reasoned({**rule, "text": f"-A {chain['name']} {rule['text']}"})
