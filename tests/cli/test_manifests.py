@@ -58,7 +58,8 @@ def test_a_deployment_and_its_service_come_change_and_go(lab: Commands) -> None:
     assert endpoints(lab, "shop") == 0
     assert "Couldn't connect" in curl(lab, "http://shop/", code=7), "refused at once, no timeout"
 
-    lab.on("delete", "-f", "-", "--ignore-not-found", stdin=APP)
+    assert "deployment/shop unchanged" in lab.on("apply", "-f", "-", stdin=fewer)
+    assert lab.on("delete", "-f", "-", stdin=APP).startswith("deployment/shop deleted\n")
     assert get(lab, "pods") == pods
     assert [row["name"] for row in get(lab, "services")] == ["web"]
     lab.on("verify")
@@ -201,3 +202,16 @@ def test_an_eni_config_gives_waiting_pods_their_addresses(commands: Commands) ->
     assert rows["client"]["status"] == "Pending", "node-2 is in another zone"
     lab.on("ping", "web-0", "web-1")
     lab.on("verify")
+
+
+def test_a_service_keeps_its_cluster_ip(lab: Commands) -> None:
+    """Whether it asked for it or not; who wants another one deletes the Service."""
+    service = APP.split("---\n")[1]
+    lab.on("apply", "-f", "-", stdin=service)
+
+    for other in ("172.20.9.9", "None"):
+        changed = service.replace("type: NodePort", f"clusterIP: {other}")
+        said = lab.on("apply", "-f", "-", code=2, stdin=changed)
+        assert "<stdin>:4: spec.clusterIP: field is immutable: the Service has" in said
+
+    lab.on("delete", "-f", "-", stdin=service)

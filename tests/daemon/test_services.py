@@ -8,7 +8,9 @@ import pytest
 from testbed.allocations import allocate
 from testbed.daemon.shown.described.service import described, named
 from testbed.daemon.shown.views import rows
+from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
+from testbed.kubernetes.model import Pod
 from testbed.lab import Lab
 from testbed.load import load
 from testbed.net.facts import Chain, ChainRule
@@ -42,6 +44,24 @@ def test_endpoints_are_listed_with_their_target_ports(lab: Lab):
     assert web["endpoints"] == sorted(f"{ips[f'web-{i}']}:80" for i in range(5))
     assert api["endpoints"] == [f"{ips['api']}:8080"]
     assert gone["endpoints"] == []
+
+
+def test_slices_are_listed_as_the_controller_makes_them(lab: Lab):
+    """Pods of one port together, a hundred at most; an empty one where there is no pod."""
+    [cluster] = lab.clusters
+    web, api, gone = rows("endpointslices", lab, allocate(lab))
+    assert isinstance(cluster, EksCluster)
+    large = replace(cluster.nodes[0], instance_type="m5.24xlarge", max_pods=250)
+    pods = Pod.replicas("web", 120)
+    many = replace(cluster, nodes=(large,), pods=pods, services=cluster.services[:1])
+    crowded = replace(lab, clusters=(many,))
+
+    assert (web["service"], web["ports"], len(web["endpoints"])) == ("web", [80], 5)
+    assert (api["service"], api["ports"]) == ("api", [8080])
+    assert (gone["service"], gone["ports"], gone["endpoints"]) == ("gone", [], [])
+    found = rows("endpointslices", crowded, allocate(crowded))
+    assert [len(one["endpoints"]) for one in found] == [100, 20]
+    assert len({one["name"] for one in found}) == 2
 
 
 def test_a_described_service_shows_its_rules_as_they_are_on_the_node(lab: Lab):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.errors import UsageError
+from testbed.errors import DescriptionError, UsageError
 from testbed.kubernetes.eni_config import EniConfig
 from testbed.kubernetes.manifests import ObjectName, Objects, parse
 from testbed.kubernetes.manifests.apply import apply, delete
@@ -128,3 +128,67 @@ def test_an_eni_config_is_in_no_namespace_and_takes_the_place_of_the_one_of_its_
     )
     gone, _ = delete(after, written(eni_config("b")).written)
     assert [config.name for config in gone.eni_configs] == ["x"]
+
+
+def refused(before: str, after: str) -> str:
+    once, _ = apply(Objects(), written(before))
+    with pytest.raises(DescriptionError) as caught:
+        apply(once, written(after))
+    return str(caught.value)
+
+
+def test_a_deployments_selector_is_for_ever():
+    """Its pods would be nobody's any more (ValidateDeploymentUpdate)."""
+    other = APP.replace("app: shop}}", "app: store}}")
+
+    assert refused(APP, other) == "app.yaml:6: spec.selector: field is immutable"
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {tolerations: [{key: a}], containers: [{name: web, image: a, ports: [{containerPort: 80}]}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("containerPort: 80", "containerPort: 81"),
+        ("spec: {", "spec: {nodeName: n1, "),
+        ("spec: {", "spec: {hostNetwork: true, "),
+        ("tolerations: [{key: a}], ", ""),
+    ],
+)
+def test_a_pod_is_what_it_is(old: str, new: str):
+    """ValidatePodUpdate: who wants another pod deletes it first."""
+    said = refused(POD, POD.replace(old, new))
+
+    assert said.startswith("app.yaml:4: spec: pod updates may not change fields other than")
+
+
+def test_a_pods_labels_image_and_further_tolerations_may_change():
+    changed = POD.replace("app: web", "app: api").replace("image: a", "image: b")
+    once, _ = apply(Objects(), written(POD))
+
+    after, [change] = apply(once, written(changed.replace("{key: a}", "{key: a}, {key: b}")))
+
+    assert change.outcome == "configured"
+    assert after.pods[0].labels == {"app": "api"}
+
+
+def test_an_object_without_parts_is_there_if_it_was_applied():
+    """A Deployment of no replicas, an Endpoints of no addresses."""
+    none = written(APP.replace("replicas: 2", "replicas: 0"))
+    name = ObjectName("Deployment", "default", "shop")
+
+    _, first = apply(Objects(), none)
+    _, again = apply(Objects(), none, {name})
+    _, gone = delete(Objects(), [name], {name})
+
+    assert [first[0].outcome, again[0].outcome, gone[0].outcome] == [
+        "created",
+        "unchanged",
+        "deleted",
+    ]

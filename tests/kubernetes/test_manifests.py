@@ -178,6 +178,14 @@ def test_a_list_is_its_items_and_empty_documents_are_none():
     assert objects(text).pods == objects(POD).pods
 
 
+def test_a_list_of_one_kind_says_it_once():
+    """As `kubectl get --raw /api/v1/pods` has it; JSON with tabs too, which is no YAML."""
+    item = '{"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a"}]}}'
+    text = f'{{\n\t"kind": "PodList",\n\t"apiVersion": "v1",\n\t"items": [{item}]\n}}\n'
+
+    assert [pod.name for pod in objects(text).pods] == ["a"]
+
+
 def test_what_an_api_server_adds_is_no_mistake():
     """`kubectl get service,pod -o yaml` can be used as it is."""
     text = """\
@@ -292,6 +300,11 @@ WRONG = {  # what is replaced, by what; what is said
         ' "service.beta.kubernetes.io/aws-load-balancer-eip-allocations" is not enforced by',
     ),
     "no name": ("  name: shop\nspec:\n  rep", "  labels: {}\nspec:\n  rep", "is missing"),
+    "a name to be chosen": (
+        "  name: shop\nspec:\n  rep",
+        "  generateName: shop-\nspec:\n  rep",
+        "metadata.name: cannot use generate name with apply; this key is missing",
+    ),
     "a port no port can be": (
         "targetPort: web",
         "targetPort: 0",

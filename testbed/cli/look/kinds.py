@@ -6,6 +6,7 @@ ALIASES = {
     "pod": "pods", "po": "pods", "node": "nodes", "no": "nodes", "eni": "enis", "vpc": "vpcs",
     "subnet": "subnets", "rule": "rules", "route": "routes", "neighbour": "neighbours",
     "neigh": "neighbours", "chain": "chains", "link": "links", "address": "addresses",
+    "endpointslice": "endpointslices",
     "service": "services", "svc": "services", "endpoint": "endpoints", "ep": "endpoints",
     "route-tables": "routetables", "routetable": "routetables", "instance": "instances",
     "peering": "peerings", "transitgateway": "transitgateways", "tgw": "transitgateways",

@@ -1,5 +1,6 @@
 """`apply -f` and `delete -f`: manifests change a cluster of the running lab."""
 
+from collections.abc import Container
 from dataclasses import replace
 
 from testbed.allocations import Allocations
@@ -8,12 +9,14 @@ from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
 from testbed.description.problem import unknown
 from testbed.errors import UsageError
-from testbed.kubernetes.manifests import Objects, parse
+from testbed.kubernetes.manifests import ObjectName, Objects, parse
 from testbed.kubernetes.manifests.apply import Change, apply, delete, last
 from testbed.lab import Cluster, Lab
 from testbed.lab.checks import problems
 from testbed.lab.objects import objects, with_objects
+from testbed.services import updates
 from testbed.services.checks import given_already
+from testbed.services.updates import with_kept
 
 NOTHING = Objects()
 NOTHING_GIVEN = Allocations()
@@ -27,25 +30,34 @@ def applied(
     Raises as `put`.
     """
     lab = running.described()
-    changed, changes = put(lab, files, cluster, running.allocations)
+    known = _known(running, _chosen(lab, cluster).name)
+    changed, changes = put(lab, files, cluster, running.allocations, known)
     return _done(running, _chosen(lab, cluster).name, changed, changes, dry_run=dry_run)
 
 
 def put(
-    lab: Lab, files: dict[str, str], cluster: str = "", given: Allocations = NOTHING_GIVEN
+    lab: Lab,
+    files: dict[str, str],
+    cluster: str = "",
+    given: Allocations = NOTHING_GIVEN,
+    known: Container[ObjectName] = (),
 ) -> tuple[Lab, tuple[Change, ...]]:
     """A lab with the objects of these texts in a cluster, or in the only one.
 
-    given: what the lab's Services have already.
+    given: what the lab's Services have already.  known: what was applied before.
     Raises DescriptionError with file and line; UsageError: no such cluster, no object.
     """
     written, chosen = _parsed(files), _chosen(lab, cluster)
-    after, changes = apply(objects(chosen), written)
-    changed = replace(after, origins=written.origins)
+    after, changes = apply(objects(chosen), written, known)
+    services = with_kept(chosen.services, after.services)
+    changed = replace(after, services=services, origins=written.origins)
     # what was there comes first, so that a clash is told of what is written
     check(_with(lab, chosen, last(changed, written.written)), chosen.name, written)
     addresses = [one for one in given.services if one.cluster == chosen.name]
-    for problem in given_already(changed.services, addresses):
+    for problem in (
+        *updates.problems(chosen.services, changed.services, addresses),
+        *given_already(changed.services, addresses),
+    ):
         raise written.refusal(problem) or problem.error()
     return _with(lab, chosen, changed), changes
 
@@ -64,10 +76,16 @@ def deleted(
     """
     lab = running.described()
     chosen, names = _chosen(lab, cluster), _parsed(files).written
-    after, changes = delete(objects(chosen), names, ignore_not_found=ignore_not_found)
+    known = _known(running, chosen.name)
+    after, changes = delete(objects(chosen), names, known, ignore_not_found=ignore_not_found)
     changed = _with(lab, chosen, after)
     check(changed, chosen.name)
     return _done(running, chosen.name, changed, changes, dry_run=dry_run)
+
+
+def _known(running: RunningLab, cluster: str) -> frozenset[ObjectName]:
+    """What was applied to a cluster before."""
+    return frozenset(name for of, name in running.manifests if of == cluster)
 
 
 def _parsed(files: dict[str, str]) -> Objects:

@@ -9,6 +9,7 @@ from testbed.daemon.shown.networks import NETWORK_KINDS
 from testbed.daemon.shown.nodes import NODE_KINDS
 from testbed.daemon.shown.security import SECURITY_KINDS
 from testbed.daemon.shown.services import endpoint_rows, service_rows
+from testbed.daemon.shown.slices import slice_rows
 from testbed.description.problem import nearest, quoted
 from testbed.errors import UsageError
 from testbed.lab import Lab
@@ -213,6 +214,7 @@ KINDS: dict[str, Callable[[Lab, Allocations], Iterator[Row]]] = {
     **NODE_KINDS,
     "services": service_rows,
     "endpoints": endpoint_rows,
+    "endpointslices": slice_rows,
     "enis": _enis,
     "subnets": _subnets,
     "vpcs": _vpcs,

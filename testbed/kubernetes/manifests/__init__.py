@@ -36,16 +36,16 @@ class ObjectName(NamedTuple):
 class Objects:
     """What manifests add to a cluster, and where each was written.
 
-    written: the objects by name, in their order.  origins: what each was written as, by `pods`,
-    `services`, `endpointSlices` or `eniConfigs` and the name users type, as problems' paths have
-    it.  statuses: where pods once were, by the names users type.
+    written: the objects by name, in their order, each as it was written.  origins: the same, by
+    `pods`, `services`, `endpointSlices` or `eniConfigs` and the name users type, as problems'
+    paths have it.  statuses: where pods once were, by the names users type.
     """
 
     pods: tuple[model.Pod, ...] = ()
     services: tuple[model.Service, ...] = ()
     endpoint_slices: tuple[EndpointSlice, ...] = ()
     eni_configs: tuple[EniConfig, ...] = ()
-    written: tuple[ObjectName, ...] = ()
+    written: Mapping[ObjectName, documents.Manifest] = field(default_factory=dict)
     origins: Mapping[tuple[str, str], documents.Manifest] = field(default_factory=dict)
     statuses: Mapping[str, PodStatus] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ def parse(files: Mapping[str, str]) -> Objects:
         services=tuple(services),
         endpoint_slices=tuple(slices),
         eni_configs=tuple(configs),
-        written=tuple(map(_name, read)),
+        written={_name(manifest): manifest for manifest in read},
         origins=origins,
         statuses=statuses,
     )

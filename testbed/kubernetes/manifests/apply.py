@@ -1,11 +1,11 @@
 """`kubectl apply` and `kubectl delete` on what a cluster has: what it has afterwards."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from testbed.errors import UsageError
-from testbed.kubernetes.manifests import ObjectName, Objects
+from testbed.kubernetes.manifests import ObjectName, Objects, updates
 
 Outcome = Literal["created", "configured", "unchanged", "deleted"]  # kubectl's words
 
@@ -45,27 +45,38 @@ _KINDS = {
 }
 
 
-def apply(there: Objects, objects: Objects) -> tuple[Objects, tuple[Change, ...]]:
-    """What is there with these objects, each in the place of the one of its name."""
+def apply(
+    there: Objects, objects: Objects, known: Container[ObjectName] = ()
+) -> tuple[Objects, tuple[Change, ...]]:
+    """What is there with these objects, each in the place of the one of its name.
+
+    known: objects that are there though they have no parts, as a Deployment without replicas.
+    Raises DescriptionError, with file and line, for one that may not change so.
+    """
     changes = []
-    for name in objects.written:
+    for name, manifest in objects.written.items():
         before, after = parts(there, name), parts(objects, name)
+        updates.check(manifest, before, after)
         outcome: Outcome = "unchanged" if before == after else "configured"
-        changes.append(Change(name, outcome if before else "created"))
+        changes.append(Change(name, outcome if before or name in known else "created"))
         there = put(there, name, after)
     return there, tuple(changes)
 
 
 def delete(
-    there: Objects, names: Iterable[ObjectName], *, ignore_not_found: bool = False
+    there: Objects,
+    names: Iterable[ObjectName],
+    known: Container[ObjectName] = (),
+    *,
+    ignore_not_found: bool = False,
 ) -> tuple[Objects, tuple[Change, ...]]:
-    """What is there without these objects.
+    """What is there without these objects.  known: as for `apply`.
 
     Raises UsageError for the first that is not there.
     """
     changes = []
     for name in names:
-        if parts(there, name):
+        if parts(there, name) or name in known:
             changes.append(Change(name, "deleted"))
             there = put(there, name, ())
         elif not ignore_not_found:

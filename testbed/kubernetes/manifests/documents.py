@@ -70,15 +70,19 @@ def read(files: Mapping[str, str]) -> list[Manifest]:
 
 
 def _of_document(document: Document) -> Iterator[Manifest]:
-    """The object of a document, or those of its List."""
-    if document.data.get("kind") != "List":
+    """The object of a document, or those of its List; `kubectl get --raw` has a PodList …"""
+    kind = document.data.get("kind")
+    of = kind.removesuffix("List") if isinstance(kind, str) and kind.endswith("List") else None
+    if of is None or of not in ("", *KINDS):
         yield _manifest(document, (), document.data)
         return
+    same = {"kind": of, "apiVersion": document.data.get("apiVersion")} if of else {}
     items = document.data.get("items")
     if not isinstance(items, list):
         raise _error(document, Problem(("items",), f"expected a list, found {found(items)}"))
     for i, item in enumerate(items):
-        yield _manifest(document, ("items", i), item)
+        own = {**same, **item} if isinstance(item, Mapping) else item
+        yield _manifest(document, ("items", i), own)
 
 
 def _manifest(document: Document, path: Path, data: Any) -> Manifest:
@@ -101,8 +105,14 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
         raise _error(document, mistake.under(*path)) from error
     manifest = Manifest(document, path, data, value)
     if not value.metadata.name:
-        raise manifest.error("this key is missing", "metadata", "name")
+        generated = "cannot use generate name with apply; " if _generates(data) else ""
+        raise manifest.error(f"{generated}this key is missing", "metadata", "name")
     return manifest
+
+
+def _generates(data: Mapping[str, Any]) -> bool:
+    """Whether the API server would choose the name: kubectl applies no such object."""
+    return bool(data["metadata"].get("generateName"))
 
 
 def _told(data: Any) -> Any:
