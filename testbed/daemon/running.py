@@ -6,17 +6,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
-from testbed.daemon.changes import checkpoints, host_local, logs
+from testbed.daemon.changes import files, logs
 from testbed.daemon.changes.applied import Names, record, recorded
 from testbed.daemon.names import required
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.store import HolderStore
 from testbed.eks.logs.events import Event, Witness, nobody
 from testbed.errors import KernelError, TestbedError
-from testbed.kernel import resolv
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift
-from testbed.kernel.machine.scratch import Tell, in_telling_child
+from testbed.kernel.machine.scratch import Tell, child
 from testbed.kernel.making import Maker
 from testbed.kernel.namespaces import making
 from testbed.kernel.observe import Observation, observe
@@ -29,14 +28,12 @@ from testbed.net.diff import Drift, compare
 from testbed.net.endpoints import Listener
 from testbed.net.facts import Chain, State, Sysctl
 from testbed.net.programs import Program
-from testbed.plan import leaving, listeners, plan, programs, resolvers
-from testbed.plan.balancers import load_balancer_facts
+from testbed.plan import leaving, listeners, plan, programs
 from testbed.plan.proxies import stale_entries
 from testbed.probes.asked.targets import targets
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
-from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Health, Judged
-from testbed.vpc.naming import router
+from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Judged
 
 if TYPE_CHECKING:
     from testbed.explain.walk.world import World
@@ -124,16 +121,15 @@ class RunningLab:
         with making(self._new_namespaces(allocations)) as made:
             wanted = plan(lab, allocations, self.health)
             serving = listeners(lab, allocations)
-            try:
-                self._become(lab, allocations, wanted, serving, made)
-                self._record(lab, allocations, names)
-            except Exception as error:
-                self._put_back(error)
-                raise
-        events[:0] = logs.between(self.lab, self.allocations, lab, allocations)
+            with self._put_back_on_failure():
+                with self._becoming(lab, allocations, wanted, serving, made):
+                    applied = record(lab, allocations, names)
+                    events[:0] = logs.between(self.lab, self.allocations, lab, allocations)
+                    said = logs.texts(lab, allocations, events)
+                self.home.write(self.home.applied.name, applied)
         self.lab, self.allocations, self.state = lab, allocations, wanted
         self.manifests = names
-        logs.write(self.home.logs, lab, allocations, events)
+        logs.append(self.home.logs, lab, said)
 
     def _new_namespaces(self, allocations: Allocations) -> int:
         """How many a new lab takes at least, before it is planned; a running one has them."""
@@ -142,21 +138,24 @@ class RunningLab:
         pods = {place.pod for place in allocations.pods if not place.host_network}
         return len(pods | {eni.instance for eni in allocations.enis})
 
-    def _become(
+    @contextmanager
+    def _becoming(
         self,
         lab: Lab,
         allocations: Allocations,
         wanted: State,
         serving: Sequence[Listener],
         made: Maker | None,
-    ) -> None:
-        """The kernel, and all that is not the kernel's, as this lab wants it.
+    ) -> Iterator[None]:
+        """After the block the kernel, and all that is not the kernel's, are as this lab wants.
 
         made: namespaces for those that are new.
         """
         self.servers.close(leaving(self.servers.listening, serving))
         self.supervisor.retain(programs(lab, allocations, self.health))
-        self._write(wanted, serving, made)
+        with self._writing(wanted, serving, made):
+            files.write(self.home, lab, allocations)
+            yield
         if self.lab is not None:
             forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
         self._serve(lab, allocations, serving)
@@ -180,17 +179,15 @@ class RunningLab:
             for step in steps:
                 apply(self.store, step(found.state), found)
                 found = self.observe(planned)
-            self._serve(lab, allocations)
-            self._record(lab, allocations, self.manifests)
+            files.write(self.home, lab, allocations)
+            self._serve(lab, allocations, listeners(lab, allocations))
+            self.home.write(self.home.applied.name, record(lab, allocations, self.manifests))
         except Exception:
             apply(self.store, before.state, self.observe(self.state))
-            self._serve(lab, self.allocations)
+            self._serve_as_before(lab)
             raise
         self.allocations, self.state = allocations, planned
         return found.state
-
-    def _record(self, lab: Lab, allocations: Allocations, manifests: Names) -> None:
-        self.home.write(self.home.applied.name, record(lab, allocations, manifests))
 
     @contextmanager
     def trying(self, wanted: State) -> Iterator[None]:
@@ -201,40 +198,49 @@ class RunningLab:
         finally:
             self._write(self.state)
 
-    def _put_back(self, error: Exception) -> None:
+    @contextmanager
+    def _put_back_on_failure(self) -> Iterator[None]:
         """The last applied lab once more, if there is one; a new one is ended by its starter.
 
         Raises KernelError that tells of both, when this fails too.
         """
-        if self.lab is None:
-            return
+        try:
+            yield
+        except Exception as error:
+            if self.lab is not None:
+                self._put_back(self.lab, error)
+            raise
+
+    def _put_back(self, lab: Lab, error: Exception) -> None:
         try:
             self._write(self.state)
-            self._serve(self.lab, self.allocations)
+            self._serve_as_before(lab)
         except (OSError, MemoryError, TestbedError) as again:
             raise KernelError(
                 f"{error}; and the lab could not be put back as it was: {again}; `testbed verify`"
                 " shows what differs, `testbed up` heals it"
             ) from error
 
-    def _serve(
-        self, lab: Lab, allocations: Allocations, serving: Iterable[Listener] | None = None
-    ) -> None:
-        """What is not the kernel's: the pods' servers, DNS servers and load balancers, files.
+    def _serve_as_before(self, lab: Lab) -> None:
+        files.write(self.home, lab, self.allocations)
+        self._serve(lab, self.allocations, listeners(lab, self.allocations))
 
-        serving: the lab's listeners, where they are known.
-        """
-        resolv.write(self.home.resolv, resolvers(lab, allocations))
-        host_local.write(self.home.host_local, lab, allocations)
-        checkpoints.write(self.home.aws_node, lab, allocations)
-        self.servers.serve(listeners(lab, allocations) if serving is None else serving)
+    def _serve(self, lab: Lab, allocations: Allocations, serving: Iterable[Listener]) -> None:
+        """The pods' servers, DNS servers and load balancers.  serving: the lab's listeners."""
+        self.servers.serve(serving)
         self.supervisor.serve(programs(lab, allocations, self.health))
 
-    def _write(
-        self, wanted: State, serving: Iterable[Listener] = (), made: Maker | None = None
-    ) -> None:
-        """In a child, whose end gives back all the memory that takes: as much as the lab's own.
+    def _write(self, wanted: State) -> None:
+        with self._writing(wanted):
+            pass
 
+    @contextmanager
+    def _writing(
+        self, wanted: State, serving: Iterable[Listener] = (), made: Maker | None = None
+    ) -> Iterator[None]:
+        """After the block the kernel is so: it is written meanwhile.
+
+        In a child, whose end gives back all the memory that takes: as much as the lab's own.
         serving: is served in each namespace of a new lab while the child goes on to the next.
         made: what new namespaces are taken from.
         """
@@ -250,7 +256,9 @@ class RunningLab:
         def serve(wired: Sequence[str]) -> None:
             self.servers.open(one for ns in wired for one in theirs.pop(ns, ()))
 
-        in_telling_child(write, serve, timeout_s=PATIENCE_S)
+        with child(write, timeout_s=PATIENCE_S) as writer:
+            yield
+            writer.result(serve)
 
     def observe(self, wanted: State) -> Observation:
         """What the kernel has now, in every namespace, with the sysctls that are wanted."""
@@ -270,32 +278,6 @@ class RunningLab:
     def silent_ports(self) -> frozenset[Listener]:
         """The lab's ports that nobody serves any more."""
         return self.derived(_listeners) - self.servers.listening
-
-    def follow(self, lab: Lab, health: Health) -> None:
-        """Let DNS and flows follow this health; not if the lab is another one by now.
-
-        A program that has ended stays so: `verify` shows it, `up` heals it.
-        """
-        if self.lab is not lab:
-            return
-        ended = {program.key for program in self.ended_programs()}
-        wanted = programs(lab, self.allocations, health)
-        self.supervisor.serve(one for one in wanted if one.key not in ended)
-        self._balance(lab, health)
-        self.health = health
-
-    def _balance(self, lab: Lab, health: Health) -> None:
-        """Write what follows from the health of targets, and look at no other namespace."""
-        before, after = (
-            frozenset(load_balancer_facts(lab, self.allocations, one))
-            for one in (self.health, health)
-        )
-        if places := {fact.ns for fact in before ^ after}:
-            there = frozenset(fact for fact in after if fact.ns in places)
-            sysctls = [fact for fact in there if isinstance(fact, Sysctl)]
-            routers = [router(vpc.name) for vpc in lab.vpcs]
-            apply(self.store, there, observe(self.store, places, sysctls, near=routers))
-            self.state = self.state - before | after
 
     def target_states(self, balancer: str) -> Judged:
         """The targets of a load balancer and whether it uses them; empty when it is silent."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError, UsageError
-from testbed.kernel.machine.scratch import Tell, in_child, in_telling_child
+from testbed.kernel.machine.scratch import Tell, child, in_child
 
 pytestmark = pytest.mark.kernel
 
@@ -29,7 +29,8 @@ def test_what_the_work_tells_is_heard_while_it_goes_on() -> None:
             os.write(writer, b"second")
 
     try:
-        assert in_telling_child(work, hear) == "returned"
+        with child(work) as worker:
+            assert worker.result(hear) == "returned"
     finally:
         os.close(reader)
         os.close(writer)
@@ -47,9 +48,29 @@ def test_a_listener_who_refuses_ends_the_child() -> None:
         told.append(pid)
         raise UsageError("not that")
 
-    with pytest.raises(UsageError, match="not that"):
-        in_telling_child(work, hear)
+    with pytest.raises(UsageError, match="not that"), child(work) as worker:
+        worker.result(hear)
     assert not Path(f"/proc/{told[0]}").exists(), "it is buried"
+
+
+def test_a_block_that_fails_ends_the_child() -> None:
+    """Nothing goes on behind the back of who has given up."""
+    reader, writer = os.pipe()
+
+    def work(_tell: Tell) -> None:
+        os.write(writer, str(os.getpid()).encode())
+        signal.pause()
+
+    try:
+        with child(work):
+            pid = int(os.read(reader, 16))
+            raise UsageError("not that")
+    except UsageError:
+        pass
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert not Path(f"/proc/{pid}").exists(), "it is buried"
 
 
 def raise_one() -> None:

@@ -6,7 +6,14 @@ from concurrent.futures import Executor
 
 from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
-from testbed.lab import health
+from testbed.kernel.apply import apply
+from testbed.kernel.observe import observe
+from testbed.lab import Lab, health
+from testbed.net.facts import Sysctl
+from testbed.plan import programs
+from testbed.plan.balancers import load_balancer_facts
+from testbed.services.load_balancers.health import Health
+from testbed.vpc.naming import router
 
 FOLLOW_S = 1.0  # AWS tells no pace; its shortest health check takes 5 s
 
@@ -33,5 +40,33 @@ async def _follow(running: RunningLab, kernel: Executor) -> None:
     found = await asyncio.to_thread(health, lab, running.target_states)
     if found != running.health:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(kernel, running.follow, lab, found)
+        await loop.run_in_executor(kernel, _become, running, lab, found)
         log.info("load balancers: %s", found)
+
+
+def _become(running: RunningLab, lab: Lab, found: Health) -> None:
+    """Let DNS and flows follow this health; not if the lab is another one by now.
+
+    A program that has ended stays so: `verify` shows it, `up` heals it.
+    """
+    if running.lab is not lab:
+        return
+    ended = {program.key for program in running.ended_programs()}
+    wanted = programs(lab, running.allocations, found)
+    running.supervisor.serve(one for one in wanted if one.key not in ended)
+    _balance(running, lab, found)
+    running.health = found
+
+
+def _balance(running: RunningLab, lab: Lab, found: Health) -> None:
+    """Write what follows from the health of targets, and look at no other namespace."""
+    before, after = (
+        frozenset(load_balancer_facts(lab, running.allocations, one))
+        for one in (running.health, found)
+    )
+    if places := {fact.ns for fact in before ^ after}:
+        there = frozenset(fact for fact in after if fact.ns in places)
+        sysctls = [fact for fact in there if isinstance(fact, Sysctl)]
+        routers = [router(vpc.name) for vpc in lab.vpcs]
+        apply(running.store, there, observe(running.store, places, sysctls, near=routers))
+        running.state = running.state - before | after

@@ -34,21 +34,31 @@ def between(
             yield from started(was, cluster)
 
 
-def write(directory: Path, lab: Lab, allocations: Allocations, events: Iterable[Event]) -> None:
-    """Append what these events make the nodes' logs say; logs of nodes that are gone go.
+def texts(lab: Lab, allocations: Allocations, events: Iterable[Event]) -> list[tuple[str, str]]:
+    """What these events make the nodes' logs say now, each with the log's path.
+
+    Several may have one path: both settings may name one file.
+    """
+    events, now, vpcs = tuple(events), datetime.now(UTC), {vpc.name: vpc for vpc in lab.vpcs}
+    return [
+        (f"{log.node}{log.place.path}", log.place.text(log.lines, now))
+        for cluster in lab.clusters
+        if isinstance(cluster, EksCluster)
+        for log in logs(cluster, vpcs[cluster.vpc], allocations.enis, events)
+    ]
+
+
+def append(directory: Path, lab: Lab, said: Iterable[tuple[str, str]]) -> None:
+    """Append to the logs; those of nodes that are gone go.
 
     A log that cannot be written is not, as upstream's: nothing else waits for it.
     """
-    events, now, vpcs = tuple(events), datetime.now(UTC), {vpc.name: vpc for vpc in lab.vpcs}
-    nodes = set()
-    for cluster in lab.clusters:
-        if not isinstance(cluster, EksCluster):
-            continue
-        nodes |= {node.name for node in cluster.nodes}
-        for log in logs(cluster, vpcs[cluster.vpc], allocations.enis, events):
-            with suppress(OSError):
-                _append(directory / log.node / log.place.path[1:], log.place.text(log.lines, now))
-    for gone in {*directory.glob("*")} - {directory / node for node in nodes}:
+    for path, text in said:
+        with suppress(OSError):
+            _append(directory / path, text)
+    clusters = (cluster for cluster in lab.clusters if isinstance(cluster, EksCluster))
+    nodes = {directory / node.name for cluster in clusters for node in cluster.nodes}
+    for gone in {*directory.glob("*")} - nodes:
         shutil.rmtree(gone, ignore_errors=True)
 
 

@@ -46,7 +46,8 @@ def restart(running: RunningLab, progress: Progress, *, where: str) -> Json:
     steps = [partial(_step, parts, one) for one in (start.without_enis, start.started)]
     after = running.rewire(allocations, planned, steps)
     told = [Started(node.name) for node in nodes]
-    logs.write(running.home.logs, running.described(), allocations, told)
+    lab = running.described()
+    logs.append(running.home.logs, lab, logs.texts(lab, allocations, told))
     return {
         "cluster": cluster.name,
         "nodes": [node.name for node in nodes],

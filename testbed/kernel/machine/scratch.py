@@ -10,10 +10,11 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 from multiprocessing import Pipe
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from testbed.errors import KernelError
 from testbed.kernel.machine import mounts
@@ -29,44 +30,56 @@ T = TypeVar("T")
 Tell = Callable[[object], None]
 
 
+def _unheard(_said: object) -> None:
+    """For work that tells nothing."""
+
+
 def in_child(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
     """What `work` returned in a forked child; what it raised is raised here.
 
     Raises KernelError when the child ended or was ended without an answer.
     """
-    return in_telling_child(lambda _tell: work(), _unheard, timeout_s=timeout_s)
+    with child(lambda _tell: work(), timeout_s=timeout_s) as worker:
+        return worker.result()
 
 
-def in_telling_child(
-    work: Callable[[Tell], T], hear: Callable[[Any], None], *, timeout_s: float = 60.0
-) -> T:
-    """As `in_child`; and what `work` tells meanwhile is heard here meanwhile.
+class Child(Generic[T]):
+    """A forked child at work (state: what it has said)."""
 
-    What `hear` raises ends the child.
-    """
+    def __init__(self, answers: "Connection[Any, Any]", timeout_s: float) -> None:
+        self._answers = answers
+        self._timeout_s = timeout_s
+        self._deadline = time.monotonic() + timeout_s
+
+    def result(self, hear: Callable[[Any], None] = _unheard) -> T:
+        """What the work returned; `hear` gets what it told until then.  Raises as `in_child`."""
+        try:
+            kind, said = _listened(self._answers, hear, self._deadline)
+        except EOFError:
+            without = f"a child ended without an answer within {self._timeout_s:g} s"
+            raise KernelError(without) from None
+        if kind is _Said.RAISED:
+            raise said
+        return said  # type: ignore[no-any-return]  # what T's work returned
+
+
+@contextmanager
+def child(work: Callable[[Tell], T], *, timeout_s: float = 60.0) -> Iterator[Child[T]]:
+    """`work` in a forked child while the block goes on; it ends with the block, done or not."""
     answers, answer = Pipe(duplex=False)
     sys.stdout.flush()
-    child = fork()
-    if child == 0:
+    pid = fork()
+    if pid == 0:
         _answer(work, answer)
     answer.close()
-    handle = os.pidfd_open(child)
+    handle = os.pidfd_open(pid)
     try:
-        kind, said = _listened(answers, hear, time.monotonic() + timeout_s)
-    except EOFError:
-        raise KernelError(f"a child ended without an answer within {timeout_s:g} s") from None
+        yield Child(answers, timeout_s)
     finally:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
-        os.waitpid(child, 0)
+        os.waitpid(pid, 0)
         os.close(handle)
         answers.close()
-    if kind is _Said.RAISED:
-        raise said
-    return said  # type: ignore[no-any-return]  # what T's work returned
-
-
-def _unheard(_said: object) -> None:
-    """For work that tells nothing."""
 
 
 def in_scratch(work: Callable[[], T], *, timeout_s: float = 60.0) -> T:
