@@ -227,13 +227,14 @@ class Chain(Fact):
 
     `policy`: only of a built-in chain, and only when it is not ACCEPT.  A built-in chain without
     rules and with policy ACCEPT is no fact: it is there (or not) without being made.
+    Its hash is that of its name: hundreds of rules would be hashed for every set it is in.
     """
 
     identity = ("ns", "table", "name")
 
     table: str  # filter, nat, mangle, raw
     name: str
-    rules: tuple[ChainRule, ...] = ()
+    rules: tuple[ChainRule, ...] = field(default=(), hash=False)
     policy: str = ""
 
 
@@ -250,7 +251,7 @@ class ChainPiece(Fact):
     chain: str
     owner: str
     position: int
-    rules: tuple[ChainRule, ...]
+    rules: tuple[ChainRule, ...] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,4 +292,4 @@ class NftChain(Fact):
     table: str
     name: str
     hook: str = ""  # `type filter hook prerouting priority -300; policy accept;`
-    rules: tuple[ChainRule, ...] = ()
+    rules: tuple[ChainRule, ...] = field(default=(), hash=False)
