@@ -14,7 +14,7 @@ from testbed.errors import KernelError, TestbedError, told
 from testbed.kernel.machine import handover
 from testbed.kernel.machine.processes import end_with_parent, fork
 
-AT_ONCE = 50  # namespaces handed over
+AT_ONCE = 10  # namespaces handed over: who wires them waits for the first ones
 
 
 class Maker:
