@@ -71,12 +71,12 @@ class Results:
 def interleaved(
     contenders: Mapping[str, Sequence[str]], rounds: int, progress: Callable[[str], None]
 ) -> Results:
-    """All contenders, round after round.  Raises RunFailed."""
+    """All contenders, round after round, the last one first by turns.  Raises RunFailed."""
     done: list[Mapping[str, Numbers]] = []
     for number in range(1, rounds + 1):
         results = {}
-        for name, argv in contenders.items():
+        for name in [*contenders][:: 1 if number % 2 else -1]:
             progress(f"round {number} of {rounds}: {name}")
-            results[name] = run(argv)
+            results[name] = run(contenders[name])
         done.append(results)
     return Results(tuple(done))

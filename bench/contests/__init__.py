@@ -25,6 +25,7 @@ class Size:
 
     name: str
     rounds: int
+    short_rounds: int  # of what takes a few seconds: there are more, for chance is larger there
     pods: int  # wired beside the floor
     grown: tuple[int, ...]  # numbers of pods; growth is from the second to the last
     peer_pods: int
@@ -45,6 +46,7 @@ Contest = Callable[[Size, Progress], Readings]
 FULL = Size(
     "full",
     rounds=3,
+    short_rounds=7,
     pods=1000,
     grown=(100, 300, 1000, 3000),
     peer_pods=100,
@@ -60,7 +62,8 @@ FULL = Size(
 )
 QUICK = Size(
     "quick",
-    rounds=3,
+    rounds=2,
+    short_rounds=5,
     pods=300,
     grown=(30, 100, 300),
     peer_pods=30,
@@ -77,6 +80,7 @@ QUICK = Size(
 TINY = Size(
     "tiny",
     rounds=1,
+    short_rounds=1,
     pods=6,
     grown=(2, 3, 6),
     peer_pods=3,

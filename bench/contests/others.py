@@ -8,7 +8,7 @@ from testbed.kubernetes.kube_proxy import ERAS
 def rules(size: Size, progress: Progress) -> Readings:
     """Two hundred rules in each of many namespaces."""
     argv = python("bench.runs.rules", size.nodes, size.rules)
-    found = interleaved({"rules": argv}, size.rounds, progress)
+    found = interleaved({"rules": argv}, size.short_rounds, progress)
     ms = {
         name: found.median("rules", f"{name}_s") / size.nodes * 1e3
         for name in ("testbed", "restore")
@@ -39,7 +39,7 @@ def programs(size: Size, progress: Progress) -> Readings:
 def throughput(size: Size, progress: Progress) -> Readings:
     """Pod, node, VPC, node, pod; each crossing is a veth."""
     argv = python("bench.runs.throughput", size.sending_s)
-    found = interleaved({"tcp": argv}, 2 * size.rounds, progress)
+    found = interleaved({"tcp": argv}, size.short_rounds, progress)
     ns = {name: found.median("tcp", name) for name in ("hops", "bare")}
     detail = f"{ns['hops']:.0f} ns a KiB, one veth {ns['bare']:.0f} ns"
     yield Reading("throughput", found.ratio("hops", "tcp", "tcp", "bare"), detail)

@@ -13,7 +13,7 @@ def against_floor(size: Size, progress: Progress) -> Readings:
         "floor": kernel_floor(size.pods),
         "testbed": python("bench.wiring", "testbed", size.pods),
     }
-    found = interleaved(contenders, size.rounds, progress)
+    found = interleaved(contenders, size.short_rounds, progress)
     us = {name: found.median(name, "build_s") / size.pods * 1e6 for name in contenders}
     detail = f"{us['testbed']:.0f} us a pod, C {us['floor']:.0f} us"
     yield Reading("wiring", found.ratio("build_s", "testbed", "floor"), detail)
@@ -46,7 +46,7 @@ def against_peers(size: Size, progress: Progress) -> Readings:
     contenders = {"testbed": python("bench.wiring", "testbed", size.peer_pods)} | {
         name: python("bench.wiring", way, size.peer_pods) for name, way in ways.items()
     }
-    found = interleaved(contenders, size.rounds, progress)
+    found = interleaved(contenders, size.short_rounds, progress)
     us = {name: found.median(name, "build_s") / size.peer_pods * 1e6 for name in contenders}
     for name in ways:
         drawn = {one: [(size.peer_pods, us[one])] for one in ("testbed", name)}

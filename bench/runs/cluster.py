@@ -1,11 +1,11 @@
 """`python -m bench.runs.cluster NODES PODS`: up, answered, verified, down, really gone."""
 
-import json
 import sys
 
+from bench import spaces
 from bench.meter import Numbers, kernel_kib, process_kib, tree, used
 from bench.runs.lab import first_process, testbed, timed, topology
-from bench.spaces import isolate, wait_for_at_most
+from bench.spaces import wait_for_at_most
 
 
 def measure(nodes: int, pods: int) -> Numbers:
@@ -30,5 +30,4 @@ def measure(nodes: int, pods: int) -> Numbers:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)
+    spaces.run(measure, int(sys.argv[1]), int(sys.argv[2]))

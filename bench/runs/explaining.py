@@ -1,13 +1,12 @@
 """`python -m bench.runs.explaining NODES PODS`: one packet followed, and all pairs predicted."""
 
-import json
 import sys
 from pathlib import Path
 from statistics import median
 
+from bench import spaces
 from bench.meter import Numbers, used
 from bench.runs.lab import TOPOLOGIES, large, testbed, topology
-from bench.spaces import isolate
 from testbed.allocations import allocate
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.protocol import Json, call
@@ -67,6 +66,5 @@ def _explained(file: Path, source: str, destination: str) -> float:
 
 
 if __name__ == "__main__":
-    isolate()
     work = {"explain": measure, "pairs": pairs}[sys.argv[1]]
-    json.dump(work(int(sys.argv[2]), int(sys.argv[3])), sys.stdout)
+    spaces.run(work, int(sys.argv[2]), int(sys.argv[3]))

@@ -1,6 +1,5 @@
 """`python -m bench.runs.pingall HOSTS`: Mininet's pingAll on one Linux bridge."""
 
-import json
 import sys
 import time
 
@@ -8,8 +7,8 @@ from mininet.log import setLogLevel
 from mininet.net import Mininet
 from mininet.nodelib import LinuxBridge
 
+from bench import spaces
 from bench.meter import Numbers, used
-from bench.spaces import isolate
 
 Mininet.inited = True  # leaves out fixLimits(), which writes sysctls of the whole machine
 PATIENCE_S = 30.0
@@ -45,5 +44,4 @@ def _wait_until_the_bridge_forwards(net: Mininet) -> None:
 
 if __name__ == "__main__":
     setLogLevel("error")
-    isolate()
-    json.dump(measure(int(sys.argv[1])), sys.stdout)
+    spaces.run(measure, int(sys.argv[1]))

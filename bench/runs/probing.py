@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from statistics import median
 
-from bench import floor
+from bench import floor, spaces
 from bench.meter import Numbers
 from bench.runs.lab import large
-from bench.spaces import isolate
 from testbed.bed import Bed, bed
 from testbed.net.endpoints import Probed
 from testbed.plan import endpoints
@@ -73,5 +72,4 @@ def _floor(lab: Bed, protocol: Probed) -> float:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)
+    spaces.run(measure, int(sys.argv[1]), int(sys.argv[2]))

@@ -1,13 +1,12 @@
 """`python -m bench.runs.programs PODS`: starting a program in a pod, ours and `ip netns exec`."""
 
-import json
 import os
 import sys
 from pathlib import Path
 from statistics import median
 
+from bench import spaces
 from bench.meter import Numbers, used
-from bench.spaces import isolate
 from bench.wiring.pods import facts
 from testbed.kernel.apply import apply
 from testbed.kernel.machine import mounts
@@ -53,5 +52,4 @@ def _name(store: LocalStore, name: str) -> None:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(int(sys.argv[1])), sys.stdout)
+    spaces.run(measure, int(sys.argv[1]))

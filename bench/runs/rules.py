@@ -1,17 +1,18 @@
 """`python -m bench.runs.rules NAMESPACES RULES`: like rule sets, by `apply` and by restores."""
 
-import json
 import sys
 
+from bench import spaces
 from bench.meter import Numbers, used
-from bench.spaces import isolate
+from bench.spaces import wait_for_at_most
 from testbed.kernel.apply import apply
-from testbed.kernel.namespaces import LocalStore, entered
+from testbed.kernel.namespaces import LocalStore
 from testbed.kernel.observe import observe
 from testbed.kernel.programs import run
 from testbed.net.diff import compare
 from testbed.net.facts import Chain, ChainRule, Netns
 from testbed.net.iptables import restore_text
+from testbed.probes.sockets import inside
 
 OF_A_SERVICE = 8  # rules
 TIMEOUT_S = 60.0
@@ -29,6 +30,7 @@ def measure(namespaces: int, rules: int) -> Numbers:
             apply(store, wanted, found)
         if drift := compare(wanted, observe(store).state):
             raise RuntimeError(f"not what was wanted: {drift}")
+    wait_for_at_most(1)
     text = restore_text(_chains("node", rules))
     with LocalStore() as store:
         apply(store, bare)
@@ -39,7 +41,7 @@ def measure(namespaces: int, rules: int) -> Numbers:
 
 
 def _restore(store: LocalStore, name: str, text: str) -> None:
-    with entered(store.open(name)):
+    with inside(store, name):
         ended = run(["iptables-nft-restore"], stdin=text, timeout_s=TIMEOUT_S)
     if ended.returncode:
         raise RuntimeError(ended.stderr)
@@ -82,5 +84,4 @@ def _service(number: int) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)
+    spaces.run(measure, int(sys.argv[1]), int(sys.argv[2]))

@@ -1,11 +1,10 @@
 """`python -m bench.runs.thousands NODES PODS`: a lab so large that limits show."""
 
-import json
 import sys
 
+from bench import spaces
 from bench.meter import Numbers
 from bench.runs.lab import testbed, timed, topology
-from bench.spaces import isolate
 
 
 def measure(nodes: int, pods: int) -> Numbers:
@@ -22,5 +21,4 @@ def measure(nodes: int, pods: int) -> Numbers:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)
+    spaces.run(measure, int(sys.argv[1]), int(sys.argv[2]))

@@ -1,6 +1,5 @@
 """`python -m bench.runs.throughput SECONDS`: CPU a byte of TCP: four hops, a bare veth."""
 
-import json
 import os
 import resource
 import socket
@@ -9,9 +8,9 @@ import sys
 import time
 from ipaddress import IPv4Interface
 
+from bench import spaces
 from bench.meter import Numbers
 from bench.runs.lab import large
-from bench.spaces import isolate
 from testbed.bed import bed
 from testbed.kernel.apply import apply
 from testbed.kernel.namespaces import LocalStore
@@ -87,5 +86,4 @@ def _cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(float(sys.argv[1])), sys.stdout)
+    spaces.run(measure, float(sys.argv[1]))

@@ -1,11 +1,11 @@
 """`python -m bench.wiring WAY PODS`: one way, once, in namespaces of its own; prints numbers."""
 
-import json
 import sys
 from importlib import import_module
 
+from bench import spaces
 from bench.meter import Numbers, kernel_kib, own_tree_kib, used
-from bench.spaces import isolate, wait_for_at_most
+from bench.spaces import wait_for_at_most
 
 
 def measure(way: str, count: int) -> Numbers:
@@ -28,5 +28,4 @@ def measure(way: str, count: int) -> Numbers:
 
 
 if __name__ == "__main__":
-    isolate()
-    json.dump(measure(sys.argv[1], int(sys.argv[2])), sys.stdout)
+    spaces.run(measure, sys.argv[1], int(sys.argv[2]))

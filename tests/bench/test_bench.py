@@ -10,7 +10,7 @@ import pytest
 
 from bench import report
 from bench.contests import Reading
-from bench.rounds import Results
+from bench.rounds import Results, interleaved
 from bench.targets import BY_NAME, TARGETS
 from bench.wiring.testbed import check
 
@@ -29,6 +29,16 @@ def test_a_ratio_compares_runs_of_one_round() -> None:
 
     assert found.ratio("s", "testbed", "floor") == pytest.approx(1.1)
     assert found.median("floor", "s") == 1.0
+
+
+def test_contenders_take_turns_in_going_first() -> None:
+    """Who comes second finds a warmer machine, and the rest of the first one's work."""
+    contenders = {name: [sys.executable, "-S", "-c", "print('{}')"] for name in ("a", "b")}
+    said: list[str] = []
+
+    interleaved(contenders, 3, said.append)
+
+    assert [text[-1] for text in said] == ["a", "b", "b", "a", "a", "b"]
 
 
 @pytest.mark.parametrize(
