@@ -10,6 +10,7 @@ from testbed.daemon.changes.applied import kept
 from testbed.daemon.changes.rollout import set_env
 from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
+from testbed.daemon.questions import tables
 from testbed.daemon.questions.asking import called
 from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import prompt as view
@@ -79,6 +80,9 @@ def get(running: RunningLab, progress: Progress, *, kind: str, name: str = "") -
         names = [required(running, name)] if name else sorted(running.store.names())
         found = observe(running.store, names).state
         return views.kernel_rows(kind, found, running.state)
+    if kind == views.CONNTRACK:
+        asked = [required(running, name)] if name else tables.tracking(running.state)
+        return [*tables.rows(running.store, asked)]
     rows = views.rows(kind, lab, allocations)
     chosen = [row for row in rows if row["name"] == name] if name else rows
     if name and not chosen:

@@ -9,8 +9,8 @@ import yaml
 
 from testbed.cli.look.get import get_
 from testbed.cli.look.kinds import ALIASES
+from testbed.daemon.shown.views import CONNTRACK, KINDS
 from testbed.daemon.shown.views import KERNEL_KINDS as ROWS_OF_KERNELS
-from testbed.daemon.shown.views import KINDS
 from tests.cli.conftest import Commands
 from tests.waiting import PATIENCE_S
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kernel
 
 LAB_KINDS = ["pods", "services", "endpoints", "nodes", "enis", "subnets", "vpcs", "routetables"]
 README = Path(__file__).parents[2] / "README.md"
-KERNEL_KINDS = ["rules", "routes", "neighbours", "chains", "addresses", "links"]
+KERNEL_KINDS = ["rules", "routes", "neighbours", "chains", "addresses", "links", CONNTRACK]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,18 @@ def test_kernel_objects_of_one_place_say_why_they_are_there(lab: Commands) -> No
 
     assert {row["ns"] for row in rows} == {"node-1"}
     assert any("amazon-vpc-cni-k8s: 512" in row["why"] for row in rows)
+
+
+def test_connections_are_counted_where_they_are_tracked(lab: Commands) -> None:
+    """As `conntrack -C` counts them; a pod has no rules, and so no table."""
+    lab.on("ping", "web-0", "client")
+    rows = {row["name"]: row for row in json.loads(lab.on("get", CONNTRACK, "-o", "json"))}
+    [one] = json.loads(lab.on("get", CONNTRACK, "node-1", "-o", "json"))
+
+    assert "node-1" in rows
+    assert "web-0" not in rows
+    assert 0 < one["entries"] < one["max"]
+    assert one["insertFailed"] == 0
 
 
 def test_a_service_is_described_with_its_rules_on_a_node(lab: Commands) -> None:
@@ -101,8 +113,8 @@ def test_every_kind_is_named_where_people_look(text: str) -> None:
     """In `get --help` and in README; a kind nobody hears of is not there."""
     words = set(re.findall(r"\w+", text))
 
-    assert {*KINDS, *ROWS_OF_KERNELS} <= words
-    assert set(ALIASES.values()) <= {*KINDS, *ROWS_OF_KERNELS}
+    assert {*KINDS, *ROWS_OF_KERNELS, CONNTRACK} <= words
+    assert set(ALIASES.values()) <= {*KINDS, *ROWS_OF_KERNELS, CONNTRACK}
 
 
 def test_the_doctor_ends_with_what_it_comes_to(lab: Commands) -> None:

@@ -37,8 +37,8 @@ def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
 
     pods services endpoints endpointslices nodes instances enis subnets vpcs securitygroups
     networkacls routetables peerings transitgateways connections hosts are the lab's.  rules routes
-    neighbours chains addresses links are read from the kernels; NAME is then the pod, node or
-    router to look at.
+    neighbours chains addresses links are read from the kernels, and how full their conntrack table
+    is and what it lost; NAME is then the pod, node or router to look at.
     """
     kind = ALIASES.get(kind, kind)
     rows = ask(lab_name, "get", kind=kind, name=name)

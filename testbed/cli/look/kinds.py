@@ -12,7 +12,7 @@ ALIASES = {
     "peering": "peerings", "transitgateway": "transitgateways", "tgw": "transitgateways",
     "connection": "connections", "host": "hosts", "securitygroup": "securitygroups",
     "security-groups": "securitygroups", "sg": "securitygroups", "networkacl": "networkacls",
-    "network-acls": "networkacls", "acl": "networkacls",
+    "network-acls": "networkacls", "acl": "networkacls", "conntrack": "conntrack",
 }  # fmt: skip
 
 

@@ -45,11 +45,13 @@ KERNEL_KINDS: dict[str, tuple[type[Fact], ...]] = {
     "links": (Veth, Bridge),
 }
 
+CONNTRACK = "conntrack"  # a kind of no facts: what each kernel counts
+
 
 def rows(kind: str, lab: Lab, allocations: Allocations) -> list[Row]:
     """All objects of a kind.  Raises UsageError with the kinds there are."""
     if kind not in KINDS:
-        known = [*KINDS, *KERNEL_KINDS]
+        known = [*KINDS, *KERNEL_KINDS, CONNTRACK]
         close = nearest(kind, known) or f"; the kinds are {' '.join(sorted(known))}"
         raise UsageError(f"no kind {quoted(kind)}{close}")
     return list(KINDS[kind](lab, allocations))
