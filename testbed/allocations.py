@@ -1,8 +1,8 @@
 """Who was given which address: the state of a lab, kept from one `up` to the next."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -45,6 +45,14 @@ class Allocations:
     services: tuple[ServiceAddress, ...] = ()
     memories: tuple[Memory, ...] = ()
     ipam: tuple[NodeIpam, ...] = ()
+
+    @cached_property
+    def attached(self) -> Mapping[str, Sequence[Eni]]:
+        """The ENIs of each instance that has any."""
+        found: dict[str, list[Eni]] = {}
+        for eni in self.enis:
+            found.setdefault(eni.instance, []).append(eni)
+        return found
 
 
 def allocate(lab: Lab, before: Allocations | None = None, tell: Witness = nobody) -> Allocations:

@@ -116,7 +116,7 @@ def _cluster_facts(cluster: Cluster, vpc: Vpc, allocations: Allocations) -> Iter
 def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Iterator[Fact]:
     seen = {one.node: replace(vpc, cidrs=one.cidrs) for one in allocations.memories if one.cidrs}
     for node in cluster.nodes:
-        enis = [eni for eni in allocations.enis if eni.instance == node.name]
+        enis = allocations.attached.get(node.name, ())
         yield from eks_node.node_facts(cluster, seen.get(node.name, vpc), node, enis)
     yield from stray_facts(cluster.name, vpc, service_cidr(cluster, vpc))
     pods = {pod.netns: pod for pod in cluster.pods}

@@ -23,7 +23,7 @@ def _instances(lab: Lab, vpc: Vpc, allocations: Allocations) -> Iterator[Instanc
     """Gateways and load balancers are no instances of the user's: they are told nothing."""
     groups = memberships(lab)
     for name, (instance_type, options) in _described(lab, vpc).items():
-        enis = [eni for eni in allocations.enis if eni.instance == name]
+        enis = allocations.attached.get(name, ())
         own = {eni.id: groups_of(eni, groups) if vpc.security_groups else () for eni in enis}
         yield instance_metadata(vpc, enis, instance_type, own, options)
 

@@ -136,8 +136,8 @@ def proxy_nodes(
     ending = {node.name for node in cluster.nodes if node.terminating}
     found = []
     for name in kubelets(cluster, allocations):
-        enis = [eni for eni in allocations.enis if eni.instance == name]
-        own = [eni.primary for eni in sorted(enis, key=lambda eni: eni.device_index)]
+        enis = sorted(allocations.attached[name], key=lambda eni: eni.device_index)
+        own = [eni.primary for eni in enis]
         found.append(
             ProxyNode(
                 name=name,

@@ -37,7 +37,8 @@ class AddressPool:
     @property
     def free(self) -> int:
         """How many addresses can still be handed out."""
-        return free_addresses(self.cidr) - len(self._taken | self._spared)
+        spared = sum(number not in self._taken for number in self._spared)
+        return free_addresses(self.cidr) - len(self._taken) - spared
 
     def holds(self, address: IPv4Address) -> bool:
         """Whether somebody has the address."""

@@ -112,6 +112,7 @@ class Ec2:
         self._public = AddressPool(internet.public_cidr)
         self._instance_types = dict(instance_types or {})
         self._enis: dict[str, Eni] = {}
+        self._ids: dict[str, set[str]] = {}  # of each instance's ENIs
         for eni in enis:
             self._restore(eni)
 
@@ -123,7 +124,7 @@ class Ec2:
 
     def attached(self, instance: str) -> tuple[Eni, ...]:
         """The ENIs of one instance, by device index."""
-        mine = (eni for eni in self._enis.values() if eni.instance == instance)
+        mine = (self._enis[eni_id] for eni_id in self._ids.get(instance, ()))
         return tuple(sorted(mine, key=lambda eni: eni.device_index))
 
     def free_addresses(self, vpc: str, subnet: str) -> int:
@@ -150,7 +151,7 @@ class Ec2:
             interface_type=wanted.interface_type,
             prefixes=prefixes,
         )
-        self._enis[eni.id] = eni
+        self._attach(eni)
         return eni
 
     def delete_network_interface(self, eni_id: str) -> None:
@@ -161,6 +162,7 @@ class Ec2:
             raise AwsError("OperationNotPermitted", f"{eni_id} cannot be detached or deleted")
         self._release(eni, eni.delivered)
         self.disassociate_address(eni_id)
+        self._ids[eni.instance].discard(eni_id)
         del self._enis[eni_id]
 
     def assign_private_ip_addresses(
@@ -239,7 +241,11 @@ class Ec2:
             pool.take(address)
         if eni.public_ip:
             self._public.take(eni.public_ip)
+        self._attach(eni)
+
+    def _attach(self, eni: Eni) -> None:
         self._enis[eni.id] = eni
+        self._ids.setdefault(eni.instance, set()).add(eni.id)
 
     def _eni(self, eni_id: str) -> Eni:
         if eni_id not in self._enis:

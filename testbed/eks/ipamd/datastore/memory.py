@@ -65,11 +65,13 @@ def remembered(
     ranges: the VPC's.
     """
     running = {(pod.node, pod.pod) for pod in pods}
-    enis = tuple(enis)
+    attached: dict[str, list[Eni]] = {}
+    for eni in enis:
+        attached.setdefault(eni.instance, []).append(eni)
     found = []
     for node in cluster.nodes:
         memory = before.get(node.name, Memory(node.name))
-        own = [eni for eni in enis if eni.instance == node.name]
+        own = attached.get(node.name, ())
         read_once = ERAS[cluster.profile].reads_ranges_once
         found.append(
             replace(
