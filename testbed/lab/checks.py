@@ -184,8 +184,10 @@ def _services(cluster: Cluster, vpc: Vpc) -> Problems:
     yield from load_balancer_checks.problems(
         cluster.services, cluster.proxy.era, pods_in_vpc=isinstance(cluster, EksCluster)
     )
+    yield from load_balancer_checks.subnet_problems(cluster.services, vpc)
     own = balancers(vpc, cluster.nodes, cluster.services)
     yield from load_balancer_checks.address_problems(own)
+    yield from load_balancer_checks.elastic_problems(own)
 
 
 def _places(lab: Lab) -> Iterator[tuple[str, Path]]:

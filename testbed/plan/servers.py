@@ -119,7 +119,8 @@ def _balancer_programs(lab: Lab, allocations: Allocations) -> Iterator[Program]:
     for cluster, balancer in load_balancers(lab):
         address = given.to(cluster, balancer.service)
         if balancer.is_network:
-            yield checker_program(balancer, given.groups(cluster, balancer), address)
+            groups, own = given.groups(cluster, balancer), given.addresses[balancer.netns]
+            yield checker_program(balancer, groups, address, own)
         else:
             yield balancer_program(balancer, given.addresses, address)
 

@@ -295,9 +295,9 @@ WRONG = {  # what is replaced, by what; what is said
     "an annotation that means something": (
         "  name: shop\nspec:\n  selector",
         "  name: shop\n  annotations:\n"
-        "    service.beta.kubernetes.io/aws-load-balancer-eip-allocations: eip\nspec:\n  selector",
-        'aws-load-balancer-eip-allocations"]: the annotation'
-        ' "service.beta.kubernetes.io/aws-load-balancer-eip-allocations" is not enforced by',
+        "    service.beta.kubernetes.io/aws-load-balancer-security-groups: sg\nspec:\n  selector",
+        'aws-load-balancer-security-groups"]: the annotation'
+        ' "service.beta.kubernetes.io/aws-load-balancer-security-groups" is not enforced by',
     ),
     "no name": ("  name: shop\nspec:\n  rep", "  labels: {}\nspec:\n  rep", "is missing"),
     "a name to be chosen": (

@@ -5,7 +5,7 @@ EnsureLoadBalancer), aws_loadbalancer.go; for the types `external` and `nlb-ip` 
 Controller, "Network Load Balancer" and "Annotations".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -26,7 +26,7 @@ class Reader(NamedTuple):
     """What an annotation sets, and which kind of load balancer has it."""
 
     read: Setting
-    of: Literal["any", "classic", "network"] = "any"
+    of: Literal["any", "classic", "network", "controller"] = "any"
 
 
 ATTRIBUTES: Mapping[str, Setting] = {
@@ -43,21 +43,24 @@ TARGET_GROUP_ATTRIBUTES: Mapping[str, Setting] = {
     "stickiness.type": checked(one_of("source_ip")),
     "deregistration_delay.timeout_seconds": checked(between(0, MOST_DRAINING_S)),
     "deregistration_delay.connection_termination.enabled": checked(one_of("false")),
+    "proxy_protocol_v2.enabled": sets("proxy_protocol", truth),
 }
 # By the annotation behind the prefix.  Ranges are AWS' own.
 READERS: Mapping[str, Reader] = {
     "type": Reader(sets("type", one_of("nlb", "nlb-ip", "external"))),
     "internal": Reader(sets("is_internal", texts.internal)),
     "cross-zone-load-balancing-enabled": Reader(sets("cross_zone", truth)),
-    "proxy-protocol": Reader(sets("proxy_protocol", texts.all_backends), "classic"),
+    "proxy-protocol": Reader(sets("proxy_protocol", texts.all_backends)),
     "connection-idle-timeout": Reader(sets("idle_timeout_s", between(1, MOST_IDLE_S)), "classic"),
     "connection-draining-enabled": Reader(checked(truth), "classic"),
     "connection-draining-timeout": Reader(checked(between(1, MOST_DRAINING_S)), "classic"),
-    "ssl-cert": Reader(sets("certificate", texts.certificate), "classic"),
-    "ssl-ports": Reader(sets("ssl_ports", texts.ports), "classic"),
-    "backend-protocol": Reader(
-        sets("backend_protocol", one_of("tcp", "ssl", "http", "https")), "classic"
-    ),
+    "ssl-cert": Reader(sets("certificate", texts.certificate)),
+    "ssl-ports": Reader(sets("ssl_ports", texts.ports)),
+    "backend-protocol": Reader(sets("backend_protocol", one_of("tcp", "ssl", "http", "https"))),
+    "subnets": Reader(sets("subnets", texts.names)),
+    "name": Reader(sets("name", texts.balancer_name), "controller"),
+    "eip-allocations": Reader(sets("eip_allocations", texts.names), "controller"),
+    "alpn-policy": Reader(checked(one_of("None")), "controller"),
     "healthcheck-healthy-threshold": Reader(sets("healthy_threshold", between(2, 10))),
     "healthcheck-unhealthy-threshold": Reader(sets("unhealthy_threshold", between(2, 10))),
     "healthcheck-timeout": Reader(sets("check_timeout_s", between(2, 60))),
@@ -71,6 +74,30 @@ READERS: Mapping[str, Reader] = {
     "private-ipv4-addresses": Reader(sets("private_addresses", texts.addresses), "network"),
     "attributes": Reader(texts.attributes(ATTRIBUTES), "network"),
     "target-group-attributes": Reader(texts.attributes(TARGET_GROUP_ATTRIBUTES), "network"),
+}
+# Which load balancers of its kind have an annotation, and what is said of others
+CONDITIONS: Mapping[str, tuple[Callable[[LoadBalancer], bool], str]] = {
+    "private-ipv4-addresses": (
+        lambda one: one.by_controller and one.internal,
+        "only internal load balancers of AWS Load Balancer Controller have it",
+    ),
+    "eip-allocations": (
+        lambda one: not one.internal,
+        "only load balancers that face the internet have Elastic IP addresses",
+    ),
+    "proxy-protocol": (
+        lambda one: one.type != "nlb",
+        f"the cloud provider sets none for a Network Load Balancer; {PREFIX}"
+        "target-group-attributes: proxy_protocol_v2.enabled=true does",
+    ),
+    "backend-protocol": (
+        lambda one: not (one.is_network and one.reads_requests),
+        "a Network Load Balancer speaks tcp or ssl with its targets",
+    ),
+    "nlb-target-type": (
+        lambda one: one.type == "external",
+        f'{PREFIX}type has to be "external" for it, not "{{type}}"',
+    ),
 }
 # What changes no packet: tags, the log that is written into a bucket, which ciphers there are
 WITHOUT_EFFECT = (
@@ -129,12 +156,11 @@ def mistakes(service: Service) -> Iterator[tuple[str, str]]:
 def _misplaced(short: str, wanted: LoadBalancer) -> str:
     """Why such a load balancer has not this annotation; empty where it has."""
     of = READERS[short].of
-    if of == "network" and not wanted.is_network:
+    if of in ("network", "controller") and not wanted.is_network:
         return f"only a Network Load Balancer has it ({PREFIX}type)"
+    if of == "controller" and not wanted.by_controller:
+        return f"only AWS Load Balancer Controller knows it ({PREFIX}type: external)"
     if of == "classic" and wanted.is_network:
         return "the testbed enforces it for Classic Load Balancers only"
-    if short == "private-ipv4-addresses" and not (wanted.by_controller and wanted.internal):
-        return "only internal load balancers of AWS Load Balancer Controller have it"
-    if short == "nlb-target-type" and wanted.type != "external":
-        return f'{PREFIX}type has to be "external" for it, not "{wanted.type}"'
-    return ""
+    suits, refusal = CONDITIONS.get(short, (lambda _: True, ""))
+    return "" if suits(wanted) else refusal.format(type=wanted.type)

@@ -58,11 +58,13 @@ class LoadBalancer:
     """A load balancer's attributes; of its health check what annotations change.
 
     type: `classic`, or who makes a Network Load Balancer: the cloud provider (`nlb`), or AWS' own
-    controller.  cross_zone: every zone's balancer takes all targets.  proxy_protocol: a line
-    before each connection's data says who called (PROXY, version 1).  preserve_client_ip: none for
-    what the targets' type makes of it.  sticky: a client's flows go to one target.  check_port:
-    none for the targets' own.  private_addresses: one in each of its subnets; none lets AWS
-    choose.  certificate: of the ports in `ssl_ports`, which are numbers and names.
+    controller.  cross_zone: every zone's balancer takes all targets.  proxy_protocol: a header
+    before each connection's data says who called (PROXY, version 1; 2 of a network one).
+    preserve_client_ip: none for what the targets' type makes of it.  sticky: a client's flows go
+    to one target.  check_port: none for the targets' own.  private_addresses: one in each of its
+    subnets; none lets AWS choose.  certificate: of the ports in `ssl_ports`, which are numbers and
+    names.  subnets: by name or id, one in a zone; none lets Kubernetes choose.  name: none for a
+    hash's.  eip_allocations: of Elastic IP addresses, one for each subnet.
     """
 
     type: Type = "classic"
@@ -84,6 +86,9 @@ class LoadBalancer:
     certificate: str = ""
     ssl_ports: tuple[str, ...] = (ALL,)
     backend_protocol: BackendProtocol = ""
+    subnets: tuple[str, ...] = ()
+    name: str = ""
+    eip_allocations: tuple[str, ...] = ()
 
     @property
     def is_network(self) -> bool:
@@ -104,6 +109,11 @@ class LoadBalancer:
     def target_type(self) -> TargetType:
         """Whether its targets are nodes or pods."""
         return self.nlb_target_type or ("ip" if self.type == "nlb-ip" else "instance")
+
+    @property
+    def reads_requests(self) -> bool:
+        """Whether its targets are spoken to by HTTP."""
+        return self.backend_protocol in ("http", "https")
 
     def preserves(self, protocol: str) -> bool:
         """Whether targets see who called.

@@ -16,6 +16,7 @@ TRUTHS = {
 }
 ALL_BACKENDS = "*"
 
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 _PATH = re.compile(r"/[A-Za-z0-9._~%/?=&:@+-]{0,1023}")
 
 
@@ -135,6 +136,22 @@ def ports(text: str) -> tuple[str, ...]:
     if not all(found):
         raise ValueError(f'expected ports such as "443, admin" or "*", found "{text}"')
     return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A list of names or ids."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found) or len(set(found)) < len(found):
+        raise ValueError(f'expected different names such as "a, b", found "{text}"')
+    return found
+
+
+def balancer_name(text: str) -> str:
+    """CreateLoadBalancer, "Name"."""
+    if not _NAME.fullmatch(text) or text.startswith("internal-"):
+        rule = 'at most 32 letters, digits and "-", which is neither first nor last'
+        raise ValueError(f'expected {rule}; nor may it begin with "internal-": "{text}"')
+    return text
 
 
 def certificate(text: str) -> str:

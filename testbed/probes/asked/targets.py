@@ -10,6 +10,8 @@ from testbed.services.load_balancers.health import STATISTICS, Server, TargetSta
 
 TIMEOUT_S = 2.0
 
+UNCHECKED = "no check"  # of the backends that take all targets where none is healthy
+
 
 def targets(directory: Path) -> dict[Server, TargetState]:
     """The state of each target.  directory: of the balancer's program.
@@ -20,7 +22,7 @@ def targets(directory: Path) -> dict[Server, TargetState]:
     return {
         Server(row["pxname"], row["svname"]): _state(row["status"])
         for row in rows
-        if row["svname"] not in ("FRONTEND", "BACKEND")
+        if row["svname"] not in ("FRONTEND", "BACKEND") and row["status"] != UNCHECKED
     }
 
 

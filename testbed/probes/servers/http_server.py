@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from testbed.net.endpoints import Page
+from testbed.probes.servers.proxy_header import proxy_header
 
 LONGEST_HEAD = 16384  # bytes of request line and header fields; Apache and nginx take 8 KiB a line
 
@@ -12,8 +13,6 @@ END_OF_LINE = re.compile(rb"\r?\n")  # RFC 9112, 2.2: a lone LF may end a line
 END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) HTTP/1\.([01])")
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
-# The PROXY protocol, version 1 (haproxy, doc/proxy-protocol.txt): once, before everything else
-PROXY_LINE = re.compile(rb"PROXY TCP4 ([0-9.]{7,15}) [0-9.]{7,15} ([0-9]{1,5}) [0-9]{1,5}\r\n")
 LENGTH = re.compile(rb"[0-9]{1,15}")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -89,7 +88,7 @@ class Http:
         """Take one head or one body off what was received; none: it is not complete."""
         if self._request:
             return self._body(self._request)
-        self._take_proxy_line()
+        self._take_proxy_header()
         self._received = self._received.lstrip(b"\r\n")  # RFC 9112, 2.2: empty lines come before
         end = END_OF_HEAD.search(self._received, 0, LONGEST_HEAD)
         if end is None:
@@ -102,12 +101,11 @@ class Http:
         self._body_bytes = request.body_bytes
         return CONTINUE if request.expects_continue else b""
 
-    def _take_proxy_line(self) -> None:
+    def _take_proxy_header(self) -> None:
         """Whom a proxy says it speaks for; it says so in its first segment, or never."""
         if self._proxied is None and self._received:
-            line = PROXY_LINE.match(self._received)
-            self._proxied = f"{line[1].decode()}:{line[2].decode()}" if line else ""
-            self._received = self._received[line.end() :] if line else self._received
+            self._proxied, length = proxy_header(self._received)
+            self._received = self._received[length:]
 
     def _body(self, request: Request) -> bytes | None:
         """Skip the body; the answer when it has come to its end."""

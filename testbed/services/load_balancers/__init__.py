@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from testbed.kubernetes.load_balancers.annotations import CONTROLLER_CLASS, load_balancer
 from testbed.kubernetes.model import Node, Service
 from testbed.vpc.ec2 import InterfaceType
+from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import network_load_balancer
 
@@ -59,7 +60,8 @@ def balancers(
 
     The subnet of one that faces the internet is the zone's first public one; an internal one takes
     the first private one if there is any, as the tag kubernetes.io/role/internal-elb has it in
-    practice.  Where pods are targets any zone may have some.  All is of one cluster.
+    practice; annotations may name them.  Where pods are targets any zone may have some.  All is
+    of one cluster.
     """
     zones = {subnet.name: subnet.availability_zone for subnet in vpc.subnets}
     targets: dict[str, list[str]] = {}
@@ -71,12 +73,14 @@ def balancers(
     for service in services:
         if is_made(service):
             wanted = load_balancer(service)
-            places = _subnets(vpc, internal=wanted.internal)
+            named = chosen_subnets(vpc, wanted.subnets)
+            places = {one.availability_zone: one for one in named}
+            places = places or _subnets(vpc, internal=wanted.internal)
             own = {zone: tuple(targets.get(zone, ())) for zone in places}
             found += [
                 Balancer(service, zone, places[zone], every if wanted.cross_zone else nodes)
                 for zone, nodes in own.items()
-                if nodes or wanted.target_type == "ip"
+                if nodes or named or wanted.target_type == "ip"
             ]
     return tuple(found)
 
@@ -88,6 +92,13 @@ def is_made(service: Service) -> bool:
     """
     known = service.load_balancer_class in ("", CONTROLLER_CLASS)
     return service.type == "LoadBalancer" and known
+
+
+def chosen_subnets(vpc: Vpc, named: Iterable[str]) -> tuple[Subnet, ...]:
+    """Those of the subnets that are named, by name or by id."""
+    known = {subnet.name: subnet for subnet in vpc.subnets}
+    known |= {identifier("subnet", vpc.name, one.name): one for one in vpc.subnets}
+    return tuple(known[name] for name in named if name in known)
 
 
 def _subnets(vpc: Vpc, *, internal: bool) -> dict[str, Subnet]:

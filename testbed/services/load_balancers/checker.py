@@ -1,30 +1,41 @@
-"""The health checks of a Network Load Balancer: a haproxy that listens nowhere and only asks."""
+"""The haproxy of a Network Load Balancer: it checks targets, and relays what is not translated."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.programs import Program
-from testbed.services.load_balancers import Balancer
+from testbed.services.load_balancers import Balancer, relay
 from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
+from testbed.services.load_balancers.network import TCP_IDLE_S
 from testbed.services.load_balancers.targets import TargetGroup
 
 HEALTH_PAGE = "/healthz"  # of kube-proxy, on a Service's healthCheckNodePort
 
 
 def checker_program(
-    balancer: Balancer, groups: Iterable[TargetGroup], given: ServiceAddress
+    balancer: Balancer, groups: Sequence[TargetGroup], given: ServiceAddress, own: IPv4Address
 ) -> Program:
-    """The haproxy whose statistics tell the health of each target."""
+    """The haproxy whose statistics tell the health of each target.
+
+    own: the balancer's address.
+    """
+    relayed = relay.relayed(groups)
     lines = [
         *_settings(balancer),
+        *(line for one in relayed for line in relay.frontend(own, one, TCP_IDLE_S)),
         *(line for one in groups for line in _group(balancer, one, given)),
+        *(line for one in relayed for line in relay.everyone(one, TCP_IDLE_S)),
     ]
+    secured = any(group.spoken.decrypts for group in relayed)
     return Program(
         netns=balancer.netns,
         name=HAPROXY,
         argv=(HAPROXY, "-db", "-f", "{dir}/haproxy.cfg"),
         files=(("haproxy.cfg", "\n".join([*lines, ""])),),
+        certificates=((relay.CERTIFICATE, balancer.service.qualified),) if secured else (),
+        listens=tuple(("tcp", group.port) for group in relayed),
         makes=(STATISTICS,),
         why="a Network Load Balancer checks its targets from its own addresses",
     )
@@ -51,10 +62,17 @@ def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Ite
     asked = given.health_check_node_port if of_nodes else 0
     protocol = wanted.check_protocol or ("http" if asked else "tcp")
     path = wanted.check_path or (HEALTH_PAGE if asked else "/")
-    yield f"backend {group.listener}"
+    if group.is_relayed:
+        yield from relay.backend(group, group.listener, TCP_IDLE_S)
+    else:
+        yield f"backend {group.listener}"
     if protocol == "http":
         yield f"    option httpchk GET {path}"
         yield "    http-check expect rstatus ^[23]"
     for target in group.targets:
         port = wanted.check_port or asked or target.port
-        yield f"    server {target.name} {target.ip}:{target.port} check port {port}"
+        how = relay.sent(group) if group.is_relayed else ""
+        how += " no-check-ssl" if group.spoken.encrypts else ""
+        # "Proxy protocol": the header is in health checks too, without a client
+        how += " check-send-proxy" if group.tells_client and port == target.port else ""
+        yield f"    server {target.name} {target.ip}:{target.port}{how} check port {port}"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from testbed.description.problem import Problem, Problems, quoted
+from testbed.description.problem import Path, Problem, Problems, quoted, unknown
 from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.load_balancers.annotations import (
     CONTROLLER_CLASS,
@@ -12,9 +12,10 @@ from testbed.kubernetes.load_balancers.annotations import (
     mistakes,
 )
 from testbed.kubernetes.model import Service
-from testbed.services.load_balancers import Balancer, is_made
+from testbed.services.load_balancers import Balancer, chosen_subnets, is_made
 from testbed.services.load_balancers.health import health_check
 from testbed.vpc.addresses import reserved
+from testbed.vpc.model import Vpc
 
 # metav1.validation: ValidateLabelName, a prefix before the slash
 CLASS_NAME = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?")
@@ -38,9 +39,45 @@ def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool)
                 *_affinity(service),
                 *_by_node_ports(service, era),
             ]
-            found += _pods(service, pods_in_vpc)
+            found += [*_pods(service, pods_in_vpc), *_later(service, era)]
         for problem in found:
             yield problem.under("services", service.qualified)
+
+
+def subnet_problems(services: Iterable[Service], vpc: Vpc) -> Problems:
+    """Subnets that were named and are not there, or are two in one zone."""
+    for service in filter(is_made, services):
+        named = load_balancer(service).subnets
+        path = ("services", service.qualified, "annotations", f"{PREFIX}subnets")
+        zones: dict[str, str] = {}
+        for name in named:
+            found = chosen_subnets(vpc, (name,))
+            if not found:
+                known = [subnet.name for subnet in vpc.subnets]
+                yield Problem(path, unknown("subnet", name, known), "InvalidSubnetID.NotFound")
+                continue
+            first = zones.setdefault(found[0].availability_zone, name)
+            if first != name:
+                zone = found[0].availability_zone
+                message = (
+                    f"{quoted(first)} and {quoted(name)} are both in {zone}: a load balancer"
+                    " has one subnet in a zone"
+                )
+                yield Problem(path, message, "InvalidConfigurationRequest")
+
+
+def elastic_problems(balancers: Iterable[Balancer]) -> Problems:
+    """Elastic IP addresses: one for each subnet."""
+    subnets: dict[str, list[Balancer]] = {}
+    for one in balancers:
+        if load_balancer(one.service).eip_allocations:
+            subnets.setdefault(one.service.qualified, []).append(one)
+    for name, own in subnets.items():
+        given = len(load_balancer(own[0].service).eip_allocations)
+        if given != len(own):
+            path = ("services", name, "annotations", f"{PREFIX}eip-allocations")
+            message = f"number of EIP allocations ({given}) and subnets ({len(own)}) must match"
+            yield Problem(path, message)
 
 
 def address_problems(balancers: Iterable[Balancer]) -> Problems:
@@ -91,7 +128,9 @@ def _protocols(service: Service, era: Era | None) -> Problems:
     wanted = load_balancer(service)
     knows_udp = wanted.by_controller or (wanted.is_network and era != "1.14")
     for i, port in enumerate(service.ports):
-        path = ("ports", i, "protocol")
+        path: Path = ("ports", i, "protocol")
+        if port.protocol == "UDP" and wanted.is_network and wanted.proxy_protocol:
+            yield Problem(path, "the testbed has the PROXY protocol for TCP only")
         if port.protocol != "TCP" and not knows_udp:
             yield Problem(path, "Only TCP LoadBalancer is supported for AWS ELB")
         if port.protocol == "UDP" and wanted.preserve_client_ip is False:
@@ -113,6 +152,21 @@ def _by_node_ports(service: Service, era: Era | None) -> Problems:
     ):
         message = f"targets are nodes, on their node ports; {PREFIX}nlb-target-type: ip has pods"
         yield Problem(path, message)
+
+
+# What Kubernetes' own cloud provider learnt after 1.14; AWS' controller knows all of it
+LATER = {"ssl-cert": "1.15", "subnets": "1.18"}
+
+
+def _later(service: Service, era: Era | None) -> Problems:
+    wanted = load_balancer(service)
+    if era != "1.14" or wanted.by_controller:
+        return
+    for short, version in LATER.items():
+        name = f"{PREFIX}{short}"
+        if name in service.annotations and not (short == "ssl-cert" and not wanted.is_network):
+            message = f"came with Kubernetes {version}: it is not in era 1.14"
+            yield Problem(("annotations", name), message)
 
 
 def _affinity(service: Service) -> Problems:

@@ -19,6 +19,8 @@ def balancer_name(cluster: str, service: Service) -> str:
     The controller's is `k8s-default-web-0c1…`: parts of the namespace and the name, and a hash
     (AWS Load Balancer Controller, pkg/deploy/elbv2: names).
     """
+    if name := load_balancer(service).name:
+        return name
     if load_balancer(service).by_controller:
         parts = [name.replace("-", "")[:8] for name in (service.namespace, service.name)]
         number = names.digest("k8s", cluster, service.qualified, length=10)

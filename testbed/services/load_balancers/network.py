@@ -8,7 +8,7 @@ here because the VPC's router remembers who forwarded it (vpc.load_balancers).
 Source: Elastic Load Balancing, Network Load Balancers: "Listeners", "Target groups".
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
@@ -16,7 +16,7 @@ from testbed.kubernetes.load_balancers.model import LoadBalancer
 from testbed.kubernetes.model import Service
 from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, Sysctl
-from testbed.services.load_balancers import Balancer
+from testbed.services.load_balancers import Balancer, relay
 from testbed.services.load_balancers.health import Server
 from testbed.services.load_balancers.source_ranges import (
     limits_clients,
@@ -55,17 +55,20 @@ def network_facts(
     yield from primary_facts(eni, balancer.subnet, JUMBO)
     yield from _timers(ns)
     groups, wanted = tuple(groups), load_balancer(balancer.service)
-    listeners = _listeners(ns, eni.primary, groups, unhealthy, sticky=wanted.sticky)
+    translated = [group for group in groups if not group.is_relayed]
+    listeners = _listeners(ns, eni.primary, translated, unhealthy, sticky=wanted.sticky)
     yield _chain(ns, "listeners", listeners, hook=LISTENERS)
-    for group in groups:
+    for group in translated:
         for target in group.targets:
             yield _target(ns, group, target)
-    yield _chain(ns, "clients", _clients(eni.primary, groups, wanted), hook=CLIENTS)
+    yield _chain(ns, "clients", _clients(eni.primary, translated, wanted), hook=CLIENTS)
+    if any(group.preserved for group in relay.relayed(groups)):
+        yield from relay.transparent_facts(ns, eni.primary)
     kept_out = () if guarded else tuple(_kept_out(groups, balancer.service))
     if kept_out:
         yield from range_facts(ns, TABLE, balancer.service)
     yield _chain(ns, "forward", (*kept_out, *FORWARDED), hook=_filter("forward"))
-    yield _chain(ns, "input", _input(groups), hook=_filter("input"))
+    yield _chain(ns, "input", _input(groups, kept_out), hook=_filter("input"))
 
 
 LISTENERS = "type nat hook prerouting priority dstnat; policy accept;"
@@ -160,9 +163,12 @@ def _kept_out(groups: Iterable[TargetGroup], service: Service) -> Iterator[Chain
             yield range_rule(f"ct direction original meta l4proto {protocol}")
 
 
-def _input(groups: Iterable[TargetGroup]) -> Iterator[ChainRule]:
-    """For the load balancer itself are answers to its health checks, and nothing else."""
+def _input(groups: Sequence[TargetGroup], kept_out: Sequence[ChainRule]) -> Iterator[ChainRule]:
+    """For the load balancer itself are answers to its health checks, and what it relays."""
     yield ChainRule("ct state established,related accept", "answers to health checks")
+    if relay.relayed(groups):
+        yield from kept_out
+        yield from relay.accepted(groups)
     for group in groups:
         if not group.targets:
             text = f'{group.protocol} dport {group.port} counter drop comment "{NO_TARGET}"'

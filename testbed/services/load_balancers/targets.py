@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
+from testbed.kubernetes.load_balancers.model import Listener
 from testbed.kubernetes.model import ServicePort
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.services.endpoints import Behind
@@ -21,13 +22,29 @@ class Target(NamedTuple):
     port: int
 
 
+PLAIN = Listener("TCP", "TCP")
+
+
 @dataclass(frozen=True)
 class TargetGroup:
-    """A listener's targets in one zone.  port: the listener's, of `protocol` (tcp, udp)."""
+    """A listener's targets in one zone.  port: the listener's, of `protocol` (tcp, udp).
+
+    spoken: what with clients and with targets.  tells_client: by the PROXY protocol, version 2.
+    preserved: targets see the client's address.  sticky: a client stays with its target.
+    """
 
     protocol: str
     port: int
     targets: tuple[Target, ...]
+    spoken: Listener = PLAIN
+    tells_client: bool = False
+    preserved: bool = True
+    sticky: bool = False
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether connections end at the load balancer, which opens others."""
+        return self.spoken.decrypts or self.tells_client
 
     @property
     def listener(self) -> str:
@@ -57,7 +74,15 @@ def target_groups(
             for number in given.node_ports
         ]
     return tuple(
-        TargetGroup(port.protocol.lower(), port.port, targets)
+        TargetGroup(
+            port.protocol.lower(),
+            port.port,
+            targets,
+            wanted.listener(port),
+            tells_client=wanted.proxy_protocol and port.protocol == "TCP",
+            preserved=wanted.preserves(port.protocol),
+            sticky=wanted.sticky,
+        )
         for port, targets in zip(ports, found, strict=True)
     )
 

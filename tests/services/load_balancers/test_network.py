@@ -20,6 +20,7 @@ from testbed.plan import plan, programs, vpcs
 from testbed.services.load_balancers import balancers
 from testbed.services.load_balancers.health import ALL_WELL, Health, Judged, Server, health_check
 from testbed.services.load_balancers.naming import dns_name
+from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 from testbed.vpc.security.model import GroupRule, Range, SecurityGroup
 
@@ -371,7 +372,16 @@ def test_kubernetes_of_2019_knows_no_class(topologies: Path) -> None:
         ({"type": "alb"}, 'expected "nlb" or "nlb-ip" or "external", found "alb"'),
         ({"type": "nlb", "nlb_target_type": "ip"}, 'has to be "external" for it, not "nlb"'),
         ({"type": "external", "nlb_target_type": "pod"}, 'expected "instance" or "ip"'),
-        ({"proxy_protocol": "*"}, "for Classic Load Balancers only"),
+        ({"proxy_protocol": "*"}, "proxy_protocol_v2.enabled=true does"),
+        ({"name": "web"}, "only AWS Load Balancer Controller knows it"),
+        ({"type": "external", "name": "internal-web"}, 'nor may it begin with "internal-"'),
+        ({"type": "external", "name": "w" * 33}, "at most 32 letters"),
+        ({"type": "external", "eip_allocations": "a, b"}, "that face the internet"),
+        ({"backend_protocol": "http"}, "speaks tcp or ssl with its targets"),
+        ({"connection_draining_enabled": "true"}, "for Classic Load Balancers only"),
+        ({"subnets": "public-a, public-c"}, 'there is no subnet "public-c"; did you mean'),
+        ({"subnets": "public-a, private-a"}, "are both in us-west-2a"),
+        ({"subnets": "public-a,"}, 'expected different names such as "a, b"'),
         ({"target_group_attributes": "stickiness.type=lb_cookie"}, 'expected "source_ip"'),
         ({"target_group_attributes": "slow_start.duration_seconds=30"}, "is not enforced"),
         ({"target_group_attributes": "stickiness.enabled"}, "expected attributes such as"),
@@ -383,7 +393,7 @@ def test_kubernetes_of_2019_knows_no_class(topologies: Path) -> None:
         ({"healthcheck_path": "up"}, 'expected a path such as "/healthz"'),
         ({"healthcheck_path": "/up\nglobal"}, 'expected a path such as "/healthz"'),
         ({"healthcheck_path": "/up #"}, 'expected a path such as "/healthz"'),
-        ({"ssl_cert": "arn:…"}, "for Classic Load Balancers only"),
+        ({"ssl_cert": ""}, "expected a certificate's ARN"),
     ],
 )
 def test_a_wrong_annotation_is_one_clear_problem(annotations: dict[str, str], told: str) -> None:
@@ -488,3 +498,97 @@ def test_its_address_stays_when_nodes_come_and_go() -> None:
 
     [address] = [eni.primary for eni in after.enis if eni.instance == ZONE_A]
     assert address == IPv4Address("10.0.101.4")
+
+
+def test_tls_and_the_proxy_protocol_are_relayed_and_the_rest_is_translated() -> None:
+    """A haproxy ends those connections; where targets see the client it speaks as the client."""
+    https = ServicePort(443, target_port=80, name="https", node_port=31443)
+    web = service(
+        HTTP,
+        https,
+        ssl_cert="arn:aws:acm:us-west-2:1:certificate/1",
+        ssl_ports="https",
+        backend_protocol="ssl",
+    )
+
+    lines = [line.strip() for line in checks(web).splitlines()]
+
+    assert "bind 10.0.101.4:443 ssl crt tls.pem" in lines
+    assert "source 0.0.0.0 usesrc client" in lines
+    assert "server node-1 10.0.1.4:31443 ssl verify none no-check-ssl check port 31443" in lines
+    assert "server node-1 10.0.1.4:31443 ssl verify none" in lines, "where none is healthy"
+    assert "server node-1 10.0.1.4:31787 check port 31787" in lines
+    assert targets(web) == ["tcp-80/node-1"]
+    assert "tcp dport 443 accept" in chain(web, "input")
+    assert not [rule for rule in chain(service(), "input") if "dport" in rule], "control"
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"target_group_attributes": "proxy_protocol_v2.enabled=true"},
+        {"type": "external", "proxy_protocol": "*"},
+    ],
+    ids=str,
+)
+def test_targets_are_told_of_the_client_in_health_checks_too(annotations: dict[str, str]) -> None:
+    """Target groups, "Proxy protocol": the header is there, and tells of no client."""
+    text = checks(service(**annotations))
+
+    assert "server node-1 10.0.1.4:31787 send-proxy-v2 check-send-proxy check port" in text
+
+
+def test_without_preservation_the_relay_speaks_for_itself() -> None:
+    web = service(
+        target_group_attributes=f"proxy_protocol_v2.enabled=true,{PRESERVE}=false",
+        attributes="load_balancing.cross_zone.enabled=true",
+    )
+
+    assert "usesrc" not in checks(web)
+    assert "10.0.2.4:31787" in checks(web)
+
+
+def test_its_subnets_name_and_elastic_addresses_are_chosen() -> None:
+    """By name or by id; a zone that is named has one whether it has nodes or not."""
+    ids = f"{identifier('subnet', 'main', 'private-b')}, private-a"
+    web = service(type="external", subnets=ids, name="shop")
+
+    made = balancers(VPC, NODES[:1], (web,))
+
+    assert [(one.zone, one.subnet.name) for one in made] == [
+        ("us-west-2b", "private-b"),
+        ("us-west-2a", "private-a"),
+    ]
+    assert dns_name("eks", web, "us-west-2").startswith("shop-")
+
+
+def test_there_is_an_elastic_address_for_each_subnet() -> None:
+    facing = {"type": "external", "scheme": "internet-facing"}
+
+    [problem] = problems(lab(service(**facing, eip_allocations="eipalloc-1")))
+
+    assert "number of EIP allocations (1) and subnets (2) must match" in problem.message
+    assert list(problems(lab(service(**facing, eip_allocations="eipalloc-1, eipalloc-2")))) == []
+
+
+@pytest.mark.parametrize("annotation", ["ssl_cert", "subnets"])
+def test_kubernetes_of_2019_knows_neither_tls_nor_subnets(
+    topologies: Path, annotation: str
+) -> None:
+    kops = load(topologies / "kops.yaml")
+    web = service(ServicePort(80), **{annotation: "public-a"})
+    [cluster] = kops.clusters
+
+    [problem] = problems(replace(kops, clusters=(replace(cluster, services=(web,)),)))
+
+    assert "it is not in era 1.14" in problem.message
+
+
+def test_the_proxy_protocol_is_for_tcp() -> None:
+    dns = ServicePort(53, protocol="UDP")
+
+    [problem] = problems(
+        lab(service(dns, target_group_attributes="proxy_protocol_v2.enabled=true"))
+    )
+
+    assert problem.message == "the testbed has the PROXY protocol for TCP only"
