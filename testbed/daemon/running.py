@@ -49,10 +49,6 @@ def _planned(running: "RunningLab") -> "World":
     return World.planned(running.state)
 
 
-def _listeners(running: "RunningLab") -> frozenset[Listener]:
-    return frozenset(listeners(running.described(), running.allocations))
-
-
 class RunningLab:
     """The lab as it was applied; its methods run in the kernel thread, one at a time."""
 
@@ -274,10 +270,6 @@ class RunningLab:
         """The lab's programs that do not run any more."""
         wanted = programs(self.described(), self.allocations, self.health)
         return self.supervisor.ended(wanted)
-
-    def silent_ports(self) -> frozenset[Listener]:
-        """The lab's ports that nobody serves any more."""
-        return self.derived(_listeners) - self.servers.listening
 
     def target_states(self, balancer: str) -> Judged:
         """The targets of a load balancer and whether it uses them; empty when it is silent."""

@@ -21,7 +21,18 @@ from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, attribute_u32, attributes, text
 from testbed.kernel.rules import alike, netfilter
-from testbed.net.facts import Address, Fact, Fdb, Neighbour, Route, Rule, State, Sysctl
+from testbed.kernel.rules.nftables import Place
+from testbed.net.facts import (
+    Address,
+    Chain,
+    ChainRule,
+    Fact,
+    Fdb,
+    Neighbour,
+    Route,
+    Rule,
+    Sysctl,
+)
 
 IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h: the families of iptables and ip6tables
@@ -88,7 +99,7 @@ def _read(ns: str, expected: Expected, layouts: Layouts) -> Namespace:
         found = chain.from_iterable(dumps.values())
         space.facts += decode.complete(decode.facts(ns, found, space.names))
     _settings(space, expected)
-    space.facts += _netfilter(ns, expected.original)
+    _netfilter(space, expected)
     return space
 
 
@@ -154,23 +165,39 @@ def _setting(wanted: Sysctl, devices: Mapping[str, Link]) -> str | None:
     return value or sysctl.read(wanted.name)
 
 
-def _netfilter(ns: str, original: alike.Original | None) -> State:
-    """Rule sets.  Programs are started only where the kernel says there are tables (10 us)."""
+def _netfilter(space: Namespace, expected: Expected) -> None:
+    """Add rule sets.  Programs are started only where the kernel says there are tables (10 us)."""
     with NetlinkSocket(uapi.NETLINK_NETFILTER) as socket:
         dump = socket.dump(_NFTABLES | uapi.NFT_MSG_GETTABLE, struct.pack("=BBH", AF_UNSPEC, 0, 0))
     tables = {(message.body[0], _table(message)) for message in dump}
+    if not tables:
+        return
     iptables = {
         (family, name)
         for family, name in tables
         if family in (NFPROTO_IPV4, NFPROTO_IPV6) and name in IPTABLES_TABLES
     }
-    if not tables:
-        return frozenset()
-    if original and all(family == NFPROTO_IPV4 for family, _ in tables) and tables == iptables:
-        chains = alike.recognised(ns, original)
-        if chains is not None:
-            return chains
-    return netfilter.read(ns, iptables=bool(iptables), nft=tables != iptables)
+    if tables == iptables and all(family == NFPROTO_IPV4 for family, _ in tables):
+        rules = alike.recognised(expected.original) if expected.original else None
+        if rules is not None:
+            _chains(space, rules, expected)
+            return
+    space.facts += netfilter.read(space.ns, iptables=bool(iptables), nft=tables != iptables)
+
+
+def _chains(
+    space: Namespace, rules: Mapping[Place, Sequence[ChainRule]], expected: Expected
+) -> None:
+    """Add chains with these rules."""
+    planned = expected.of_kind(Chain, space.ns)
+    known = {(one.table, one.name): [*one.rules] for one in planned if not one.policy}
+    if expected.whole and known == rules and len(known) == len(planned):
+        space.as_planned.add(Chain)
+    else:
+        space.facts += (
+            Chain(ns=space.ns, table=table, name=name, rules=tuple(those))
+            for (table, name), those in rules.items()
+        )
 
 
 def _table(message: Message) -> str:

@@ -352,11 +352,15 @@ def test_a_process_that_was_killed_serves_nothing_until_the_next_serve(
     bed = star(2)
 
     with serving(bed, bed.listeners()) as servers:
+        servers.serve(bed.listeners())
+        assert not servers.silent
         [pid] = servers.pids
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not servers.listening)
+        assert servers.silent == frozenset(bed.listeners())
         servers.serve(bed.listeners())
 
+        assert not servers.silent
         assert http_probe.probe(bed.store, "pod-0", bed.address("pod-1"), 80).delivered
         assert servers.pids != (pid,)
 

@@ -57,10 +57,11 @@ def write(wanted: Mapping[str, Sequence[Chain]], netns: Callable[[str], int]) ->
         return frozenset(compress(simple, workers.map(done, simple)))
 
 
-def recognised(ns: str, original: Original) -> frozenset[Chain] | None:
-    """The chains of the namespace the thread is in; none if one of their rules is unknown.
+def recognised(original: Original) -> Mapping[Place, Sequence[ChainRule]] | None:
+    """The rules of each chain in the namespace the thread is in; none if one of them is unknown.
 
-    A rule is what it does, byte for byte, whatever it has counted.
+    A rule is what it does, byte for byte, whatever it has counted.  Left out are built-in chains
+    without rules.
     """
     with NetlinkSocket(uapi.NETLINK_NETFILTER) as socket:
         made = socket.dump(*nftables.request(uapi.NFT_MSG_GETCHAIN))
@@ -70,16 +71,12 @@ def recognised(ns: str, original: Original) -> frozenset[Chain] | None:
         if original.chains.get(place) != settings:
             return None
         found[place] = []
-    for place, settings in map(nftables.rule_settings, nftables.bodies(rules)):
+    for place, settings in nftables.rules_settings(nftables.bodies(rules)):
         rule = original.rules.get((place, settings))
         if rule is None or place not in found:
             return None
         found[place].append(rule)
-    return frozenset(
-        Chain(ns=ns, table=table, name=name, rules=tuple(those))
-        for (table, name), those in found.items()
-        if those or name not in BUILT_IN
-    )
+    return {place: those for place, those in found.items() if those or place[1] not in BUILT_IN}
 
 
 def _is_simple(chains: Sequence[Chain]) -> bool:
@@ -100,8 +97,7 @@ def original_of(chains: Iterable[Chain]) -> Original | None:
     except (KernelError, MissingFeature):
         return None  # the namespace whose rule it is shall say so
     by_place: dict[Place, list[bytes]] = {}
-    for body in nftables.bodies(rules):
-        place, settings = nftables.rule_settings(body)
+    for place, settings in nftables.rules_settings(nftables.bodies(rules)):
         by_place.setdefault(place, []).append(settings)
     texts = {(chain.table, chain.name): chain.rules for chain in union}
     if any(len(found) != len(texts.get(place, ())) for place, found in by_place.items()):

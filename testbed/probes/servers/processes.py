@@ -40,11 +40,17 @@ class Servers:
         )
         self._processes = [self._start()]  # it gets ready while the lab is planned
         self._identities: dict[str, int] = {}  # of the namespaces the sockets were made in
+        self._wanted: frozenset[Listener] = frozenset()
 
     @property
     def listening(self) -> frozenset[Listener]:
         """What is served now."""
         return frozenset[Listener]().union(*(one.serves for one in self._alive()))
+
+    @property
+    def silent(self) -> frozenset[Listener]:
+        """What `serve` was told last and nobody serves any more."""
+        return self._wanted - self.listening
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -80,7 +86,7 @@ class Servers:
 
         Raises KernelError as `open` does.
         """
-        wanted = frozenset(listeners)
+        self._wanted = wanted = frozenset(listeners)
         unwanted = self.listening - wanted
         names = {listener.netns for listener in wanted}
         gone = {listener.netns for listener in unwanted} - names
