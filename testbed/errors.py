@@ -78,6 +78,10 @@ class MissingFeature(TestbedError):
     exit_code = 4
 
 
+class NoDaemon(MissingFeature):
+    """Nobody answers for a lab: its daemon has ended, or a signal has stopped it."""
+
+
 class KernelError(TestbedError):
     """The kernel refused: which namespace, which fact, which errno."""
 

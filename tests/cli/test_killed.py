@@ -87,8 +87,8 @@ def test_a_stopped_daemon_is_named_instead_of_waited_for(commands: Commands) -> 
     daemon = commands.daemon()
     with stopped(daemon):
         for said in (
-            commands.on("get", "pods", code=5),
-            commands.run("up", str(commands.file), code=5),
+            commands.on("get", "pods", code=4),
+            commands.run("up", str(commands.file), code=4),
             commands.run("ls"),
         ):
             assert f"`kill -CONT {daemon}`" in said
@@ -115,7 +115,7 @@ def test_a_daemon_that_is_stopped_long_still_lets_nobody_wait(commands: Commands
             waiting.setblocking(False)
             queue_is_full = waiting.connect_ex(str(Home(commands.name).socket)) == errno.EAGAIN
 
-        assert "stopped" in commands.run("up", str(commands.file), code=5)
+        assert "stopped" in commands.run("up", str(commands.file), code=4)
 
     commands.on("verify")
     assert commands.daemon() == daemon

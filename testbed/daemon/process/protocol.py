@@ -65,7 +65,7 @@ def call(
 ) -> Json:
     """The daemon's answer to a request, however long it takes.
 
-    Raises the TestbedError the daemon raised; KernelError when no daemon answers, or can.
+    Raises the TestbedError the daemon raised; NoDaemon when no daemon answers, or can.
     """
     with _socket() as connection:
         _connect(connection, home)
@@ -76,7 +76,7 @@ def call(
                 raise_failure(answer)
             elif "result" in answer:
                 return answer["result"]
-    raise errors.KernelError(
+    raise errors.NoDaemon(
         f"the daemon of lab '{home.lab}' ended before it answered{last_words(home)}"
     )
 
@@ -102,12 +102,12 @@ def _connect(connection: socket.socket, home: Home) -> None:
     try:
         connection.connect(str(home.socket))
     except (FileNotFoundError, ConnectionRefusedError):
-        raise errors.KernelError(
+        raise errors.NoDaemon(
             f"the daemon of lab '{home.lab}' is not running (packets still flow): "
             "`testbed up FILE` starts a new one"
         ) from None
     except BlockingIOError:
-        raise errors.KernelError(
+        raise errors.NoDaemon(
             f"the daemon of lab '{home.lab}' lets too many wait already; is it stopped?"
         ) from None
 
@@ -125,7 +125,7 @@ def _answers(connection: socket.socket, home: Home, request: Json) -> Iterator[J
 
 
 def _awaited(connection: socket.socket, home: Home, step: Callable[[], T]) -> T:
-    """What a step returns when its time has come.  Raises KernelError when nobody is to bring it.
+    """What a step returns when its time has come.  Raises NoDaemon when nobody is to bring it.
 
     A daemon may be at work for minutes.  One that is stopped would be waited for for good.
     """
@@ -133,7 +133,7 @@ def _awaited(connection: socket.socket, home: Home, step: Callable[[], T]) -> T:
         with suppress(BlockingIOError):
             return step()
         if process := _stopped(connection):
-            raise errors.KernelError(
+            raise errors.NoDaemon(
                 f"process {process} of lab '{home.lab}' is stopped, so nobody answers: "
                 f"`kill -CONT {process}` lets it go on, `testbed down {home.lab}` ends the lab"
             )
