@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from testbed.cli.options import chosen, lab_option, option, output_option
-from testbed.cli.output import difference_lines, emit, note, table
+from testbed.cli.output import difference_lines, emit, note
+from testbed.cli.table import table
 from testbed.daemon import lifecycle
 from testbed.daemon.process.protocol import Json
 

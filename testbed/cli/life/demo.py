@@ -9,8 +9,9 @@ import click
 from testbed.cli.files import FILE, loaded
 from testbed.cli.look.slide import side_by_side
 from testbed.cli.options import option, publish_option, rootless_option
-from testbed.cli.output import end, mark, note, table
+from testbed.cli.output import end, mark, note
 from testbed.cli.privilege import choose_owner
+from testbed.cli.table import table
 from testbed.daemon import lifecycle
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.home import Home

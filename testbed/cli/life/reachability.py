@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import click
 
-from testbed.cli.output import emit, note, table
+from testbed.cli.output import emit, note
+from testbed.cli.table import table
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.protocol import Json, answers, call
 from testbed.explain.reachability import Reachability, told

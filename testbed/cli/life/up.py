@@ -9,7 +9,8 @@ import click
 from testbed.cli import privilege
 from testbed.cli.files import FILE, loaded
 from testbed.cli.options import option, output_option, publish_option, rootless_option
-from testbed.cli.output import emit, note, print_difference, table
+from testbed.cli.output import emit, note, print_difference
+from testbed.cli.table import table
 from testbed.daemon import lifecycle
 from testbed.daemon.process import home as homes
 from testbed.daemon.process.protocol import Json, answers, call

@@ -3,7 +3,8 @@
 import click
 
 from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
-from testbed.cli.output import emit, end, mark, table
+from testbed.cli.output import emit, end, mark
+from testbed.cli.table import table
 from testbed.daemon.process.protocol import Json
 
 

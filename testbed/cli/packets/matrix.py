@@ -5,7 +5,8 @@ import sys
 import click
 
 from testbed.cli.options import ask, lab_option, option, output_option, timeout_option
-from testbed.cli.output import emit, mark, table
+from testbed.cli.output import emit, mark
+from testbed.cli.table import table
 from testbed.daemon.process.protocol import Json
 from testbed.errors import CheckFailed, Inconclusive
 

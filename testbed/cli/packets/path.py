@@ -3,7 +3,8 @@
 import click
 
 from testbed.cli.options import ask, ends_arguments, lab_option, output_option
-from testbed.cli.output import emit, end, table
+from testbed.cli.output import emit, end
+from testbed.cli.table import table
 
 
 @click.command("path")

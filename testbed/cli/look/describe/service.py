@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from testbed.cli.look.describe.words import field, labels, reasoned
-from testbed.cli.output import table
+from testbed.cli.table import table
 from testbed.daemon.process.protocol import Json
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from testbed.cli.output import table
+from testbed.cli.table import table
 from testbed.daemon.process.protocol import Json
 
 
