@@ -124,6 +124,26 @@ def test_ctrl_c_during_up_leaves_nothing(commands: Commands) -> None:
         assert not commands.running()
 
 
+def test_ctrl_c_while_modules_are_loaded_says_nothing(tmp_path: Path) -> None:
+    """Nothing is begun yet, and Python's traceback of an import would tell nobody anything."""
+    module = "import signal\nprint('loading', flush=True)\nsignal.pause()\n"
+    (tmp_path / "click.py").write_text(module)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "testbed", "ls"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "loading\n"
+
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode, errors) == (-signal.SIGINT, "")
+
+
 @pytest.mark.parametrize("after", ["directory", "holder.json", "holder.sock", "daemon.sock"])
 def test_a_killed_up_leaves_no_process(commands: Commands, after: str) -> None:
     """kill -9 at several moments: the holder notices the end of its lifeline."""
