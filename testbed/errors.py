@@ -89,8 +89,10 @@ class KernelError(TestbedError):
 
 
 NO_THREAD = "can't start new thread"  # CPython's words for EAGAIN of clone(2)
+NO_MAPPING = "failed to map segment"  # glibc's words for ENOMEM of mmap(2), for a module in C
 REMEDIES = {  # what a limit is called, and who can move it; errno(3)
     errno.ENOSPC: "no space is left: free some, or make the file system larger",
+    errno.EFBIG: "a file would be larger than this process may write: raise `ulimit -f`",
     errno.EDQUOT: "a quota is used up",
     errno.EROFS: "the file system is read-only",
     errno.EMFILE: "too many open descriptors: raise `ulimit -Hn`, or LimitNOFILE= of the service",
@@ -108,7 +110,7 @@ def told(error: Exception, what: str = "") -> TestbedError:
     match error:
         case TestbedError():
             return error
-        case MemoryError():
+        case MemoryError() | ImportError() if _of_memory(error):
             return MissingFeature(_sentence(what, REMEDIES[errno.ENOMEM]))
         case RuntimeError() if str(error) == NO_THREAD:
             return MissingFeature(_sentence(what, REMEDIES[errno.EAGAIN]))
@@ -123,6 +125,22 @@ def told(error: Exception, what: str = "") -> TestbedError:
     where = f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
     words = " ".join(str(error).split())
     return TestbedError(_sentence(what, f"{type(error).__name__}: {words}{where} (a bug)"))
+
+
+def _of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or NO_MAPPING in str(error)
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what would move a terminal's cursor, colour it, or turn its lines.
+
+    Ends of lines stay, and letters of all languages.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def _sentence(about: str, reason: str) -> str:

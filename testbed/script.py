@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from testbed.description import mistakes
-from testbed.description.problem import found, printable, shortened
-from testbed.errors import AwsError, DescriptionError, Where
+from testbed.description.problem import found, shortened
+from testbed.errors import AwsError, DescriptionError, Where, printable
 from testbed.lab import Lab
 
 VARIABLE = "lab"

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from testbed import __version__
 from testbed.cli.verbs import SECTIONS, VERBS, place
-from testbed.errors import IgnoredSetting, TestbedError, told
+from testbed.errors import IgnoredSetting, TestbedError, printable, told
 from testbed.kernel.machine.garbage import collect_rarely
 
 WIDEST = max(map(len, VERBS))  # one column for the verbs of all sections
@@ -75,7 +75,7 @@ def main() -> None:
     except click.ClickException as error:
         said = StringIO()
         error.show(said)
-        click.echo(_printable(said.getvalue()), err=True, nl=False)
+        click.echo(printable(said.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("testbed: interrupted", err=True)
@@ -93,20 +93,13 @@ def main() -> None:
 
 def _report(error: TestbedError) -> NoReturn:
     """One message, and the exit code of its class."""
-    said = f"{click.style('error', fg='red')}: {_printable(str(error))}"
+    said = f"{click.style('error', fg='red')}: {printable(str(error))}"
     click.echo(said, err=True, color=_color())
     sys.exit(error.exit_code)
 
 
-def _printable(text: str) -> str:
-    """A message that leaves the terminal as it is, whatever the names in it are."""
-    from testbed.description.problem import printable
-
-    return printable(text)
-
-
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    said = f"{click.style('warning', fg='yellow')}: {_printable(str(message))}"
+    said = f"{click.style('warning', fg='yellow')}: {printable(str(message))}"
     click.echo(said, err=True, color=_color())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from testbed.errors import AwsError, DescriptionError, Where
+from testbed.errors import AwsError, DescriptionError, Where, printable
 
 LONGEST_LABEL = 63  # RFC 1123: characters of a DNS label
 MOST_SHOWN = 16  # names offered in one message
@@ -67,18 +67,6 @@ def quoted(text: str, longest: int = LONGEST_SHOWN) -> str:
 def shortened(text: str, longest: int) -> str:
     """The text, or its beginning and `…`."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def printable(text: str) -> str:
-    """The text with escapes for what would move a terminal's cursor, colour it, or turn its lines.
-
-    Ends of lines stay, and letters of all languages.
-    """
-    return "".join(one if one.isprintable() or one == "\n" else _escape(one) for one in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def found(value: Any) -> str:

@@ -99,6 +99,39 @@ def test_too_few_descriptors_are_named(on_a_host: OnAHost) -> None:
     on_a_host(test)
 
 
+@pytest.mark.parametrize("descriptors", [5, 6, 8])
+def test_hardly_any_descriptor_is_one_line_all_the_same(
+    on_a_host: OnAHost, descriptors: int
+) -> None:
+    """They run out before the lab's first process can tell of it, or is there."""
+
+    def test(commands: Commands) -> None:
+        done = up_within(commands, f"--nofile={descriptors}:{descriptors}")
+
+        assert_refused(commands, done, "ulimit -Hn")
+
+    on_a_host(test)
+
+
+def test_too_small_files_are_named(on_a_host: OnAHost) -> None:
+    def test(commands: Commands) -> None:
+        done = up_within(commands, "--fsize=2048")
+
+        assert_refused(commands, done, "ulimit -f")
+
+    on_a_host(test)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_without_a_standard_stream_all_is_as_with_it(commands: Commands, closed: str) -> None:
+    """The first file opened would be in its place otherwise: a socket, a namespace."""
+    for words in (["up", str(commands.file)], ["verify", "-l", commands.name]):
+        argv = ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "testbed", *words]
+        subprocess.run(argv, timeout=PATIENCE_S, check=True)
+
+    commands.on("matrix")
+
+
 @pytest.mark.parametrize("mib", [40, 52, 58])
 def test_too_little_memory_ends_no_worse(on_a_host: OnAHost, mib: int) -> None:
     """Where it runs out is chance; what is left, and that one line says so, is not."""

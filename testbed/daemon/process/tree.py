@@ -58,8 +58,8 @@ def start_holder(home: Home) -> socket.socket:
 def _make_namespaces(home: Home, lifeline: socket.socket) -> None:
     """In a child: move into new namespaces, and let a child of that be their first process."""
     os.setsid()
-    _detach_from_terminal(os.devnull)
     with _failing_to(lifeline.send):
+        _detach_from_terminal(os.devnull)
         with obstacles.explained():
             userns.become_root_where_needed()
             unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID)
@@ -156,8 +156,8 @@ def start_daemon(home: Home, main: Main) -> None:
 def _make_daemon(home: Home, starter: socket.socket, main: Main) -> None:
     """In a child: enter the lab, and let a grandchild be the daemon."""
     os.setsid()
-    _detach_from_terminal(os.devnull)
     with _failing_to(starter.sendall):
+        _detach_from_terminal(os.devnull)
         holder = home.holder()
         if holder is None:
             raise KernelError(f"lab '{home.lab}' has no first process any more")
@@ -168,7 +168,18 @@ def _make_daemon(home: Home, starter: socket.socket, main: Main) -> None:
         elif os.fork() == 0:  # its parent ends: now it is the holder's child, and reaped by it
             _close_all_but(starter.fileno())  # not ours: the lock of `up`, its sockets
             _detach_from_terminal(str(home.log))
-            main(home, lambda: _say_ready(starter))
+            with _logged():
+                main(home, lambda: _say_ready(starter))
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """What goes wrong in the block is in the daemon's log, its standard error, with its places."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def _say_ready(starter: socket.socket) -> None:
@@ -199,9 +210,6 @@ def _exit_after(work: Callable[[], None]) -> None:
     try:
         work()
         code = 0
-    except Exception:
-        traceback.print_exc()  # to the daemon's log, once that is its standard error
-        raise
     finally:
         sys.stderr.flush()
         os._exit(code)
