@@ -25,6 +25,9 @@ class Container:
     ports: Ports = ECHO_PORTS
 
 
+DnsPolicy = Literal["ClusterFirst", "Default"]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Pod:
     """A pod.  `node`: where it must run; empty lets the scheduler choose.
@@ -34,6 +37,7 @@ class Pod:
     `owner`: the Deployment it is of.  `subdomain`: the Service that gives it a name of its own in
     the cluster's DNS; `hostname`: that name; none takes the pod's, as a StatefulSet does.
     `node_selector`, `affinity`, `tolerations`: which nodes it may run on.
+    `dns_policy`: whom it asks for names, the cluster's DNS or its node's (Default).
     `annotations`: kubernetes.io/ingress-bandwidth and egress-bandwidth.
     """
 
@@ -53,6 +57,7 @@ class Pod:
     node_selector: Labels = field(default_factory=dict)
     affinity: Affinity = Affinity()
     tolerations: Tolerations = ()
+    dns_policy: DnsPolicy = "ClusterFirst"
 
     @property
     def selectable(self) -> Mapping[str, str]:

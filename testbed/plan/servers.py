@@ -136,6 +136,7 @@ def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:
         vpc = vpcs[cluster.vpc]
         own = cluster_servers(clusters_in(lab, vpc.name))
         server = own.get(cluster.name, resolver_address(vpc))
+        as_nodes = dns.node_resolv(resolver_address(vpc), region(vpc))
         servers = {
             namespace: dns.pod_resolv(server, region(vpc), namespace)
             for namespace in {pod.namespace for pod in cluster.pods}
@@ -143,5 +144,6 @@ def resolvers(lab: Lab, allocations: Allocations) -> dict[str, str]:
         running = {place.pod for place in allocations.pods if not place.host_network}
         for pod in cluster.pods:
             if pod.netns in running:
-                texts[pod.netns] = servers[pod.namespace]
+                of_node = pod.dns_policy == "Default"
+                texts[pod.netns] = as_nodes if of_node else servers[pod.namespace]
     return texts

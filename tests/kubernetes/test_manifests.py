@@ -307,9 +307,29 @@ WRONG = {  # what is replaced, by what; what is said
     ),
     "a port no port can be": (
         "targetPort: web",
-        "targetPort: 0",
+        "targetPort: 65536",
         "app.yaml:12: spec.ports[0].targetPort: expected a port from 1 to 65535, found the number"
-        " 0",
+        " 65536",
+    ),
+    "a text for a number of pods": (
+        "replicas: 2",
+        "replicas: '2'",
+        'app.yaml:20: spec.replicas: expected a whole number, found "2"',
+    ),
+    "a text for true": (
+        "      containers:",
+        "      hostNetwork: 'true'\n      containers:",
+        'app.yaml:29: spec.template.spec.hostNetwork: expected true or false, found "true"',
+    ),
+    "a number for false": (
+        "  type: NodePort",
+        "  publishNotReadyAddresses: 0",
+        "app.yaml:8: spec.publishNotReadyAddresses: expected true or false, found the number 0",
+    ),
+    "a name that only its pods would have": (
+        "  name: shop\nspec:\n  rep",
+        "  name: Shop\nspec:\n  rep",
+        'app.yaml:18: metadata.name: "Shop" cannot be a name',
     ),
     "no address of a node": (
         "          containerPort: 8080",
@@ -342,6 +362,19 @@ WRONG = {  # what is replaced, by what; what is said
     "not YAML": ("    app: shop\n  type", "    app: shop\n type", "app.yaml:8: not YAML"),
     "no map": ("---\n", "---\n- x\n---\n", "app.yaml:15: expected a map, found a list"),
 }
+
+
+def test_zero_says_no_port_where_none_need_be_said():
+    """SetDefaults_Service; hostPort and nodePort are omitempty."""
+    text = APP.replace("targetPort: web", "targetPort: 0").replace(
+        "nodePort: 30080", "nodePort: 0"
+    )
+    found = objects(
+        text.replace("containerPort: 8080", "containerPort: 8080\n          hostPort: 0")
+    )
+
+    assert found.services[0].ports == (ServicePort(80, name="http"),)
+    assert found.pods[0].host_ports == ()
 
 
 @pytest.mark.parametrize(("old", "new", "said"), WRONG.values(), ids=WRONG)

@@ -34,7 +34,23 @@ def _number(given: Any) -> Any:
     return given
 
 
+def _truth(given: Any) -> Any:
+    """No number, and no text in quotes; `yes` is true as kubectl reads YAML."""
+    if isinstance(given, bool) or str(given).lower() in YAML_TRUTHS:
+        return given
+    raise refusal(f"expected true or false, found {found(given)}")
+
+
+def _unset(given: Any) -> Any:
+    """0 says no port, where one need not be said."""
+    return None if given == 0 and type(given) is int else given
+
+
+YAML_TRUTHS = ("yes", "no", "on", "off", "y", "n")
+Count = Annotated[Whole, BeforeValidator(_number), Field(ge=0)]
+Flag = Annotated[bool, BeforeValidator(_truth)]
 Number = Annotated[Whole, BeforeValidator(_number), Field(ge=1, le=MOST_PORT)]
+MaybeNumber = Annotated[Number | None, BeforeValidator(_unset)]
 Transport = Literal["TCP", "UDP"]
 
 # annotations that change what packets do, by how they begin

@@ -11,9 +11,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Ip, Whole, refusal
+from testbed.description import STRICT, Ip, refusal
 from testbed.description.problem import found
-from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Number, Transport
+from testbed.kubernetes.manifests.fields import (
+    REPORTED,
+    Count,
+    Flag,
+    Ignored,
+    MaybeNumber,
+    Metadata,
+    Number,
+    Transport,
+)
 from testbed.kubernetes.model import (
     AFFINITY_S,
     LONGEST_AFFINITY_S,
@@ -44,8 +53,8 @@ class ServicePort:
     """A port of a Service; a target may be the name of a container's port."""
 
     port: Number
-    target_port: TargetPort = None
-    node_port: Number | None = None
+    target_port: Annotated[TargetPort, BeforeValidator(lambda port: port or None)] = None
+    node_port: MaybeNumber = None
     name: str = ""
     protocol: Transport = "TCP"
     app_protocol: Ignored = None
@@ -55,7 +64,7 @@ class ServicePort:
 class ClientIpConfig:
     """How long a client stays with its endpoint."""
 
-    timeout_seconds: Annotated[Whole, Field(ge=1, le=LONGEST_AFFINITY_S)] = AFFINITY_S
+    timeout_seconds: Annotated[Count, Field(ge=1, le=LONGEST_AFFINITY_S)] = AFFINITY_S
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -75,11 +84,11 @@ class ServiceSpec:
     cluster_ip: Annotated[ClusterIp, BeforeValidator(lambda ip: ip or None)] = Field(
         None, alias="clusterIP"
     )
-    allocate_load_balancer_node_ports: bool = True
+    allocate_load_balancer_node_ports: Flag = True
     external_ips: Annotated[tuple[Ip, ...], Field(alias="externalIPs")] = ()
     external_name: str = ""
     external_traffic_policy: TrafficPolicy = "Cluster"
-    health_check_node_port: Number | None = None
+    health_check_node_port: MaybeNumber = None
     internal_traffic_policy: TrafficPolicy = "Cluster"
     ip_families: tuple[Literal["IPv4"], ...] = ("IPv4",)
     ip_family_policy: Literal["SingleStack", "PreferDualStack"] = "SingleStack"
@@ -88,7 +97,7 @@ class ServiceSpec:
     ] = None
     load_balancer_class: str = ""
     load_balancer_source_ranges: tuple[SourceRange, ...] = ()
-    publish_not_ready_addresses: bool = False
+    publish_not_ready_addresses: Flag = False
     session_affinity: Literal["None", "ClientIP"] = "None"
     session_affinity_config: SessionAffinityConfig | None = None
     traffic_distribution: TrafficDistribution = ""
@@ -189,9 +198,9 @@ class Endpoints:
 class Conditions:
     """Of an endpoint; one that is not told is ready and serves."""
 
-    ready: bool | None = None
-    serving: bool | None = None
-    terminating: bool | None = None
+    ready: Flag | None = None
+    serving: Flag | None = None
+    terminating: Flag | None = None
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -7,8 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Ip, Whole
-from testbed.kubernetes.manifests.fields import REPORTED, Ignored, Metadata, Number, Transport
+from testbed.description import STRICT, Ip
+from testbed.kubernetes.manifests.fields import (
+    REPORTED,
+    Count,
+    Flag,
+    Ignored,
+    MaybeNumber,
+    Metadata,
+    Number,
+    Transport,
+)
+from testbed.kubernetes.model import DnsPolicy
 from testbed.kubernetes.scheduler.terms import Affinity, Requirement, Tolerations
 
 
@@ -24,7 +34,7 @@ class ContainerPort:
     container_port: Number
     name: str = ""
     protocol: Transport = "TCP"
-    host_port: Number | None = None
+    host_port: MaybeNumber = None
     host_ip: Annotated[Ip | None, BeforeValidator(_no_text), Field(alias="hostIP")] = None
 
 
@@ -61,22 +71,25 @@ class PodSpec:
     """A pod: where it runs, on whose network, and what it serves."""
 
     containers: tuple[Container, ...]
-    host_network: bool = False
+    host_network: Flag = False
     node_name: str = ""
     affinity: Affinity = Affinity()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Tolerations = ()
-    dns_policy: Literal["ClusterFirst"] = "ClusterFirst"
+    dns_policy: DnsPolicy = "ClusterFirst"
     hostname: str = ""
     subdomain: str = ""
     automount_service_account_token: Ignored = None
     enable_service_links: Ignored = None
+    host_ipc: Annotated[Ignored, Field(alias="hostIPC")] = None
+    host_pid: Annotated[Ignored, Field(alias="hostPID")] = None
     image_pull_secrets: Ignored = None
     init_containers: Ignored = None  # they end before the pod runs
     preemption_policy: Ignored = None
     priority: Ignored = None
     priority_class_name: Ignored = None
     restart_policy: Ignored = None
+    runtime_class_name: Ignored = None
     scheduler_name: Ignored = None
     security_context: Ignored = None
     service_account: Ignored = None
@@ -145,7 +158,7 @@ class DeploymentSpec:
 
     template: PodTemplate
     selector: LabelSelector = LabelSelector()
-    replicas: Annotated[Whole, Field(ge=0)] = 1
+    replicas: Count = 1
     min_ready_seconds: Ignored = None
     progress_deadline_seconds: Ignored = None
     revision_history_limit: Ignored = None

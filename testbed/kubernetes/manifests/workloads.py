@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from testbed.description import MOST_REPLICAS
 from testbed.description.ports import Port, Protocol
 from testbed.description.problem import found
+from testbed.description.problem import names as problem_names
 from testbed.kubernetes import bandwidth, model
 from testbed.kubernetes.manifests.documents import Manifest
 from testbed.kubernetes.manifests.fields import Metadata
@@ -53,8 +54,27 @@ def workloads(manifest: Manifest) -> Iterator[Workload]:
 
 def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
     """Its pods, by way of the ReplicaSet that Kubernetes makes for each template."""
+    _check(manifest, deployment)
     spec, metadata = deployment.spec, deployment.metadata
-    labels, selector = spec.template.metadata.labels, spec.selector
+    hashed = template_hash(manifest.data["spec"]["template"])
+    made_of = replace(
+        metadata,
+        labels={**spec.template.metadata.labels, "pod-template-hash": hashed},
+        annotations=spec.template.metadata.annotations,
+    )
+    sample = _pod(spec.template.spec, made_of)
+    replica_set = f"{metadata.name}-{hashed}"
+    names = [pod_name(replica_set, metadata.namespace, i) for i in range(spec.replicas)]
+    pods = tuple(replace(sample, name=name, owner=metadata.name) for name in names)
+    return Workload(manifest, pods)
+
+
+def _check(manifest: Manifest, deployment: Deployment) -> None:
+    """Raise DescriptionError for what is wrong with it, whether it has pods or not."""
+    spec, labels = deployment.spec, deployment.spec.template.metadata.labels
+    selector = spec.selector
+    for problem in problem_names(("metadata", "name"), deployment.metadata.name):
+        raise manifest.error(problem.message, *problem.path)
     if selector == LabelSelector() and deployment.api_version == "apps/v1":
         raise manifest.error("this key is missing", "spec", "selector", "matchLabels")
     for i, one in enumerate(selector.match_expressions):
@@ -66,17 +86,6 @@ def _deployment(manifest: Manifest, deployment: Deployment) -> Workload:
     if spec.replicas > MOST_REPLICAS:
         message = f"expected at most {MOST_REPLICAS}, found {found(spec.replicas)}"
         raise manifest.error(message, "spec", "replicas")
-    hashed = template_hash(manifest.data["spec"]["template"])
-    made_of = replace(
-        metadata,
-        labels={**labels, "pod-template-hash": hashed},
-        annotations=spec.template.metadata.annotations,
-    )
-    sample = _pod(spec.template.spec, made_of)
-    replica_set = f"{metadata.name}-{hashed}"
-    names = [pod_name(replica_set, metadata.namespace, i) for i in range(spec.replicas)]
-    pods = tuple(replace(sample, name=name, owner=metadata.name) for name in names)
-    return Workload(manifest, pods)
 
 
 def _pod(spec: PodSpec, metadata: Metadata) -> model.Pod:
@@ -93,6 +102,7 @@ def _pod(spec: PodSpec, metadata: Metadata) -> model.Pod:
         containers=tuple(_container(container) for container in spec.containers),
         hostname=spec.hostname,
         subdomain=spec.subdomain,
+        dns_policy=spec.dns_policy,
     )
 
 

@@ -30,6 +30,7 @@ PODS = (
     Pod("db-2", ready=False, subdomain="db", containers=SERVED),
     Pod("db-3", hostname="", subdomain="db", containers=SERVED),
     Pod("web"),
+    Pod("plain", dns_policy="Default"),
 )
 SELECTED = {"app": "db"}
 PORT = ServicePort(80, target_port="pg", name="sql")
@@ -92,6 +93,14 @@ def test_a_headless_service_is_its_ready_endpoints(bed: Bed) -> None:
     assert {one.data for one in found} == ips(bed, "db-0", "db-1", "db-3")
     assert {one.ttl_s for one in found} == {30}
     assert data(bed, f"bare.default.{DOMAIN}") == ips(bed, "db-0", "db-1", "db-3")
+
+
+def test_a_pod_may_ask_as_its_node_does(bed: Bed) -> None:
+    """dnsPolicy Default: no search through the cluster's domains."""
+    argv = ("getent", "hosts", "web")
+
+    assert bed.run("plain", *argv).returncode != 0
+    assert bed.run("client", *argv).returncode == 0, "control"
 
 
 def test_not_ready_addresses_can_be_published(bed: Bed) -> None:
