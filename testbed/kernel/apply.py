@@ -79,7 +79,8 @@ def apply(
             _wire(spaces, todo, wiring, filtered, wired)
         filtered.result()
         _finish(spaces, left)
-        await_carrier(spaces, carrying(chain.from_iterable(todo.written.values()), wanted))
+        written = chain.from_iterable(todo.written.values())
+        await_carrier(spaces, carrying(written, wanted, wiring.comes_up_last))
     return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
 
 

@@ -2,7 +2,8 @@
 
 The end of a veth pair that comes up first has no carrier yet.  When its peer comes up, a work
 queue finishes it (net/core/link_watch.c): at once, or on a busy machine after a second; until then
-packets are dropped.  A bridge waits for its first port in the same way.
+packets are dropped.  A bridge waits for its first port in the same way.  The end that comes up
+last sends at once (drivers/net/veth.c: veth_open, then dev_activate).
 
 Until the work queue has been there for the first time, a link's flags say `RUNNING` all the same
 (operstate UNKNOWN counts as up): the operstate alone tells.
@@ -11,7 +12,7 @@ Until the work queue has been there for the first time, a link's flags say `RUNN
 import select
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
@@ -45,8 +46,18 @@ def await_carrier(spaces: Descriptors, names: Iterable[LinkName]) -> None:
         select.select([], [], [], LOOK_S)
 
 
-def carrying(written: Iterable[Fact], wanted: State) -> Iterator[LinkName]:
-    """The links that get a carrier when facts are written: both ends, and their bridges.  Pure."""
+def _unknown(_: LinkName) -> bool:
+    """For links that somebody else may have set up."""
+    return False
+
+
+def carrying(
+    written: Iterable[Fact], wanted: State, last: Callable[[LinkName], bool] = _unknown
+) -> Iterator[LinkName]:
+    """The links that wait for a carrier when facts are written, and their bridges.  Pure.
+
+    last: whether an end comes up last, and so waits for nothing.
+    """
     veths = [fact for fact in written if isinstance(fact, Veth)]
     known = links(wanted) if veths else {}
     ports = (fact for fact in wanted if isinstance(fact, BridgePort)) if veths else ()
@@ -54,7 +65,7 @@ def carrying(written: Iterable[Fact], wanted: State) -> Iterator[LinkName]:
     for veth in veths:
         ends = ((veth.ns, veth.name), (veth.peer_ns, veth.peer))
         if all(_is_up(known.get(end)) for end in ends):
-            yield from ends
+            yield from (end for end in ends if not last(end))
             above = ((ns, bridges.get((ns, dev), "")) for ns, dev in ends)
             yield from (name for name in above if _is_up(known.get(name)))
 

@@ -33,6 +33,16 @@ def test_both_ends_and_the_bridge_above_are_awaited() -> None:
     }
 
 
+def test_the_end_that_comes_up_last_is_not() -> None:
+    """It finds its peer up: the kernel lets it send at once."""
+    pod, node = veth("pod", "node"), veth("node", "pod")
+    late = {("node", "to-pod")}
+
+    assert set(carrying([pod, node], frozenset({pod, node}), late.__contains__)) == {
+        ("pod", "to-node")
+    }
+
+
 def test_a_link_whose_peer_is_down_is_not() -> None:
     """It would have no carrier for ever; nor has a bridge without a port."""
     pod, node = veth("pod", "node"), veth("node", "pod", up=False)

@@ -48,6 +48,13 @@ class Wiring:
     indexes: Mapping[str, Indexes]  # of all devices, by namespace; also of those to be made
     places: Mapping[str, int]  # of the namespaces in the order of the batches
 
+    def comes_up_last(self, end: LinkName) -> bool:
+        """Whether a new pair is made by the batch of its other end: this one's sets it up."""
+        link = self.wanted[end]
+        if end not in self.new or not isinstance(link, Veth):
+            return False
+        return (self.places[link.ns], link.name) > (self.places[link.peer_ns], link.peer)
+
 
 def numbered(found: Numbers, changes: Changes) -> Numbers:
     """The numbers of all devices: found ones keep theirs, new ones get numbers nobody has."""
@@ -152,8 +159,8 @@ def _link(link: Link, wiring: Wiring, netns: Callable[[str], int]) -> list[bytes
     far = wiring.wanted.get((link.peer_ns, link.peer))
     if not isinstance(far, Veth):
         raise KernelError(f"{link.ns}: {show(link)}: nothing is said of its other end")
-    if (wiring.places[link.ns], link.name) > (wiring.places[far.ns], far.name):
-        return [encode_links.state(link, index)]  # made by its peer's batch
+    if wiring.comes_up_last(name):
+        return [encode_links.state(link, index)]
     far_index = wiring.indexes[far.ns][far.name]
     return [encode_links.new_veth(link, far, index, far_index, netns(far.ns))]
 
