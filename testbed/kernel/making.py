@@ -14,7 +14,10 @@ from testbed.errors import KernelError, TestbedError, told
 from testbed.kernel.machine import handover
 from testbed.kernel.machine.processes import end_with_parent, fork
 
-AT_ONCE = 10  # namespaces handed over: who wires them waits for the first ones
+FIRST_FEW = 10  # namespaces handed over: who wires them waits for the first ones
+# As many later on: the socket holds some 140 messages (net.core.wmem_default), so that thousands
+# are made before anybody takes one.
+AT_ONCE = 50
 
 
 class Maker:
@@ -64,8 +67,10 @@ def _make_all(count: int, make: Callable[[], int], to: socket.socket) -> None:
     try:
         end_with_parent()
         gc.freeze()  # to look for cycles among the parent's objects would copy all their memory
-        for first in range(1, count + 1, AT_ONCE):
-            _make_some(range(first, count + 1)[:AT_ONCE], count, make, to)
+        first, some = 1, FIRST_FEW
+        while numbers := range(first, count + 1)[:some]:
+            _make_some(numbers, count, make, to)
+            first, some = first + some, min(2 * some, AT_ONCE)
     finally:
         os._exit(0)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import namespaces
-from testbed.kernel.making import AT_ONCE, Maker
+from testbed.kernel.making import FIRST_FEW, Maker
 from testbed.kernel.namespaces import Descriptors, LocalStore, making, new_netns
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
 OPEN_FILES = Path("/proc/thread-self/fd")
-NAMES = [f"pod-{i}" for i in range(AT_ONCE + 5)]
+NAMES = [f"pod-{i}" for i in range(FIRST_FEW + 5)]
 
 
 @pytest.fixture
@@ -57,10 +59,10 @@ def test_who_leaves_early_has_what_has_come(store: LocalStore) -> None:
         spaces.create(NAMES)
         spaces.of(NAMES[0])
 
-    assert store.names() == frozenset(NAMES[:AT_ONCE])
+    assert store.names() == frozenset(NAMES[:FIRST_FEW])
 
 
-@pytest.mark.parametrize("ahead", [AT_ONCE - 5, AT_ONCE, AT_ONCE + 30])
+@pytest.mark.parametrize("ahead", [FIRST_FEW - 5, FIRST_FEW, FIRST_FEW + 30])
 def test_what_was_made_before_it_had_a_name_is_used(store: LocalStore, ahead: int) -> None:
     """Too few: the others are made when they are wanted.  Too many: those are let go."""
     before = len([*OPEN_FILES.iterdir()])
@@ -71,6 +73,25 @@ def test_what_was_made_before_it_had_a_name_is_used(store: LocalStore, ahead: in
     assert store.names() == frozenset(NAMES)
     assert len({number(store, name) for name in NAMES}) == len(NAMES)
     assert len([*OPEN_FILES.iterdir()]) == before + len(NAMES)
+
+
+def test_thousands_are_made_before_anybody_takes_one() -> None:
+    """A lab is planned meanwhile: who would wait for the first to be taken had done little."""
+    told, tell = os.pipe()
+
+    def make() -> int:
+        os.write(tell, b".")
+        return os.open(os.devnull, os.O_RDONLY)
+
+    maker = Maker(2000, make)
+    made = 0
+    while made < 2000:
+        assert select.select([told], [], [], PATIENCE_S)[0], f"it waits after {made}"
+        made += len(os.read(told, 2000))
+
+    maker.end()
+    os.close(told)
+    os.close(tell)
 
 
 def test_a_limit_is_told_with_the_namespace_it_stopped() -> None:
