@@ -14,19 +14,19 @@ from testbed.daemon.process.store import HolderStore
 from testbed.eks.logs.events import Event, Witness, nobody
 from testbed.errors import KernelError, TestbedError
 from testbed.kernel.apply import apply
-from testbed.kernel.differences import drift
+from testbed.kernel.differences import drift, observed
 from testbed.kernel.machine.scratch import Tell, child
 from testbed.kernel.making import Maker
 from testbed.kernel.namespaces import making
-from testbed.kernel.observe import Observation, observe
+from testbed.kernel.observe import Observation
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.shares import PATIENCE_S
 from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab
-from testbed.net.diff import Drift, compare
+from testbed.net.diff import Drift
 from testbed.net.endpoints import Listener
-from testbed.net.facts import Chain, State, Sysctl
+from testbed.net.facts import State
 from testbed.net.programs import Program
 from testbed.plan import leaving, listeners, plan, programs
 from testbed.plan.proxies import stale_entries
@@ -258,9 +258,7 @@ class RunningLab:
 
     def observe(self, wanted: State) -> Observation:
         """What the kernel has now, in every namespace, with the sysctls that are wanted."""
-        sysctls = [fact for fact in wanted if isinstance(fact, Sysctl)]
-        chains = [fact for fact in wanted if isinstance(fact, Chain)]
-        return observe(self.store, sysctls=sysctls, chains=chains)
+        return observed(self.store, wanted)
 
     def drift(self) -> Drift:
         """What differs between the plan and the kernel."""
@@ -281,7 +279,7 @@ class RunningLab:
     def drift_to(self, lab: Lab) -> tuple[Drift, State]:
         """What `up` of this lab would change, and into what."""
         wanted = plan(lab, self._allocated(lab), self.health)
-        return compare(wanted, self.observe(wanted).state), wanted
+        return drift(self.store, wanted), wanted
 
     def program(self, place: str, argv: list[str]) -> tuple[int, str]:
         """A program run in a namespace: its exit code and what it printed."""

@@ -59,6 +59,8 @@ def apply(
     """
     found = found or NOTHING_FOUND
     todo = changes(wanted, found.state)
+    if todo == Changes():
+        return found.indexes
     with Descriptors(store, made) as spaces, ThreadPoolExecutor(1, "netfilter") as other:
         _remove(spaces, todo, found.indexes)
         store.drop(todo.dropped)

@@ -1,7 +1,8 @@
 """What differs between a plan and the kernels, found by all processors.  Needs CAP_SYS_ADMIN.
 
 Each processor reads some of the namespaces and compares them there; only what differs is brought
-together, and the links whose peers another one has read.
+together, and the links whose peers another one has read.  So a lab is known as a whole, too: it is
+the plan, but for what differs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -11,9 +12,11 @@ from itertools import chain
 from testbed.kernel.expected import Expected
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.netlink.decode_links import Link, Peers, facts_of, link_facts
+from testbed.kernel.observe import Observation
 from testbed.kernel.read import read_each
 from testbed.kernel.shares import shared_out
-from testbed.net.diff import Drift, connected_routes, default_rules, difference
+from testbed.net.changes import LinkName
+from testbed.net.diff import Drift, connected_routes, default_rules, difference, implied
 from testbed.net.facts import Fact, Netns, Rule, State, Veth
 
 MANY = 64  # namespaces that are worth a process for each processor
@@ -24,11 +27,12 @@ Group = Sequence[str]  # namespaces that are best read together
 
 @dataclass(frozen=True)
 class _Compared:
-    """What one processor has found."""
+    """What was found, by one processor or by all."""
 
     missing: State
     extra: State
-    alone: Sequence[tuple[Link, str]]  # veths without a peer here, each with its bridge's name
+    indexes: Mapping[LinkName, int]
+    alone: Sequence[tuple[Link, str]] = ()  # veths without a peer here, and their bridges' names
 
 
 def drift(store: NamespaceStore, wanted: State) -> Drift:
@@ -36,6 +40,21 @@ def drift(store: NamespaceStore, wanted: State) -> Drift:
 
     `wanted` need not name what the kernel adds by itself.  Raises KernelError.
     """
+    found = _everywhere(store, wanted)
+    return difference(found.missing, found.extra)
+
+
+def observed(store: NamespaceStore, wanted: State) -> Observation:
+    """What `observe` finds in every namespace, with the sysctls that are wanted.
+
+    Raises KernelError.
+    """
+    found = _everywhere(store, wanted)
+    expected = wanted | implied(wanted)
+    return Observation(expected - found.missing | found.extra, found.indexes)
+
+
+def _everywhere(store: NamespaceStore, wanted: State) -> _Compared:
     there = store.names()
     planned = _by_namespace(wanted)
 
@@ -95,7 +114,8 @@ def _compared(
     told = {space.ns: space.as_planned for space in read}
     left = frozenset(_left(expected, names, told))
     seen = frozenset(found)
-    return _Compared(left - seen, seen - left, alone)
+    indexes = {(one.ns, one.name): one.index for space in read for one in space.links}
+    return _Compared(left - seen, seen - left, indexes, alone)
 
 
 def _left(
@@ -111,10 +131,11 @@ def _left(
             yield from default_rules(of_kind.get(Netns, ()))
 
 
-def _joined(compared: Sequence[_Compared]) -> Drift:
+def _joined(compared: Sequence[_Compared]) -> _Compared:
     alone = [one for share in compared for one in share.alone]
     peers = Peers(link for link, _ in alone)
     found = frozenset(fact for link, bridge in alone for fact in facts_of(link, bridge, peers))
     missing = frozenset[Fact]().union(*(share.missing for share in compared))
     extra = found.union(*(share.extra for share in compared))
-    return difference(missing, extra)
+    indexes = dict(chain.from_iterable(share.indexes.items() for share in compared))
+    return _Compared(missing, extra, indexes)

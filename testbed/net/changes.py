@@ -55,6 +55,8 @@ def changes(wanted: State, found: State) -> Changes:
     staying = here & there
     expected = wanted | implied(frozenset(fact for fact in wanted if fact.ns in staying))
     drift = difference(expected, found)
+    if not drift:
+        return Changes()
     links = _Links(wanted, found, dropped=here - there)
     removed = frozenset(_removed(drift, links))
     removed |= _covered_rules(removed, found)

@@ -8,7 +8,7 @@ import pytest
 from testbed.allocations import Allocations, allocate
 from testbed.kernel import differences
 from testbed.kernel.apply import apply
-from testbed.kernel.differences import drift, together
+from testbed.kernel.differences import drift, observed, together
 from testbed.kernel.namespaces import LocalStore, entered
 from testbed.kernel.observe import observe
 from testbed.kernel.programs import run
@@ -16,7 +16,7 @@ from testbed.load import load
 from testbed.net.diff import Drift, compare
 from testbed.net.facts import Netns, State, Sysctl, Veth
 from testbed.plan import plan
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -55,7 +55,9 @@ def both(store: LocalStore, wanted: State) -> Drift:
         patched.setattr(differences, "MANY", 0)
         assert drift(store, wanted) == alone
     sysctls = [fact for fact in wanted if isinstance(fact, Sysctl)]
-    assert compare(wanted, observe(store, sysctls=sysctls).state) == alone
+    alike = observe(store, sysctls=sysctls)
+    assert observed(store, wanted) == alike
+    assert compare(wanted, alike.state) == alone
     return alone
 
 
@@ -78,12 +80,18 @@ def test_damage_is_found(store: LocalStore, wanted: State, ns: str, command: str
 def test_a_namespace_that_is_gone_is_missing_with_all_it_had(
     store: LocalStore, wanted: State
 ) -> None:
+    [end] = (fact for fact in wanted if isinstance(fact, Veth) and fact.peer_ns == "web-0")
     store.drop(["web-0"])
+    wait_until(lambda: end.name not in _devices(store, end.ns))  # the kernel gets there by itself
 
     found = both(store, wanted)
 
     assert Netns(ns="web-0") in found.missing
     assert {fact for fact in wanted if fact.ns == "web-0"} <= found.missing
+
+
+def _devices(store: LocalStore, ns: str) -> frozenset[str]:
+    return frozenset(name for of, name in observe(store, [ns]).indexes if of == ns)
 
 
 def test_pods_are_read_with_their_node() -> None:
