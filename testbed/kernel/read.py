@@ -20,7 +20,7 @@ from testbed.kernel.netlink.decode_links import Link, link
 from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, attribute_u32, attributes, text
-from testbed.kernel.rules import alike, netfilter
+from testbed.kernel.rules import alike, elements, netfilter
 from testbed.kernel.rules.nftables import Place
 from testbed.net.facts import (
     Address,
@@ -29,12 +29,15 @@ from testbed.net.facts import (
     Fact,
     Fdb,
     Neighbour,
+    NftElement,
+    NftSet,
     Route,
     Rule,
     Sysctl,
 )
 
 IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
+MANY_ELEMENTS = 500  # that take nft longer than a program more takes
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h: the families of iptables and ip6tables
 
 _LINKS = struct.pack("=BxHiII", AF_UNSPEC, 0, 0, 0, 0) + attribute_u32(
@@ -182,7 +185,7 @@ def _netfilter(space: Namespace, expected: Expected) -> None:
         if rules is not None:
             _chains(space, rules, expected)
             return
-    space.facts += netfilter.read(space.ns, iptables=bool(iptables), nft=tables != iptables)
+    _read_by_programs(space, expected, iptables=bool(iptables), nft=tables != iptables)
 
 
 def _chains(
@@ -198,6 +201,19 @@ def _chains(
             Chain(ns=space.ns, table=table, name=name, rules=tuple(those))
             for (table, name), those in rules.items()
         )
+
+
+def _read_by_programs(space: Namespace, expected: Expected, *, iptables: bool, nft: bool) -> None:
+    """Add what `iptables-save` and `nft` list; many elements only if they are not as planned."""
+    planned = expected.of_kind(NftElement, space.ns)
+    if nft and expected.whole and len(planned) >= MANY_ELEMENTS:
+        found = netfilter.read(space.ns, iptables=iptables, nft=True, elements=False)
+        sets = [fact for fact in found if isinstance(fact, NftSet)]
+        if elements.are(sets, planned):
+            space.as_planned.add(NftElement)
+            space.facts += found
+            return
+    space.facts += netfilter.read(space.ns, iptables=iptables, nft=nft)
 
 
 def _table(message: Message) -> str:

@@ -27,7 +27,7 @@ def path(name: str) -> Path:
 def read(name: str) -> str | None:
     """A sysctl's value, its words parted by one blank; None when this namespace has none such."""
     try:
-        return " ".join(path(name).read_text().split())
+        return b" ".join(path(name).read_bytes().split()).decode()
     except FileNotFoundError:
         _, without = OF_MODULES.get(name, ("", None))
         return without

@@ -164,6 +164,9 @@ def test_what_is_too_much_and_what_is_missing_is_found(store: LocalStore, damage
         kinds(change.wanted for change in found.changed),
     ] == expected
     assert compare(LAB, observe(store, sysctls=SYSCTLS).state) == found
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("testbed.kernel.read.MANY_ELEMENTS", 1)
+        assert drift(store, LAB) == found
 
 
 def test_a_rule_that_is_there_twice_is_found_though_another_one_is_missing(
@@ -182,12 +185,16 @@ def test_a_rule_that_is_there_twice_is_found_though_another_one_is_missing(
     assert kinds(found.missing) == ["Rule"]
 
 
-def test_what_is_as_planned_is_known_without_being_decoded(store: LocalStore) -> None:
+def test_what_is_as_planned_is_known_without_being_decoded(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By its bytes: if this kernel's dumps put them otherwise, `verify` takes twice as long."""
+    monkeypatch.setattr("testbed.kernel.read.MANY_ELEMENTS", 1)
     expected = Expected.of([*LAB, *connected_routes(LAB)], whole=True)
 
     read = read_each(store, ["pod", "vpc"], expected)
 
+    assert NftElement in read[1].as_planned
     for space in read:
         assert space.as_planned >= {Address, Route, Rule, Neighbour, Sysctl}
         assert not {type(fact) for fact in space.facts} & space.as_planned

@@ -71,7 +71,7 @@ def recognised(original: Original) -> Mapping[Place, Sequence[ChainRule]] | None
         if original.chains.get(place) != settings:
             return None
         found[place] = []
-    for place, settings in nftables.rules_settings(nftables.bodies(rules)):
+    for place, settings in map(nftables.rule_settings, nftables.bodies(rules)):
         rule = original.rules.get((place, settings))
         if rule is None or place not in found:
             return None
@@ -97,7 +97,7 @@ def original_of(chains: Iterable[Chain]) -> Original | None:
     except (KernelError, MissingFeature):
         return None  # the namespace whose rule it is shall say so
     by_place: dict[Place, list[bytes]] = {}
-    for place, settings in nftables.rules_settings(nftables.bodies(rules)):
+    for place, settings in map(nftables.rule_settings, nftables.bodies(rules)):
         by_place.setdefault(place, []).append(settings)
     texts = {(chain.table, chain.name): chain.rules for chain in union}
     if any(len(found) != len(texts.get(place, ())) for place, found in by_place.items()):

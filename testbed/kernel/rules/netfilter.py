@@ -38,7 +38,7 @@ def write(ns: str, found: State, wanted: State) -> None:
         _feed_nft(ns, script)
 
 
-def read(ns: str, *, iptables: bool, nft: bool) -> State:
+def read(ns: str, *, iptables: bool, nft: bool, elements: bool = True) -> State:
     """The namespace's iptables chains, its nft sets, elements and chains, as far as asked for.
 
     Raises KernelError, MissingFeature.
@@ -47,7 +47,8 @@ def read(ns: str, *, iptables: bool, nft: bool) -> State:
     if iptables:
         state |= iptables_text.parse_save(ns, _output(ns, ["iptables-nft-save"]))
     if nft:
-        state |= nft_text.parse_list(ns, _output(ns, ["nft", "-s", "list", "ruleset"]))
+        terse = [] if elements else ["-t"]
+        state |= nft_text.parse_list(ns, _output(ns, ["nft", "-s", *terse, "list", "ruleset"]))
     return state
 
 

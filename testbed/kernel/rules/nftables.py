@@ -34,7 +34,6 @@ _COUNTED = re.compile(rb"(counter\0.{4}.{4}).{8}(.{4}).{8}", re.DOTALL)
 _NOTHING = bytes(8)
 
 _REPEATED = 1 << 14  # rules remembered
-_LIKE = 4  # rule sets remembered, of the namespaces read last
 _NUMBERS = (uapi.NFTA_RULE_HANDLE, uapi.NFTA_RULE_POSITION)
 
 Place = tuple[str, str]  # a table and a chain
@@ -45,6 +44,7 @@ def request(kind: int) -> tuple[int, bytes]:
     return _SUBSYSTEM | kind, NFGENMSG.pack(NFPROTO_IPV4, 0, 0)
 
 
+@lru_cache(_REPEATED)
 def chain_settings(body: bytes) -> tuple[Place, bytes]:
     """Of a dumped chain its place, and what it is made with: hook, type, policy."""
     found = _pieces(body)
@@ -53,9 +53,9 @@ def chain_settings(body: bytes) -> tuple[Place, bytes]:
     return place, b"".join(found[kind] for kind in kept if kind in found)
 
 
-def rules_settings(bodies: Iterable[bytes]) -> Sequence[tuple[Place, bytes]]:
-    """Of each dumped rule its place, and what it does; nothing has been counted yet."""
-    return _rules_settings(tuple(_COUNTED.sub(_uncounted, body) for body in bodies))
+def rule_settings(body: bytes) -> tuple[Place, bytes]:
+    """Of a dumped rule its place, and what it does; nothing has been counted yet."""
+    return _numbered_settings(_COUNTED.sub(_uncounted, body))
 
 
 def _uncounted(counter: re.Match[bytes]) -> bytes:
@@ -64,10 +64,10 @@ def _uncounted(counter: re.Match[bytes]) -> bytes:
     return b"".join((name, _NOTHING, packets, _NOTHING))
 
 
-@lru_cache(_LIKE)
-def _rules_settings(rules: tuple[bytes, ...]) -> Sequence[tuple[Place, bytes]]:
-    """The same of rules that have counted nothing: of like nodes they are equal, numbers too."""
-    return [_settings(_unnumbered(rule)) for rule in rules]
+@lru_cache(_REPEATED)
+def _numbered_settings(rule: bytes) -> tuple[Place, bytes]:
+    """Of nodes that were made alike most rules have the same numbers, too."""
+    return _settings(_unnumbered(rule))
 
 
 def _unnumbered(body: bytes) -> bytes:
