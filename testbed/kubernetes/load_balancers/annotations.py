@@ -57,6 +57,7 @@ READERS: Mapping[str, Reader] = {
     "ssl-cert": Reader(sets("certificate", texts.certificate)),
     "ssl-ports": Reader(sets("ssl_ports", texts.ports)),
     "backend-protocol": Reader(sets("backend_protocol", one_of("tcp", "ssl", "http", "https"))),
+    "target-node-labels": Reader(sets("target_node_labels", texts.labels)),
     "subnets": Reader(sets("subnets", texts.names)),
     "name": Reader(sets("name", texts.balancer_name), "controller"),
     "eip-allocations": Reader(sets("eip_allocations", texts.names), "controller"),

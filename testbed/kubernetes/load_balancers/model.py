@@ -5,7 +5,7 @@ buildListener), aws_loadbalancer.go; AWS Load Balancer Controller, "Network Load
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
@@ -64,7 +64,8 @@ class LoadBalancer:
     to one target.  check_port: none for the targets' own.  private_addresses: one in each of its
     subnets; none lets AWS choose.  certificate: of the ports in `ssl_ports`, which are numbers and
     names.  subnets: by name or id, one in a zone; none lets Kubernetes choose.  name: none for a
-    hash's.  eip_allocations: of Elastic IP addresses, one for each subnet.
+    hash's.  eip_allocations: of Elastic IP addresses, one for each subnet.  target_node_labels:
+    what nodes have to have to be targets.
     """
 
     type: Type = "classic"
@@ -89,6 +90,7 @@ class LoadBalancer:
     subnets: tuple[str, ...] = ()
     name: str = ""
     eip_allocations: tuple[str, ...] = ()
+    target_node_labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_network(self) -> bool:

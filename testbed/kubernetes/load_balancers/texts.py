@@ -146,6 +146,14 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def labels(text: str) -> dict[str, str]:
+    """A list such as `disk=ssd,zone=a`."""
+    pairs = [part.partition("=") for part in filter(None, map(str.strip, text.split(",")))]
+    if not pairs or not all(key and equals for key, equals, _ in pairs):
+        raise ValueError(f'expected labels such as "disk=ssd", found "{text}"')
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
 def balancer_name(text: str) -> str:
     """CreateLoadBalancer, "Name"."""
     if not _NAME.fullmatch(text) or text.startswith("internal-"):

@@ -4,16 +4,19 @@ What the cloud provider of Kubernetes v1.14 makes (pkg/cloudprovider/providers/a
 aws_loadbalancer.go), each zone's targets only for that zone unless cross-zone balancing is on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from testbed.kubernetes.labels import node_labels
 from testbed.kubernetes.load_balancers.annotations import CONTROLLER_CLASS, load_balancer
 from testbed.kubernetes.model import Node, Service
 from testbed.vpc.ec2 import InterfaceType
 from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import network_load_balancer
+
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Balancer:
 
 
 def balancers(
-    vpc: Vpc, nodes: Iterable[Node], services: Iterable[Service]
+    vpc: Vpc, nodes: Sequence[Node], services: Iterable[Service]
 ) -> tuple[Balancer, ...]:
     """One for each Service of type LoadBalancer and each zone that has targets and a subnet.
 
@@ -63,24 +66,20 @@ def balancers(
     practice; annotations may name them.  Where pods are targets any zone may have some.  All is
     of one cluster.
     """
-    zones = {subnet.name: subnet.availability_zone for subnet in vpc.subnets}
-    targets: dict[str, list[str]] = {}
-    for node in nodes:
-        if node.subnet in zones:
-            targets.setdefault(zones[node.subnet], []).append(node.name)
-    every = tuple(node for zone in targets.values() for node in zone)
     found = []
     for service in services:
         if is_made(service):
             wanted = load_balancer(service)
+            targets = _targets(vpc, nodes, wanted.target_node_labels)
+            every = tuple(node for zone in targets.values() for node in zone)
             named = chosen_subnets(vpc, wanted.subnets)
             places = {one.availability_zone: one for one in named}
             places = places or _subnets(vpc, internal=wanted.internal)
             own = {zone: tuple(targets.get(zone, ())) for zone in places}
             found += [
-                Balancer(service, zone, places[zone], every if wanted.cross_zone else nodes)
-                for zone, nodes in own.items()
-                if nodes or named or wanted.target_type == "ip"
+                Balancer(service, zone, places[zone], every if wanted.cross_zone else near)
+                for zone, near in own.items()
+                if near or named or wanted.target_type == "ip"
             ]
     return tuple(found)
 
@@ -92,6 +91,23 @@ def is_made(service: Service) -> bool:
     """
     known = service.load_balancer_class in ("", CONTROLLER_CLASS)
     return service.type == "LoadBalancer" and known
+
+
+def _targets(vpc: Vpc, nodes: Iterable[Node], wanted: Mapping[str, str]) -> dict[str, list[str]]:
+    """By zone the nodes that a load balancer may send to.
+
+    wanted: labels that they have to have.  Kubernetes leaves out those with the label EXCLUDED
+    (KEP 1143).
+    """
+    subnets = {subnet.name: subnet for subnet in vpc.subnets}
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.subnet in subnets:
+            subnet = subnets[node.subnet]
+            labels = node_labels(node, subnet)
+            if EXCLUDED not in labels and wanted.items() <= labels.items():
+                found.setdefault(subnet.availability_zone, []).append(node.name)
+    return found
 
 
 def chosen_subnets(vpc: Vpc, named: Iterable[str]) -> tuple[Subnet, ...]:

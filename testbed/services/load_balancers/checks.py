@@ -155,7 +155,7 @@ def _by_node_ports(service: Service, era: Era | None) -> Problems:
 
 
 # What Kubernetes' own cloud provider learnt after 1.14; AWS' controller knows all of it
-LATER = {"ssl-cert": "1.15", "subnets": "1.18"}
+LATER = {"ssl-cert": "1.15", "subnets": "1.18", "target-node-labels": "1.19"}
 
 
 def _later(service: Service, era: Era | None) -> Problems:

@@ -17,7 +17,7 @@ from testbed.lab.checks import problems
 from testbed.load import load
 from testbed.net.facts import NftChain, NftElement, Route, Rule
 from testbed.plan import plan, programs, vpcs
-from testbed.services.load_balancers import balancers
+from testbed.services.load_balancers import EXCLUDED, balancers
 from testbed.services.load_balancers.health import ALL_WELL, Health, Judged, Server, health_check
 from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.fabric.metadata import identifier
@@ -381,6 +381,7 @@ def test_kubernetes_of_2019_knows_no_class(topologies: Path) -> None:
         ({"connection_draining_enabled": "true"}, "for Classic Load Balancers only"),
         ({"subnets": "public-a, public-c"}, 'there is no subnet "public-c"; did you mean'),
         ({"subnets": "public-a, private-a"}, "are both in us-west-2a"),
+        ({"target_node_labels": "disk"}, 'expected labels such as "disk=ssd"'),
         ({"subnets": "public-a,"}, 'expected different names such as "a, b"'),
         ({"target_group_attributes": "stickiness.type=lb_cookie"}, 'expected "source_ip"'),
         ({"target_group_attributes": "slow_start.duration_seconds=30"}, "is not enforced"),
@@ -571,12 +572,14 @@ def test_there_is_an_elastic_address_for_each_subnet() -> None:
     assert list(problems(lab(service(**facing, eip_allocations="eipalloc-1, eipalloc-2")))) == []
 
 
-@pytest.mark.parametrize("annotation", ["ssl_cert", "subnets"])
+@pytest.mark.parametrize(
+    "annotation", [{"ssl_cert": "x"}, {"subnets": "public-a"}, {"target_node_labels": "a=b"}]
+)
 def test_kubernetes_of_2019_knows_neither_tls_nor_subnets(
-    topologies: Path, annotation: str
+    topologies: Path, annotation: dict[str, str]
 ) -> None:
     kops = load(topologies / "kops.yaml")
-    web = service(ServicePort(80), **{annotation: "public-a"})
+    web = service(ServicePort(80), **annotation)
     [cluster] = kops.clusters
 
     [problem] = problems(replace(kops, clusters=(replace(cluster, services=(web,)),)))
@@ -592,3 +595,17 @@ def test_the_proxy_protocol_is_for_tcp() -> None:
     )
 
     assert problem.message == "the testbed has the PROXY protocol for TCP only"
+
+
+def test_labels_say_which_nodes_are_targets() -> None:
+    """An annotation asks for some, and one well-known label takes a node away from all."""
+    ssd = replace(NODES[0], labels={"disk": "ssd"})
+    excluded = replace(NODES[1], labels={EXCLUDED: ""})
+    chosen = service(target_node_labels="disk=ssd", cross_zone_load_balancing_enabled="true")
+
+    def nodes(web: Service, *there: Node) -> list[tuple[str, ...]]:
+        return [one.nodes for one in balancers(VPC, there, (web,))]
+
+    assert nodes(chosen, ssd, NODES[1]) == [("node-1",)]
+    assert nodes(service(), ssd, excluded) == [("node-1",)]
+    assert nodes(service(), ssd, NODES[1]) == [("node-1",), ("node-2",)], "control"
