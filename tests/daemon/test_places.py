@@ -1,11 +1,15 @@
 """Every namespace of a lab is known by kind, surroundings and addresses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from testbed.allocations import allocate
 from testbed.daemon.shown.places import places
+from testbed.daemon.shown.views import rows
+from testbed.kops.model import KopsCluster
+from testbed.kubernetes.model import Pod
 from testbed.load import load
 from testbed.net.facts import Netns
 from testbed.plan import plan
@@ -46,3 +50,17 @@ def test_places_tell_what_a_drawing_needs(topologies: Path) -> None:
     assert known["internet"].addresses == lab.internet.hosts
     assert known["elb-web-us-west-2a"].kind == "load-balancer"
     assert "monitoring.node-exporter" not in known, "it is its node"
+
+
+def test_a_pod_that_waits_on_a_node_is_shown_there(topologies: Path) -> None:
+    """Bound by the scheduler, and refused by the network plugin."""
+    lab = load(topologies / "kops.yaml")
+    [kops] = lab.clusters
+    assert isinstance(kops, KopsCluster)
+    small = replace(kops, node_cidr_mask_size=30, pods=Pod.replicas("p", 4))  # one pod a node
+    lab = replace(lab, clusters=(small,))
+
+    shown = {row["name"]: row for row in rows("pods", lab, allocate(lab))}
+
+    assert shown["p-3"]["status"] == "Pending"
+    assert shown["p-3"]["node"] == "node-1"

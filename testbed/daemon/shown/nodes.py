@@ -19,21 +19,22 @@ Row = dict[str, Any]
 
 def _pods(lab: Lab, allocations: Allocations) -> Iterator[Row]:
     placed = {placement.pod: placement for placement in allocations.pods}
-    pending = {pod.pod: pod.reason for pod in allocations.pending}
+    pending = {pod.pod: pod for pod in allocations.pending}
     for cluster in lab.clusters:
         vpc = _vpc(lab, cluster)
         for pod in cluster.pods:
-            place = placed.get(pod.netns)
+            place, waiting = placed.get(pod.netns), pending.get(pod.netns)
+            bound = (waiting.node if waiting else "") or pod.node
             of_eni = cluster.kind == "eks" or pod.host_network
             yield {
                 "name": pod.netns,
                 "status": "Running" if place else "Pending",
-                "node": _node(place, vpc) if place else pod.node,
+                "node": _node(place, vpc) if place else bound,
                 "ip": str(place.ip) if place else "",
                 "eni": f"eth{place.device_index}" if place and of_eni else "",
                 "ports": ",".join(_ports(pod)),
                 "cluster": cluster.name,
-                "reason": pending.get(pod.netns, ""),
+                "reason": waiting.reason if waiting else "",
             }
 
 
