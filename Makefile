@@ -30,6 +30,11 @@ help:  ## this list
 
 setup: .venv/.ready  ## install what is missing: Debian packages, then .venv
 
+# In a folder that was moved or copied, .venv is still the one of where it was made.
+ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
+.PHONY: .venv/.ready
+endif
+
 .venv/.ready: pyproject.toml setup.sh
 	@sh setup.sh
 	@touch $@

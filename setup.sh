@@ -55,8 +55,13 @@ fi
 [ -z "${1-}" ] || exit 0
 find_python || fail "needs Python 3.11 or newer with the modules venv and ensurepip"
 
-# .unfinished tells a .venv whose making was interrupted from a whole one.
-if [ -e .venv/.unfinished ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+# .unfinished tells a .venv whose making was interrupted from a whole one.  In one that came here
+# with its folder, moved or copied, are the paths of where it was made: it would run what is there.
+usable() {
+    [ ! -e .venv/.unfinished ] && grep -qsF " $(pwd -P)/.venv" .venv/pyvenv.cfg &&
+        .venv/bin/python -m pip --version >/dev/null 2>&1
+}
+if ! usable; then
     say "making .venv with $("$python" --version)"
     rm -rf .venv; mkdir .venv; touch .venv/.unfinished
     "$python" -m venv .venv
