@@ -23,9 +23,10 @@ SEEN_REPLY, ASSURED, CONFIRMED = 1 << 1, 1 << 2, 1 << 3
 HOUR = struct.pack(">I", 3600)
 
 
-def fill(store: NamespaceStore, ns: str) -> int:
-    """Connections up to the last that the kernel takes, which it gives up for no new one.
+def fill(store: NamespaceStore, ns: str, *, answered: bool = True) -> int:
+    """Connections up to the last that the kernel takes.
 
+    answered: and ASSURED, so that the kernel gives up none for a new one.
     Returns how many there are.  Skips where a machine allows too many for a test.
     """
     with inside(store, ns), NetlinkSocket(uapi.NETLINK_NETFILTER) as kernel:
@@ -33,16 +34,16 @@ def fill(store: NamespaceStore, ns: str) -> int:
         if not 0 < most <= MANY:
             pytest.skip(f"nf_conntrack_max of this machine is {most}: too many for a test")
         while (missing := most - table().entries) > 0:
-            kernel.send([_udp(entries + i) for i in range(missing)])
+            kernel.send([_udp(entries + i, answered) for i in range(missing)])
             entries += missing
         assert table() == Table(most, most)
     return most
 
 
-def _udp(number: int) -> bytes:
+def _udp(number: int, answered: bool) -> bytes:
     """One connection: its first datagram, and what answers it."""
     caller = struct.pack(">I", FIRST_CALLER + number)
-    return caller.join(BETWEEN)
+    return caller.join(PARTS[answered])
 
 
 def _tuple(kind: int, source: bytes, destination: bytes) -> bytes:
@@ -52,15 +53,18 @@ def _tuple(kind: int, source: bytes, destination: bytes) -> bytes:
     return attribute(kind, attribute(TUPLE_IP, addresses) + attribute(TUPLE_PROTO, protocol))
 
 
+def _parts(status: int) -> list[bytes]:
+    """What all connections have alike: before, between and behind the caller's two addresses."""
+    return message(
+        CT_NEW,
+        uapi.NLM_F_CREATE,
+        struct.pack(">BBH", socket.AF_INET, 0, 0)
+        + _tuple(TUPLE_ORIG, CALLER, SERVER)
+        + _tuple(TUPLE_REPLY, SERVER, CALLER)
+        + attribute(STATUS, struct.pack(">I", status))
+        + attribute(TIMEOUT, HOUR),
+    ).split(CALLER)
+
+
 SERVER, CALLER = bytes([192, 0, 2, 1]), bytes([255, 255, 255, 255])
-BETWEEN = message(
-    CT_NEW,
-    uapi.NLM_F_CREATE,
-    struct.pack(">BBH", socket.AF_INET, 0, 0)
-    + _tuple(TUPLE_ORIG, CALLER, SERVER)
-    + _tuple(TUPLE_REPLY, SERVER, CALLER)
-    + attribute(STATUS, struct.pack(">I", SEEN_REPLY | ASSURED | CONFIRMED))
-    + attribute(TIMEOUT, HOUR),
-).split(
-    CALLER
-)  # what is alike of all connections: before, between and behind the caller's address
+PARTS = {False: _parts(CONFIRMED), True: _parts(CONFIRMED | SEEN_REPLY | ASSURED)}

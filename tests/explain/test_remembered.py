@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from testbed.explain.journey import Header
-from testbed.explain.netfilter.conntrack import TableFull, Tracking
+from testbed.explain.netfilter.conntrack import ROOM, Crowd, TableFull, Tracking
 from testbed.explain.netfilter.remembered import Remembered, entries
 from testbed.explain.packet import Flow, Packet
 
@@ -35,6 +35,11 @@ HEADER = Header(
 )
 
 
+def certain(probability: float) -> bool:
+    """Whether it happens, where it is no matter of chance."""
+    return {0.0: False, 1.0: True}[probability]
+
+
 def test_a_listing_is_read() -> None:
     translated, alone = entries("node-1", LISTED)
 
@@ -46,22 +51,22 @@ def test_a_listing_is_read() -> None:
 def test_a_packet_finds_its_connection_where_it_is_remembered() -> None:
     tracking, packet = Tracking([TRANSLATED]), Packet(HEADER)
 
-    tracking.track("node-1", packet)
+    tracking.track("node-1", packet, certain)
     assert packet.state == "established"
     assert (packet.ct_mark, packet.ct) == (128, frozenset({"established", "dnat"}))
 
     elsewhere = Packet(HEADER)
-    tracking.track("node-2", elsewhere)
+    tracking.track("node-2", elsewhere, certain)
     assert elsewhere.state == "new"
 
 
 @pytest.mark.parametrize("kind", ["SYN", "SYN,ACK"])
 def test_a_full_table_takes_nothing_new_whether_it_would_open_a_connection(kind: str) -> None:
-    tracking = Tracking([TRANSLATED], full={"node-1": 2, "node-2": 0}.__getitem__)
+    tracking = Tracking([TRANSLATED], crowd={"node-1": Crowd(2, 1.0), "node-2": ROOM}.__getitem__)
     unknown = replace(HEADER, protocol="tcp", kind=kind)
 
-    tracking.track("node-1", Packet(HEADER))
-    tracking.track("node-2", Packet(unknown))
+    tracking.track("node-1", Packet(HEADER), certain)
+    tracking.track("node-2", Packet(unknown), certain)
     with pytest.raises(TableFull) as found:
-        tracking.track("node-1", Packet(unknown))
+        tracking.track("node-1", Packet(unknown), certain)
     assert found.value.most == 2

@@ -28,12 +28,19 @@ class TableFull(Exception):
         self.most = most
 
 
-Full = Callable[[str], int]  # how many connections fill a namespace's table; 0 while there is room
+class Crowd(NamedTuple):
+    """How full a table is.
+
+    most: as many as may be there.  lost: how likely one more finds no place, when the kernel can
+    give up none nearby that was never answered.
+    """
+
+    most: int = 0
+    lost: float = 0.0
 
 
-def never_full(_: str) -> int:
-    """Nobody remembers any connections yet."""
-    return 0
+ROOM = Crowd()
+Chance = Callable[[float], bool]  # whether what is so likely happens
 
 
 NEW, INVALID = "new", "invalid"  # of a packet without a connection: there will be one, or none
@@ -42,9 +49,13 @@ NEW, INVALID = "new", "invalid"  # of a packet without a connection: there will 
 class Tracking:
     """Who talks with whom, by namespace (state: what kernels remember from packet to packet)."""
 
-    def __init__(self, remembered: Iterable[Remembered] = (), full: Full = never_full) -> None:
-        """remembered: the connections of before.  full: asked where a new one would be tracked."""
-        self._full = full
+    def __init__(
+        self,
+        remembered: Iterable[Remembered] = (),
+        crowd: Callable[[str], Crowd] = lambda _: ROOM,
+    ) -> None:
+        """remembered: the connections of before.  crowd: of a namespace that makes another one."""
+        self._crowd = crowd
         self._connections: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
         for one in remembered:
             connection = Connection(one.original)
@@ -55,7 +66,7 @@ class Tracking:
             self._connections[one.ns, one.original] = connection, False
             self._connections[one.ns, one.replies] = connection, True
 
-    def track(self, ns: str, packet: Packet) -> None:
+    def track(self, ns: str, packet: Packet, chance: Chance) -> None:
         """Find or make the packet's connection, as conntrack's own hook does before mangle.
 
         What comes back by lo has the one that it left with: nf_conntrack_core.c, nf_conntrack_in.
@@ -70,20 +81,21 @@ class Tracking:
         flow = packet.flow
         known = self._connections.get((ns, flow))
         if known is None:
-            self._track_new(ns, packet, flow)
+            self._track_new(ns, packet, flow, chance)
             return
         packet.connection, packet.is_reply = known
         if packet.is_reply:
             packet.connection.answered = True
         packet.state = "established" if packet.connection.answered else "new"
 
-    def _track_new(self, ns: str, packet: Packet, flow: Flow) -> None:
+    def _track_new(self, ns: str, packet: Packet, flow: Flow, chance: Chance) -> None:
         """The entry is made before anybody looks whether the packet may open a connection.
 
         nf_conntrack_core.c: init_conntrack, from resolve_normal_ct.
         """
-        if most := self._full(ns):
-            raise TableFull(most)
+        crowd = self._crowd(ns)
+        if chance(crowd.lost):
+            raise TableFull(crowd.most)
         if not opens(packet):
             packet.state = "invalid"
             return

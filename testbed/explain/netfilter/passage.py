@@ -59,6 +59,13 @@ class Passage:
     mtu_to: Callable[[int], int] = lambda _: LARGEST
     is_single: bool = False
 
+    def happens(self, probability: float) -> bool:
+        """Whether chance lets something happen; both are followed where both may be."""
+        if probability in (0.0, 1.0):
+            return probability == 1.0
+        self.is_single = True
+        return self.draw((1 - probability, probability)) == 1
+
 
 Effect = Callable[[Passage], str]  # the verdict's words where they tell more than the rule's
 

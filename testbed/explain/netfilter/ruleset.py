@@ -47,7 +47,7 @@ class Stage:
 
 
 def _track(passage: Passage) -> None:
-    passage.tracking.track(passage.ns, passage.packet)
+    passage.tracking.track(passage.ns, passage.packet, passage.happens)
 
 
 def _confirm(passage: Passage) -> None:

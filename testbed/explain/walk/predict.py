@@ -169,7 +169,7 @@ def _outcomes(question: _Question) -> Iterator[_Outcome]:
 
 def _outcome(question: _Question, draws: Draws) -> _Outcome:
     """Of the packet that is asked about; of one that comes later, if the first let it."""
-    asked, tracking = question.header, Tracking(question.remembered, question.world.full)
+    asked, tracking = question.header, Tracking(question.remembered, question.world.crowd)
     first = Packet(replace(asked, size=0) if asked.size and asked.protocol == "tcp" else asked)
     found, answer = _exchange(question, first, tracking, draws)
     if answer is None or not (speaks(asked) and found.is_answered):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from testbed.explain.netfilter.conntrack import never_full
+from testbed.explain.netfilter.conntrack import ROOM, Crowd
 from testbed.explain.walk.facts.space import Space
 from testbed.explain.walk.frames.links import Links
 from testbed.explain.walk.visit.known import KnownVisits
@@ -38,9 +38,9 @@ class World:
     def __contains__(self, ns: str) -> bool:
         return ns in self._facts
 
-    def full(self, ns: str) -> int:
-        """How many connections fill a namespace's table; 0 while there is room, as in a plan."""
-        return never_full(ns)
+    def crowd(self, ns: str) -> Crowd:
+        """How full a namespace's table of connections is; a plan has none yet."""
+        return ROOM
 
     def space(self, ns: str) -> Space:
         """What is known of a namespace; nothing of one that is not there."""

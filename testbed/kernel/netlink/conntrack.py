@@ -1,15 +1,20 @@
 """How full a namespace's table of connections is, and what it counts.  Needs CAP_NET_ADMIN."""
 
+import socket
 import struct
 from typing import NamedTuple
 
+from testbed.kernel import sysctl
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
-from testbed.kernel.netlink.wire import Refusal, attributes
+from testbed.kernel.netlink.wire import Refusal, attribute, attributes
 
 _NFGENMSG = struct.Struct(">BBH")  # family, version, resource
 _U32 = struct.Struct(">I")
-_ANY = _NFGENMSG.pack(0, 0, 0)
+_ANY, _IPV4 = _NFGENMSG.pack(0, 0, 0), _NFGENMSG.pack(socket.AF_INET, 0, 0)
+_NONE = bytes(4)
+_ASSURED = _U32.pack(1 << 2)  # nf_conntrack_common.h: IPS_ASSURED
+_EVICTION_RANGE = 8
 _SUBSYSTEM = uapi.NFNL_SUBSYS_CTNETLINK << 8
 
 
@@ -23,6 +28,24 @@ class Table(NamedTuple):
     def is_full(self) -> bool:
         """Whether a new connection has no place."""
         return 0 < self.most <= self.entries
+
+
+class Unsure(NamedTuple):
+    """How many entries the kernel would give up for a new one, and over how many buckets."""
+
+    entries: int
+    buckets: int
+
+    @property
+    def none_near(self) -> float:
+        """How likely a new connection finds none of them, and is lost where the table is full.
+
+        nf_conntrack_core.c, early_drop: it looks in NF_CT_EVICTION_RANGE buckets, and every entry
+        is in two, one for each direction.
+        """
+        if not self.entries:
+            return 1.0
+        return max(0.0, 1 - 2 * _EVICTION_RANGE / self.buckets) ** self.entries
 
 
 class Counters(NamedTuple):
@@ -49,6 +72,22 @@ def table() -> Table:
         _number(found, uapi.CTA_STATS_GLOBAL_ENTRIES),
         _number(found, uapi.CTA_STATS_GLOBAL_MAX_ENTRIES),
     )
+
+
+def unsure() -> Unsure:
+    """Those that are not ASSURED: never answered, or UDP of less than two seconds.
+
+    Kernels before 5.14 tell of the others too.  Raises KernelError.
+    """
+    asked = attribute(uapi.CTA_STATUS, _NONE) + attribute(uapi.CTA_STATUS_MASK, _ASSURED)
+    with NetlinkSocket(uapi.NETLINK_NETFILTER) as kernel:
+        told = kernel.dump(_SUBSYSTEM | uapi.IPCTNL_MSG_CT_GET, _IPV4 + asked)
+    (assured,) = _U32.unpack(_ASSURED)
+    entries = sum(
+        not _number(attributes(one.body, _NFGENMSG.size), uapi.CTA_STATUS) & assured
+        for one in told
+    )
+    return Unsure(entries, int(sysctl.read("net.netfilter.nf_conntrack_buckets") or 0))
 
 
 def counters() -> Counters:

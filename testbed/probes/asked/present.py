@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from testbed.explain.evidence.reasoned import with_reasons
+from testbed.explain.netfilter.conntrack import Crowd
 from testbed.explain.walk.world import World
 from testbed.kernel.learnt import learnt
 from testbed.kernel.namespaces import NamespaceStore
@@ -23,7 +24,7 @@ class Present(World):
         super().__init__(plan | implied(plan))
         self._store = store
         self._names = frozenset(store.names())
-        self._full: dict[str, int] = {}
+        self._crowds: dict[str, Crowd] = {}
 
     def __contains__(self, ns: str) -> bool:
         return ns in self._names
@@ -38,10 +39,11 @@ class Present(World):
         found = observe(self._store, [ns], sysctls, near).state
         return with_reasons(found, planned) | learnt(self._store, [ns])
 
-    def full(self, ns: str) -> int:
-        """How many connections fill a namespace's table; 0 while there is room."""
-        if ns not in self._full:
+    def crowd(self, ns: str) -> Crowd:
+        """How full a namespace's table of connections is."""
+        if ns not in self._crowds:
             with inside(self._store, ns):
                 table = conntrack.table()
-            self._full[ns] = table.most if table.is_full else 0
-        return self._full[ns]
+                lost = conntrack.unsure().none_near if table.is_full else 0.0
+            self._crowds[ns] = Crowd(table.most, lost)
+        return self._crowds[ns]

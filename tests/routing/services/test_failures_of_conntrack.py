@@ -36,10 +36,10 @@ def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
 
 
 @contextmanager
-def full(bed: Bed, node: str) -> Iterator[int]:
+def full(bed: Bed, node: str, *, answered: bool = True) -> Iterator[int]:
     """While a node's table of connections is full; how many there are."""
     try:
-        yield fill(bed.store, node)
+        yield fill(bed.store, node, answered=answered)
     finally:
         assert bed.run(node, "conntrack", "-F").returncode == 0
 
@@ -61,6 +61,14 @@ def test_a_full_table_loses_new_connections_and_keeps_the_old(bed: Bed, explain:
     assert works(explain("client", "web-0"))
 
 
+@pytest.mark.parametrize("bed", THEN_AND_NOW[:1], indirect=True)
+def test_a_table_of_connections_that_nobody_answered_has_room(bed: Bed, explain: Explain) -> None:
+    """The kernel gives one of them up for each new one: near every place in the table are some."""
+    with full(bed, "nb", answered=False):
+        assert works(explain("client", "web-0"))
+
+
+@pytest.mark.parametrize("bed", THEN_AND_NOW[:1], indirect=True)
 def test_the_page_says_how_to_fill_a_table(bed: Bed) -> None:
     """Its command makes as many connections as it is told to, and the kernel would keep them."""
     _, _, text = PAGE.read_text(encoding="utf-8").partition("### A full table")
