@@ -12,6 +12,8 @@ from testbed.explain.render.styled import Line, Paper, Span, Style, fold
 GOOD: Style = "good"
 BAD: Style = "bad"
 
+ONE_PERCENT = 0.01
+
 
 def summary(journey: Journey, paper: Paper) -> Iterator[Line]:
     """A way in short: a line for each namespace."""
@@ -42,10 +44,15 @@ def branches(answer: Answer, paper: Paper, *, full: bool) -> Iterator[Line]:
         end = branch.there.end
         fate = f"delivered to {end.ns}" if end.delivered else f"dropped in {end.ns}, {end.code}"
         sign, style = ("✓", GOOD) if end.delivered else ("✗", BAD)
-        told = f"{compare.probability(branch):.0%} of the time {fate}"
+        told = f"{_share(compare.probability(branch))} of the time {fate}"
         yield from paper.noted(f"  {sign} ", style, told)
         if full:
             yield from summary(branch.there, paper)
+
+
+def _share(probability: float) -> str:
+    """`50%`; what may happen is never said to happen 0% of the time."""
+    return f"{probability:.0%}" if probability >= ONE_PERCENT else "less than 1%"
 
 
 def _told(answer: Answer) -> RoundTrip:

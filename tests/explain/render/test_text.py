@@ -141,6 +141,11 @@ def test_other_branches_of_a_random_choice_are_told_in_short() -> None:
     assert "  igw-main  internet → vpc" not in text(answer)
     assert "  igw-main  internet → vpc" in text(answer, full=True)
 
+    other = journeys.node_port()
+    rare = replace(other, there=replace(other.there, probability=1 / 16384), back=None)
+    answer = journeys.explained(journeys.other_node(), rare)
+    assert "  ✓ less than 1% of the time delivered to client\n" in text(answer)
+
 
 @pytest.mark.parametrize("width", [24, 40, 60, 80, 132])
 def test_no_line_is_longer_than_the_terminal(width: int) -> None:
