@@ -31,7 +31,10 @@ class Table(NamedTuple):
 
 
 class Unsure(NamedTuple):
-    """How many entries the kernel would give up for a new one, and over how many buckets."""
+    """How many entries the kernel would give up for a new one, and over how many buckets.
+
+    buckets: 0 where the kernel does not tell, as older ones in a user namespace.
+    """
 
     entries: int
     buckets: int
@@ -43,7 +46,7 @@ class Unsure(NamedTuple):
         nf_conntrack_core.c, early_drop: it looks in NF_CT_EVICTION_RANGE buckets, and every entry
         is in two, one for each direction.
         """
-        if not self.entries:
+        if not (self.entries and self.buckets):
             return 1.0
         return max(0.0, 1 - 2 * _EVICTION_RANGE / self.buckets) ** self.entries
 
