@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.kops import host_local
-from testbed.kops.host_local import Store
+from testbed.kops.ipam import host_local
+from testbed.kops.ipam.host_local import Store
+from testbed.kops.ipam.ranges import node_ranges
+from testbed.kops.ipam.stores import store
 from testbed.kops.limits import room
 from testbed.kops.model import KopsCluster
-from testbed.kops.ranges import node_ranges
 from testbed.kops.routes import with_pod_routes, without_route
-from testbed.kops.stores import store
 from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress

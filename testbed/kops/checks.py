@@ -6,8 +6,8 @@ from itertools import combinations, islice
 
 from testbed.description.problem import Problem, Problems, names, quoted
 from testbed.kops import routes
+from testbed.kops.ipam.ranges import blocks
 from testbed.kops.model import SMALLEST, KopsCluster, KopsNode
-from testbed.kops.ranges import blocks
 from testbed.kops.routes import cluster_tables
 from testbed.kubernetes import bandwidth
 from testbed.vpc.checks import instances as instance_checks

@@ -11,9 +11,9 @@ from testbed.eks.model import EksCluster
 from testbed.eks.wiring import node as eks_node
 from testbed.eks.wiring import pod as eks_pod
 from testbed.errors import TestbedError
-from testbed.kops.cluster import cluster_facts
 from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes
+from testbed.kops.wiring.cluster import cluster_facts
 from testbed.kubernetes.placement import Placed
 from testbed.kubernetes.strays import stray_facts
 from testbed.lab import Cluster, Lab, api_servers, clusters_in, service_cidr

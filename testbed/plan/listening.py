@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.eks.model import EksCluster
-from testbed.kops.cluster import host_port_listeners
 from testbed.kops.model import KopsCluster
+from testbed.kops.wiring.cluster import host_port_listeners
 from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.lab import Lab, api_servers
 from testbed.net.endpoints import Endpoint, Listener

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from testbed.allocations import Allocations
-from testbed.kops.cluster import with_gateway
-from testbed.kops.host_local import gateway
+from testbed.kops.ipam.host_local import gateway
 from testbed.kops.model import KopsCluster
+from testbed.kops.wiring.cluster import with_gateway
 from testbed.kubernetes.kube_proxy import Era
 from testbed.lab import Cluster, Lab
 from testbed.net.endpoints import Listener

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from testbed.kops.host_local import (
+from testbed.kops.ipam.host_local import (
     Store,
     files,
     full,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Network
 
-from testbed.kops import ranges
+from testbed.kops.ipam import ranges
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.placement import NodeIpam, NodeRange
 

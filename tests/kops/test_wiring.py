@@ -7,9 +7,9 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.allocations import allocate
-from testbed.kops.names import veth_name
-from testbed.kops.node import BRIDGE_NETFILTER
 from testbed.kops.routes import with_pod_routes
+from testbed.kops.wiring.names import veth_name
+from testbed.kops.wiring.node import BRIDGE_NETFILTER
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange
 from testbed.net.facts import (

@@ -10,7 +10,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.kops.model import KopsCluster
-from testbed.kops.node import BRIDGE_NETFILTER
+from testbed.kops.wiring.node import BRIDGE_NETFILTER
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab
 from testbed.load import load

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.allocations import Allocations
-from testbed.kops.host_local import LOCK
+from testbed.kops.ipam.host_local import LOCK
+from testbed.kops.ipam.stores import NETWORKS, files
 from testbed.kops.model import KopsCluster
-from testbed.kops.stores import NETWORKS, files
 from testbed.lab import Lab
 
 

@@ -5,7 +5,7 @@ from testbed.explain.journey import End
 from testbed.explain.netfilter.passage import Filtered
 from testbed.explain.packet import Packet, address
 from testbed.explain.reasons import dropped
-from testbed.kops.dedup import DEDUP
+from testbed.kops.wiring.dedup import DEDUP
 from testbed.net.facts import IpAddress
 
 SOURCE_CHECK_CODE = "ENI_SOURCE_DEST_CHECK_RESTRICTION"

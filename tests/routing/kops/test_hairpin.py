@@ -10,8 +10,8 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
-from testbed.kops.dedup import DEDUP
 from testbed.kops.model import HairpinMode, KopsCluster
+from testbed.kops.wiring.dedup import DEDUP
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab
 from testbed.load import load

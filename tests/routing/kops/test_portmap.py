@@ -15,9 +15,9 @@ from testbed.description.ports import Port
 from testbed.eks.conflist import NETWORK, PORTMAP
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring.pod import veth_name as eks_veth
+from testbed.kops.ipam.stores import NETWORKS
 from testbed.kops.model import KopsCluster
-from testbed.kops.names import veth_name as kops_veth
-from testbed.kops.stores import NETWORKS
+from testbed.kops.wiring.names import veth_name as kops_veth
 from testbed.kubernetes.model import Container, Pod
 from testbed.lab import Lab
 from testbed.load import load

@@ -16,7 +16,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
-from testbed.kops.node import BRIDGE_NETFILTER
+from testbed.kops.wiring.node import BRIDGE_NETFILTER
 from testbed.net.facts import BridgePort, Chain, Sysctl, Veth
 from tests.routing.cni.breaking import dies, instead, works
 from tests.routing.cni.conftest import Explain

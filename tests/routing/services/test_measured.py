@@ -13,7 +13,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.kops.model import HairpinMode, KopsCluster
-from testbed.kops.node import BRIDGE_NETFILTER
+from testbed.kops.wiring.node import BRIDGE_NETFILTER
 from testbed.lab import Lab
 from testbed.load import parse
 from testbed.net.facts import Chain, Sysctl

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Interface
 
-from testbed.kops import ptp
-from testbed.kops.host_ports import HostPort, held_ports, host_port_facts
+from testbed.kops.ipam.stores import NETWORKS
 from testbed.kops.model import KopsCluster
-from testbed.kops.names import veth_name
-from testbed.kops.node import CBR0, MTU, NO_PORTS_MTU, bridge_facts, node_facts
-from testbed.kops.pod import pod_facts
 from testbed.kops.routes import refused
-from testbed.kops.shaping import shaper
-from testbed.kops.stores import NETWORKS
+from testbed.kops.wiring import ptp
+from testbed.kops.wiring.host_ports import HostPort, held_ports, host_port_facts
+from testbed.kops.wiring.names import veth_name
+from testbed.kops.wiring.node import CBR0, MTU, NO_PORTS_MTU, bridge_facts, node_facts
+from testbed.kops.wiring.pod import pod_facts
+from testbed.kops.wiring.shaping import shaper
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
 from testbed.kubernetes.portmap import Attached, portmap_facts

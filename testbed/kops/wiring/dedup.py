@@ -13,7 +13,7 @@ Source: kubernetes v1.14, kubenet_linux.go, syncEbtablesDedupRules.
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from testbed.kops.host_local import gateway
+from testbed.kops.ipam.host_local import gateway
 from testbed.net.facts import ChainRule, Fact, NftChain
 
 DEDUP = "KUBE-DEDUP"

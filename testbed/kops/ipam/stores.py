@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
-from testbed.kops import host_local
-from testbed.kops.host_local import Store
+from testbed.kops.ipam import host_local
+from testbed.kops.ipam.host_local import Store
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.placement import NodeRange, PodAddress
 

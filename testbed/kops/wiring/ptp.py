@@ -9,8 +9,8 @@ containernetworking/plugins v1.1.1, plugins/main/ptp.
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
-from testbed.kops.host_local import gateway
-from testbed.kops.names import veth_name
+from testbed.kops.ipam.host_local import gateway
+from testbed.kops.wiring.names import veth_name
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
 from testbed.net import names

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface
 
-from testbed.kops.host_local import gateway
+from testbed.kops.ipam.host_local import gateway
 from testbed.kops.model import HairpinMode
-from testbed.kops.names import veth_name
-from testbed.kops.node import CBR0, MTU
+from testbed.kops.wiring.names import veth_name
+from testbed.kops.wiring.node import CBR0, MTU
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
 from testbed.net import names

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
-from testbed.kops import ptp
-from testbed.kops.dedup import dedup_facts
-from testbed.kops.host_local import gateway
+from testbed.kops.ipam.host_local import gateway
 from testbed.kops.model import KopsCluster, KopsNode
+from testbed.kops.wiring import ptp
+from testbed.kops.wiring.dedup import dedup_facts
 from testbed.kubernetes.model import FIRST_NODE_PORT, LAST_NODE_PORT
 from testbed.kubernetes.placement import NodeRange
 from testbed.net import names
