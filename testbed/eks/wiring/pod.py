@@ -10,6 +10,7 @@ from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.eks.wiring.node import JUMBO, eni_table
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
+from testbed.kubernetes.pod_link import pod_link
 from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.net import names
 from testbed.net.facts import (
@@ -18,11 +19,9 @@ from testbed.net.facts import (
     Address,
     Fact,
     Neighbour,
-    Netns,
     Route,
     Rule,
     Sysctl,
-    Veth,
 )
 from testbed.vpc.model import Vpc
 
@@ -50,18 +49,17 @@ def pod_facts(
     veth = veth_name(cluster, pod)
     mac = names.mac(placed.node, veth)
     address = IPv4Network(int(placed.ip))  # from a number: three times faster, for every pod
-    yield from _inside(placed, veth, mac, _pod_mtu(cluster))
+    yield from pod_link(
+        placed,
+        veth,
+        mac,
+        mtu=_pod_mtu(cluster),
+        plugin="aws-cni",
+        named=": prefix and SHA-1 of its name",
+    )
+    yield from _inside(placed, mac)
     if ERAS[cluster.profile].plugin_settings and cluster.env.disable_pod_v6:
         yield from _tuning(placed.pod)
-    yield Veth(
-        ns=placed.node,
-        name=veth,
-        peer_ns=placed.pod,
-        peer="eth0",
-        mac=mac,
-        mtu=_pod_mtu(cluster),
-        why=f"the node's end of {placed.pod}'s link: prefix and SHA-1 of its name (aws-cni)",
-    )
     yield from _veth_sysctls(cluster, placed.node, veth)
     if routed:
         yield Route(
@@ -93,24 +91,14 @@ def host_port_facts(cluster: EksCluster, running: Iterable[PodAddress]) -> Itera
     yield from portmap_facts(NETWORK, attached)
 
 
-def _inside(placed: PodAddress, veth: str, mac: str, mtu: int) -> Iterator[Fact]:
-    """The pod's side.
+def _inside(placed: PodAddress, mac: str) -> Iterator[Fact]:
+    """The pod's side.  mac: of the node's end.
 
     ip route:   default via 169.254.1.1 dev eth0
                 169.254.1.1 dev eth0 scope link
     ip neigh:   169.254.1.1 dev eth0 lladdr … PERMANENT
     """
     ns = placed.pod
-    yield Netns(ns=ns, why="a pod's network namespace; its containers share it")
-    yield Veth(
-        ns=ns,
-        name="eth0",
-        peer_ns=placed.node,
-        peer=veth,
-        mac=names.mac(ns, "eth0"),
-        mtu=mtu,
-        why="the pod's only link (aws-cni)",
-    )
     yield Address(
         ns=ns,
         dev="eth0",

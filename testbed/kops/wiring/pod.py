@@ -9,8 +9,9 @@ from testbed.kops.wiring.names import veth_name
 from testbed.kops.wiring.node import CBR0, MTU
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
+from testbed.kubernetes.pod_link import pod_link
 from testbed.net import names
-from testbed.net.facts import ANYWHERE, Address, BridgePort, Fact, Netns, Route, Veth
+from testbed.net.facts import ANYWHERE, Address, BridgePort, Fact, Route
 
 BY_SERVICE: Mapping[HairpinMode, str] = {
     "hairpin-veth": "hairpin, so that it reaches itself through a Service",
@@ -25,16 +26,9 @@ def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange, mode: HairpinMode) 
     pods: the range of the pod's node.  mode: kubelet's --hairpin-mode.
     """
     veth = veth_name(pod)
-    yield from _inside(placed, veth, pods)
-    yield Veth(
-        ns=placed.node,
-        name=veth,
-        peer_ns=placed.pod,
-        peer="eth0",
-        mac=names.mac(placed.node, veth),
-        mtu=MTU,
-        why=f"the node's end of {placed.pod}'s link (bridge plugin)",
-    )
+    mac = names.mac(placed.node, veth)
+    yield from pod_link(placed, veth, mac, mtu=MTU, plugin="bridge plugin")
+    yield from _inside(placed, pods)
     yield BridgePort(
         ns=placed.node,
         dev=veth,
@@ -44,23 +38,13 @@ def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange, mode: HairpinMode) 
     )
 
 
-def _inside(placed: PodAddress, veth: str, pods: NodeRange) -> Iterator[Fact]:
+def _inside(placed: PodAddress, pods: NodeRange) -> Iterator[Fact]:
     """The pod's side.
 
     ip route:   default via 100.96.1.1 dev eth0
                 100.96.1.0/24 dev eth0 proto kernel scope link src 100.96.1.2    (implied)
     """
     ns = placed.pod
-    yield Netns(ns=ns, why="a pod's network namespace; its containers share it")
-    yield Veth(
-        ns=ns,
-        name="eth0",
-        peer_ns=placed.node,
-        peer=veth,
-        mac=names.mac(ns, "eth0"),
-        mtu=MTU,
-        why="the pod's only link (bridge plugin)",
-    )
     yield Address(
         ns=ns,
         dev="eth0",

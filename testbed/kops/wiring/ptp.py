@@ -13,6 +13,7 @@ from testbed.kops.ipam.host_local import gateway
 from testbed.kops.wiring.names import veth_name
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
+from testbed.kubernetes.pod_link import pod_link
 from testbed.net import names
 from testbed.net.facts import (
     ANYWHERE,
@@ -21,9 +22,7 @@ from testbed.net.facts import (
     ChainPiece,
     ChainRule,
     Fact,
-    Netns,
     Route,
-    Veth,
 )
 
 MTU = 1500  # bytes: the template names none, so it is the kernel's own for a veth
@@ -37,20 +36,7 @@ def pod_facts(pod: Pod, placed: PodAddress, pods: NodeRange) -> Iterator[Fact]:
     pods: the range of the pod's node.
     """
     node, veth, via = placed.node, veth_name(pod), gateway(pods.cidr)
-    yield Netns(ns=placed.pod, why="a pod's network namespace; its containers share it")
-    for ns, name, peer_ns, peer in (
-        (placed.pod, "eth0", node, veth),
-        (node, veth, placed.pod, "eth0"),
-    ):
-        yield Veth(
-            ns=ns,
-            name=name,
-            peer_ns=peer_ns,
-            peer=peer,
-            mac=names.mac(ns, name),
-            mtu=MTU,
-            why=f"{placed.pod}'s link to its node (ptp plugin)",
-        )
+    yield from pod_link(placed, veth, names.mac(node, veth), mtu=MTU, plugin="ptp plugin")
     yield Address(
         ns=node,
         dev=veth,
