@@ -26,8 +26,9 @@ from testbed.net.facts import (
 from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.eni import device, instance_side
-from testbed.vpc.fabric.gateways import INTERNET_MTU, end_system, link
 from testbed.vpc.fabric.instance import JUMBO, own_address
+from testbed.vpc.fabric.internet_gateway import INTERNET_MTU
+from testbed.vpc.fabric.namespaces import end_system, link
 from testbed.vpc.fabric.routing import host
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import INTERNET, gateway_address, region

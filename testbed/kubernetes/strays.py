@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
 from testbed.net.facts import ChainRule, NftChain
-from testbed.vpc.fabric.gateways import INSIDE
+from testbed.vpc.fabric.internet_gateway import INSIDE
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import POD_RANGE, SERVICE_RANGE, internet_gateway
 

@@ -13,7 +13,7 @@ from testbed.networks.model import Peering
 from testbed.networks.return_to_sender import FAMILY, TABLE, return_facts
 from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric.gateways import link
+from testbed.vpc.fabric.namespaces import link
 from testbed.vpc.fabric.resolver import resolver_address
 from testbed.vpc.fabric.routing import Hop
 from testbed.vpc.fabric.subnets import JUMBO

@@ -13,7 +13,7 @@ from testbed.net.facts import ChainRule, Fact, Netns, NftChain, NftElement, NftS
 from testbed.networks.model import Connection, Site
 from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric.gateways import forwarding, link
+from testbed.vpc.fabric.namespaces import forwarding, link
 from testbed.vpc.fabric.routing import Hop
 from testbed.vpc.fabric.subnets import JUMBO, keep_ttl
 from testbed.vpc.model import Vpc

@@ -9,7 +9,7 @@ from testbed.net.facts import ANYWHERE, Address, Chain, ChainRule, Fact, Netns, 
 from testbed.networks.model import Connection, Host, Site
 from testbed.networks.private_gateway import AWS_SIDE, SITE_SIDE, metric
 from testbed.networks.private_gateway import device as gateway_device
-from testbed.vpc.fabric.gateways import end_system, forwarding, link
+from testbed.vpc.fabric.namespaces import end_system, forwarding, link
 from testbed.vpc.fabric.routing import host
 
 # Bytes; Site-to-Site VPN User Guide, "Best practices for a customer gateway device": AES-GCM

@@ -22,7 +22,7 @@ from testbed.net.facts import (
 )
 from testbed.networks import private_gateway
 from testbed.networks.model import Attachment, Site, TransitGateway
-from testbed.vpc.fabric.gateways import forwarding, link
+from testbed.vpc.fabric.namespaces import forwarding, link
 from testbed.vpc.fabric.resolver import resolver_address
 from testbed.vpc.fabric.routing import ASSOCIATION, Hop
 from testbed.vpc.fabric.subnets import keep_ttl

@@ -32,9 +32,10 @@ from testbed.plan.security import memberships, with_security_groups
 from testbed.plan.servers import programs, resolvers
 from testbed.services.load_balancers.health import ALL_WELL, Health
 from testbed.vpc.fabric.eni import nat_netns
-from testbed.vpc.fabric.gateways import internet_gateway_facts, nat_gateway_facts
 from testbed.vpc.fabric.instance import bare_facts
 from testbed.vpc.fabric.internet import internet_facts
+from testbed.vpc.fabric.internet_gateway import internet_gateway_facts
+from testbed.vpc.fabric.nat_gateway import nat_gateway_facts
 from testbed.vpc.fabric.resolver import resolver_facts
 from testbed.vpc.fabric.routing import stopped_facts
 from testbed.vpc.fabric.subnets import fabric_facts

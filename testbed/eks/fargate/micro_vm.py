@@ -10,9 +10,9 @@ from ipaddress import IPv4Address
 from testbed.net import metadata
 from testbed.net.facts import Fact, Netns, Route
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric.gateways import end_system
 from testbed.vpc.fabric.instance import JUMBO, primary_facts
 from testbed.vpc.fabric.metadata import private_name
+from testbed.vpc.fabric.namespaces import end_system
 from testbed.vpc.fabric.routing import host
 from testbed.vpc.model import Subnet, Vpc
 

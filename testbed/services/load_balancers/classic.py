@@ -21,9 +21,9 @@ from testbed.services.load_balancers.source_ranges import (
     range_rule,
 )
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric.gateways import end_system
 from testbed.vpc.fabric.instance import primary_facts
 from testbed.vpc.fabric.load_balancers import CLASSIC_TABLE
+from testbed.vpc.fabric.namespaces import end_system
 from testbed.vpc.fabric.subnets import JUMBO
 
 CONNECT_S = 5  # for a node to accept; then another one is tried

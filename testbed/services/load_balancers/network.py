@@ -25,9 +25,9 @@ from testbed.services.load_balancers.source_ranges import (
 )
 from testbed.services.load_balancers.targets import Target, TargetGroup
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric.gateways import forwarding
 from testbed.vpc.fabric.instance import primary_facts
 from testbed.vpc.fabric.load_balancers import NO_LISTENER, NO_TARGET, TABLE
+from testbed.vpc.fabric.namespaces import forwarding
 from testbed.vpc.fabric.subnets import JUMBO
 
 FAMILY = "ip"

@@ -7,7 +7,7 @@ from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Bridge, Fact, Netns, Route, Sysctl
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.eni import device, instance_side
-from testbed.vpc.fabric.gateways import end_system
+from testbed.vpc.fabric.namespaces import end_system
 from testbed.vpc.model import Instance, Subnet
 from testbed.vpc.naming import gateway_address
 

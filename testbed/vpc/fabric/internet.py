@@ -5,7 +5,8 @@ from ipaddress import IPv4Interface
 
 from testbed.net.facts import Address, Fact, Netns, Route
 from testbed.vpc.ec2 import Eni
-from testbed.vpc.fabric.gateways import OUTER_GATEWAY_SIDE, forwarding, outer_device
+from testbed.vpc.fabric.internet_gateway import OUTER_GATEWAY_SIDE, outer_device
+from testbed.vpc.fabric.namespaces import forwarding
 from testbed.vpc.fabric.routing import host
 from testbed.vpc.model import Internet
 from testbed.vpc.naming import INTERNET

@@ -12,7 +12,7 @@ from testbed.net.endpoints import Listener
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, NftElement, Route, Rule
 from testbed.net.metadata import InstanceMetadata
 from testbed.vpc.checks.routes import SERVICES_RANGE
-from testbed.vpc.fabric.gateways import end_system, link
+from testbed.vpc.fabric.namespaces import end_system, link
 from testbed.vpc.fabric.routing import host
 from testbed.vpc.fabric.subnets import FAMILY, GATEWAY_MAC, JUMBO, SERVICES, TABLE
 from testbed.vpc.model import Vpc
