@@ -16,6 +16,16 @@ INSTANCE_TTL_S = 60  # what the Amazon-provided DNS server answers
 FIRST_REGION = "us-east-1"  # whose names are older than regions, and have none in them
 OUTSIDE_ADDRESS = IPv4Address("127.0.0.53")  # the resolver of the hosts of the internet
 NDOTS = 5  # kubelet, pkg/kubelet/network/dns: defaultDNSOptions
+ALONE = (  # dnsmasq in a namespace of its own, which knows nothing from elsewhere
+    "keep-in-foreground",
+    "log-facility=-",
+    "pid-file=",
+    "user=root",
+    "group=root",
+    "no-resolv",
+    "no-hosts",
+    "bind-interfaces",
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -102,14 +112,7 @@ def dns_server(
     """
     known = frozenset(records)
     lines = [
-        "keep-in-foreground",
-        "log-facility=-",
-        "pid-file=",
-        "user=root",
-        "group=root",
-        "no-resolv",
-        "no-hosts",
-        "bind-interfaces",
+        *ALONE,
         *[f"listen-address={address}" for address in addresses],
         "address=/#/",  # any other name is NXDOMAIN; without a server to ask it would be REFUSED
         f"local-ttl={SERVICE_TTL_S}",  # of SRV and instances' private names: they cannot tell one

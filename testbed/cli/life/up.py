@@ -67,15 +67,21 @@ def up_(
     report["seconds"] = round(time.monotonic() - start, 2)
     if output != "table":
         emit(report, output)
-        return
+    else:
+        _show(report)
+
+
+def _show(report: Json) -> None:
+    """How much there is of the lab, who waits, and what one may do next."""
+    lab = report["lab"]
     click.echo(
-        f"lab {report['lab']}: {report['pods']} pods in {report['namespaces']} namespaces, "
+        f"lab {lab}: {report['pods']} pods in {report['namespaces']} namespaces, "
         f"{report['seconds']:.2f} s"
     )
     if report["pending"]:
         click.echo(table(report["pending"], ["pod", "reason"]))
-    which = f" -l {lab.name}" if len(homes.running()) > 1 else ""
-    verbs = (f"get pods{which}", f"matrix{which}", f"shell{which} POD", f"down {lab.name}")
+    which = f" -l {lab}" if len(homes.running()) > 1 else ""
+    verbs = (f"get pods{which}", f"matrix{which}", f"shell{which} POD", f"down {lab}")
     note("next: " + " · ".join(f"testbed {verb}" for verb in verbs))
 
 

@@ -1,7 +1,9 @@
 """explain, reasons, reachability: packets predicted, and one that is really followed."""
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from testbed.allocations import allocate
@@ -161,22 +163,12 @@ def _followed(
     listeners = running.derived(_sockets)
     header, known_before = answer.header, memory or ()
     branches, new = predict_remembered(running.world, start, header, listeners, known_before)
-
-    def seen(observer: Observer, watched: Iterable[str]) -> Observation:
-        kept = memory is not None
-        return observer.observe(
-            running.state, watched, start, header, timeout_s=timeout_s, keep_port=kept
-        )
-
-    def thorough(observer: Observer) -> Observation:
-        found = seen(observer, _visited(branches))
-        return seen(observer, running.store.names()) if _is_lost(found) else found
-
-    if tracefs:
-        found = thorough(running.observer)
-    else:
-        with Observer(running.store, tracefs=False) as observer:
-            found = thorough(observer)
+    sent = nullcontext(running.observer) if tracefs else Observer(running.store, tracefs=False)
+    with sent as observer:
+        observe = partial(observer.observe, timeout_s=timeout_s, keep_port=memory is not None)
+        found = observe(running.state, _visited(branches), start, header)
+        if _is_lost(found):
+            found = observe(running.state, running.store.names(), start, header)
     if 0 < found.segment < header.size:  # some of this kernels learn, and no fact tells
         learnt = replace(header, size=found.segment)
         branches = predict(running.world, start, learnt, listeners)

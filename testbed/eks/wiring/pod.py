@@ -30,6 +30,7 @@ FROM_POD = 1536  # amazon-vpc-cni-k8s: fromContainerRulePriority
 GATEWAY = IPv4Address("169.254.1.1")  # on no interface; the pod has its MAC by heart
 GATEWAY_HOST = IPv4Network("169.254.1.1/32")
 HASH_LENGTH = 11  # characters of the SHA-1 in a veth's name
+HASHED = ": prefix and SHA-1 of its name"
 
 
 def veth_name(cluster: EksCluster, pod: Pod) -> str:
@@ -49,14 +50,8 @@ def pod_facts(
     veth = veth_name(cluster, pod)
     mac = names.mac(placed.node, veth)
     address = IPv4Network(int(placed.ip))  # from a number: three times faster, for every pod
-    yield from pod_link(
-        placed,
-        veth,
-        mac,
-        mtu=_pod_mtu(cluster),
-        plugin="aws-cni",
-        named=": prefix and SHA-1 of its name",
-    )
+    mtu = _pod_mtu(cluster)
+    yield from pod_link(placed, veth, mac, mtu=mtu, plugin="aws-cni", named=HASHED)
     yield from _inside(placed, mac)
     if ERAS[cluster.profile].plugin_settings and cluster.env.disable_pod_v6:
         yield from _tuning(placed.pod)

@@ -5,7 +5,7 @@ fib_trie.c (longest prefix, then lowest metric; blackhole, unreachable and prohi
 search), fib_frontend.c (table local follows from addresses).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network
 from operator import attrgetter
 
@@ -57,11 +57,7 @@ class Routing:
         for route in routes:
             if route.dst.version == 4 and route.dev not in down:
                 by_table.setdefault(route.table, []).append(route)
-        self.has_own_rules = bool(self._strange_rules) or (
-            sorted((rule.priority, rule.table) for rule in self._rules if _takes_all(rule))
-            != sorted(DEFAULT_RULES)
-            or len(self._rules) != len(DEFAULT_RULES)
-        )
+        self.has_own_rules = bool(self._strange_rules) or not _are_default(self._rules)
         if not self.has_own_rules:
             # until the first rule is added, local is a part of main: fib_trie.c, fib_trie_unmerge
             by_table[MAIN] = sorted(
@@ -183,6 +179,12 @@ def _ordered(rules: Iterable[Rule]) -> list[Rule]:
     ipv4 = [rule for rule in rules if rule.src.version == rule.dst.version == 4]
     written: list[Rule] = [fact for fact in writing_order(ipv4) if isinstance(fact, Rule)]
     return sorted(written, key=attrgetter("priority"))
+
+
+def _are_default(rules: Collection[Rule]) -> bool:
+    """Whether these are the rules that a namespace begins with, and no other."""
+    there = sorted((rule.priority, rule.table) for rule in rules if _takes_all(rule))
+    return there == sorted(DEFAULT_RULES) and len(rules) == len(DEFAULT_RULES)
 
 
 def _takes_all(rule: Rule) -> bool:
