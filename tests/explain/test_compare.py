@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from testbed.explain.compare import closest, difference, first_difference
 from testbed.explain.journey import Header, Journey, NetfilterStep, RoundTrip
 from testbed.explain.render import wording
-from tests.explain import journeys
+from tests.explain import journeys, steps
 
 
 def _renumbered(header: Header) -> Header:
@@ -65,7 +65,7 @@ def test_what_one_witness_cannot_see_is_no_difference() -> None:
 def test_only_the_first_rule_that_differs_is_named() -> None:
     trip = journeys.other_node()
     node = trip.there.visits[1]
-    changed = replace(node, steps=(journeys.RESTORE, journeys.OUTBOUND, *node.steps[3:]))
+    changed = replace(node, steps=(steps.RESTORE, steps.OUTBOUND, *node.steps[3:]))
     visits = (trip.there.visits[0], changed, *trip.there.visits[2:])
 
     found = difference([trip], replace(trip, there=replace(trip.there, visits=visits)))
@@ -141,7 +141,7 @@ def test_a_reply_through_other_namespaces_is_pointed_out() -> None:
 
 
 def test_an_address_with_a_port_reads_as_in_a_url() -> None:
-    header = journeys.request(journeys.WEB_3, IPv4Address("10.0.2.6"))
+    header = steps.request(steps.WEB_3, IPv4Address("10.0.2.6"))
 
     assert wording.endpoints(header) == "10.0.1.13:40112 → 10.0.2.6:80"
     assert wording.endpoints(replace(header, protocol="icmp")) == "10.0.1.13 → 10.0.2.6"

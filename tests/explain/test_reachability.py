@@ -13,14 +13,14 @@ from testbed.explain.reachability import (
     told,
 )
 from testbed.net.endpoints import Endpoint
-from tests.explain import journeys
+from tests.explain import journeys, steps
 
 PODS = (
-    Endpoint(name="web-0", netns="web-0", address=journeys.WEB_0, tcp_port=7, http_port=80),
-    Endpoint(name="web-3", netns="web-3", address=journeys.WEB_3, tcp_port=7),
-    Endpoint(name="client", netns="client", address=journeys.CLIENT),
-    Endpoint(name="exporter", netns="node-2", address=journeys.NODE_2, http_port=9100),
-    Endpoint(name="agent", netns="node-2", address=journeys.NODE_2),
+    Endpoint(name="web-0", netns="web-0", address=steps.WEB_0, tcp_port=7, http_port=80),
+    Endpoint(name="web-3", netns="web-3", address=steps.WEB_3, tcp_port=7),
+    Endpoint(name="client", netns="client", address=steps.CLIENT),
+    Endpoint(name="exporter", netns="node-2", address=steps.NODE_2, http_port=9100),
+    Endpoint(name="agent", netns="node-2", address=steps.NODE_2),
 )
 CHECKED = Reach(delivered=False, code="ENI_SOURCE_DEST_CHECK_RESTRICTION")
 
@@ -56,7 +56,7 @@ def test_every_pair_is_asked_what_a_matrix_would_probe() -> None:
     assert found["web-3", "web-0", "tcp"].delivered
     assert len(found) == len(pairs) + 5 * 4 - 2
     assert ("agent", "exporter", "icmp") not in found
-    assert ("web-3", question("tcp", journeys.WEB_3, journeys.WEB_0, 7)) in asked
+    assert ("web-3", question("tcp", steps.WEB_3, steps.WEB_0, 7)) in asked
 
 
 def test_a_question_is_the_first_packet_of_its_protocol() -> None:

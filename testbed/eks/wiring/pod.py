@@ -13,16 +13,7 @@ from testbed.kubernetes.placement import PodAddress
 from testbed.kubernetes.pod_link import pod_link
 from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.net import names
-from testbed.net.facts import (
-    ANYWHERE,
-    MAIN,
-    Address,
-    Fact,
-    Neighbour,
-    Route,
-    Rule,
-    Sysctl,
-)
+from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Neighbour, Route, Rule, Sysctl
 from testbed.vpc.model import Vpc
 
 TO_POD = 512  # amazon-vpc-cni-k8s: toContainerRulePriority

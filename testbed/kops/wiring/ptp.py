@@ -15,15 +15,7 @@ from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
 from testbed.kubernetes.pod_link import pod_link
 from testbed.net import names
-from testbed.net.facts import (
-    ANYWHERE,
-    Address,
-    Chain,
-    ChainPiece,
-    ChainRule,
-    Fact,
-    Route,
-)
+from testbed.net.facts import ANYWHERE, Address, Chain, ChainPiece, ChainRule, Fact, Route
 
 MTU = 1500  # bytes: the template names none, so it is the kernel's own for a veth
 CHAIN = "IP-MASQ"

@@ -4,12 +4,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from testbed.net import names
-from testbed.net.facts import (
-    Fact,
-    Neighbour,
-    Sysctl,
-    Veth,
-)
+from testbed.net.facts import Fact, Neighbour, Sysctl, Veth
 
 
 def forwarding(ns: str) -> Iterator[Sysctl]:

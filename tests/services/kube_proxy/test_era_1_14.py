@@ -78,56 +78,58 @@ def test_the_worked_example():
     ]
 
 
+PORTALS = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
+NEW = "-m conntrack --ctstate NEW"
+EXTERNAL = "kubernetes externally-visible service portals"
+NAT = {
+    "nat KUBE-MARK-DROP": ["-j MARK --set-xmark 0x8000/0x8000"],
+    "nat KUBE-MARK-MASQ": ["-j MARK --set-xmark 0x4000/0x4000"],
+    "nat KUBE-POSTROUTING": [
+        '-m comment --comment "kubernetes service traffic requiring SNAT" '
+        "-m mark --mark 0x4000/0x4000 -j MASQUERADE"
+    ],
+    "nat KUBE-SERVICES": [
+        '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule'
+        ' in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS'
+    ],
+    "nat KUBE-NODEPORTS": [],
+    "nat PREROUTING": [PORTALS],
+    "nat OUTPUT": [PORTALS],
+    "nat POSTROUTING": ['-m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'],
+}
+FILTER = {
+    "filter KUBE-SERVICES": [],
+    "filter KUBE-EXTERNAL-SERVICES": [],
+    "filter KUBE-FIREWALL": [
+        '-m comment --comment "kubernetes firewall for dropping marked packets" '
+        "-m mark --mark 0x8000/0x8000 -j DROP"
+    ],
+    "filter KUBE-FORWARD": [
+        '-m comment --comment "kubernetes forwarding rules" '
+        "-m mark --mark 0x4000/0x4000 -j ACCEPT",
+        "-s 100.65.0.0/16 -m comment --comment "
+        '"kubernetes forwarding conntrack pod source rule" '
+        "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-d 100.65.0.0/16 -m comment --comment "
+        '"kubernetes forwarding conntrack pod destination rule" '
+        "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    ],
+    "filter INPUT": [
+        f"{NEW} {PORTALS}",
+        f'{NEW} -m comment --comment "{EXTERNAL}" -j KUBE-EXTERNAL-SERVICES',
+        "-j KUBE-FIREWALL",
+    ],
+    "filter FORWARD": [
+        '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+        f"{NEW} {PORTALS}",
+    ],
+    "filter OUTPUT": [f"{NEW} {PORTALS}", "-j KUBE-FIREWALL"],
+}
+
+
 def test_what_is_there_without_any_service():
     """kubelet's and kube-proxy's own chains, and their jumps in the order they end up in."""
-    portals = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
-    new = "-m conntrack --ctstate NEW"
-    external = "kubernetes externally-visible service portals"
-
-    assert chains() == {
-        "nat KUBE-MARK-DROP": ["-j MARK --set-xmark 0x8000/0x8000"],
-        "nat KUBE-MARK-MASQ": ["-j MARK --set-xmark 0x4000/0x4000"],
-        "nat KUBE-POSTROUTING": [
-            '-m comment --comment "kubernetes service traffic requiring SNAT" '
-            "-m mark --mark 0x4000/0x4000 -j MASQUERADE"
-        ],
-        "nat KUBE-SERVICES": [
-            '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule'
-            ' in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS'
-        ],
-        "nat KUBE-NODEPORTS": [],
-        "nat PREROUTING": [portals],
-        "nat OUTPUT": [portals],
-        "nat POSTROUTING": [
-            '-m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'
-        ],
-        "filter KUBE-SERVICES": [],
-        "filter KUBE-EXTERNAL-SERVICES": [],
-        "filter KUBE-FIREWALL": [
-            '-m comment --comment "kubernetes firewall for dropping marked packets" '
-            "-m mark --mark 0x8000/0x8000 -j DROP"
-        ],
-        "filter KUBE-FORWARD": [
-            '-m comment --comment "kubernetes forwarding rules" '
-            "-m mark --mark 0x4000/0x4000 -j ACCEPT",
-            "-s 100.65.0.0/16 -m comment --comment "
-            '"kubernetes forwarding conntrack pod source rule" '
-            "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-            "-d 100.65.0.0/16 -m comment --comment "
-            '"kubernetes forwarding conntrack pod destination rule" '
-            "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        ],
-        "filter INPUT": [
-            f"{new} {portals}",
-            f'{new} -m comment --comment "{external}" -j KUBE-EXTERNAL-SERVICES',
-            "-j KUBE-FIREWALL",
-        ],
-        "filter FORWARD": [
-            '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
-            f"{new} {portals}",
-        ],
-        "filter OUTPUT": [f"{new} {portals}", "-j KUBE-FIREWALL"],
-    }
+    assert chains() == NAT | FILTER
 
 
 def test_without_a_cluster_cidr_no_rule_tells_pods_from_others():

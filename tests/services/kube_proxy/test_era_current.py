@@ -45,67 +45,69 @@ def test_a_cluster_ip(rendered: Rendered):
     ]
 
 
-def test_what_is_there_without_any_service(rendered: Rendered):
-    portals = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
-    new = "-m conntrack --ctstate NEW"
-    external = f'{new} -m comment --comment "kubernetes externally-visible service portals"'
-    client = f'{new} -m comment --comment "kubernetes load balancer firewall"'
-    last = "kubernetes service nodeports; NOTE: this must be the last rule in this chain"
+PORTALS = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
+NEW = "-m conntrack --ctstate NEW"
+PORTALS_OUTSIDE = f'{NEW} -m comment --comment "kubernetes externally-visible service portals"'
+CLIENT = f'{NEW} -m comment --comment "kubernetes load balancer firewall"'
+LAST = "kubernetes service nodeports; NOTE: this must be the last rule in this chain"
+NAT = {
+    "mangle KUBE-PROXY-CANARY": [],
+    "nat KUBE-PROXY-CANARY": [],
+    "nat PREROUTING": [PORTALS],
+    "nat OUTPUT": [PORTALS],
+    "nat POSTROUTING": ['-m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'],
+    "nat KUBE-POSTROUTING": [
+        "-m mark ! --mark 0x4000/0x4000 -j RETURN",
+        "-j MARK --set-xmark 0x4000/0x0",
+        '-m comment --comment "kubernetes service traffic requiring SNAT"'
+        " -j MASQUERADE --random-fully",
+    ],
+    "nat KUBE-MARK-MASQ": ["-j MARK --set-xmark 0x4000/0x4000"],
+    "nat KUBE-SERVICES": [
+        f'-m comment --comment "{LAST}" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS'
+    ],
+    "nat KUBE-NODEPORTS": [],
+}
+FILTER = {
+    "filter KUBE-PROXY-CANARY": [],
+    "filter INPUT": [
+        "-j KUBE-FIREWALL",
+        f"{CLIENT} -j KUBE-PROXY-FIREWALL",
+        '-m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
+        f"{PORTALS_OUTSIDE} -j KUBE-EXTERNAL-SERVICES",
+    ],
+    "filter FORWARD": [
+        f"{CLIENT} -j KUBE-PROXY-FIREWALL",
+        '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+        f"{NEW} {PORTALS}",
+        f"{PORTALS_OUTSIDE} -j KUBE-EXTERNAL-SERVICES",
+    ],
+    "filter OUTPUT": [
+        "-j KUBE-FIREWALL",
+        f"{CLIENT} -j KUBE-PROXY-FIREWALL",
+        f"{NEW} {PORTALS}",
+    ],
+    "filter KUBE-FORWARD": [
+        "-m conntrack --ctstate INVALID -j DROP",
+        '-m comment --comment "kubernetes forwarding rules"'
+        " -m mark --mark 0x4000/0x4000 -j ACCEPT",
+        '-m comment --comment "kubernetes forwarding conntrack rule"'
+        " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    ],
+    "filter KUBE-FIREWALL": [
+        "! -s 127.0.0.0/8 -d 127.0.0.0/8"
+        ' -m comment --comment "block incoming localnet connections"'
+        " -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
+    ],
+    "filter KUBE-SERVICES": [],
+    "filter KUBE-EXTERNAL-SERVICES": [],
+    "filter KUBE-NODEPORTS": [],
+    "filter KUBE-PROXY-FIREWALL": [],
+}
 
-    assert rendered("") == {
-        "mangle KUBE-PROXY-CANARY": [],
-        "nat KUBE-PROXY-CANARY": [],
-        "nat PREROUTING": [portals],
-        "nat OUTPUT": [portals],
-        "nat POSTROUTING": [
-            '-m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'
-        ],
-        "nat KUBE-POSTROUTING": [
-            "-m mark ! --mark 0x4000/0x4000 -j RETURN",
-            "-j MARK --set-xmark 0x4000/0x0",
-            '-m comment --comment "kubernetes service traffic requiring SNAT"'
-            " -j MASQUERADE --random-fully",
-        ],
-        "nat KUBE-MARK-MASQ": ["-j MARK --set-xmark 0x4000/0x4000"],
-        "nat KUBE-SERVICES": [
-            f'-m comment --comment "{last}" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS'
-        ],
-        "nat KUBE-NODEPORTS": [],
-        "filter KUBE-PROXY-CANARY": [],
-        "filter INPUT": [
-            "-j KUBE-FIREWALL",
-            f"{client} -j KUBE-PROXY-FIREWALL",
-            '-m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
-            f"{external} -j KUBE-EXTERNAL-SERVICES",
-        ],
-        "filter FORWARD": [
-            f"{client} -j KUBE-PROXY-FIREWALL",
-            '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
-            f"{new} {portals}",
-            f"{external} -j KUBE-EXTERNAL-SERVICES",
-        ],
-        "filter OUTPUT": [
-            "-j KUBE-FIREWALL",
-            f"{client} -j KUBE-PROXY-FIREWALL",
-            f"{new} {portals}",
-        ],
-        "filter KUBE-FORWARD": [
-            "-m conntrack --ctstate INVALID -j DROP",
-            '-m comment --comment "kubernetes forwarding rules"'
-            " -m mark --mark 0x4000/0x4000 -j ACCEPT",
-            '-m comment --comment "kubernetes forwarding conntrack rule"'
-            " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        ],
-        "filter KUBE-FIREWALL": [
-            "! -s 127.0.0.0/8 -d 127.0.0.0/8"
-            ' -m comment --comment "block incoming localnet connections"'
-            " -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
-        ],
-        "filter KUBE-SERVICES": [],
-        "filter KUBE-EXTERNAL-SERVICES": [],
-        "filter KUBE-NODEPORTS": [],
-        "filter KUBE-PROXY-FIREWALL": [],
-    }
+
+def test_what_is_there_without_any_service(rendered: Rendered):
+    assert rendered("") == NAT | FILTER
 
 
 def test_a_node_port_leads_to_the_external_chain(rendered: Rendered):
