@@ -12,9 +12,9 @@ from testbed.eks.ipamd.settings import settings
 from testbed.eks.limits import room
 from testbed.eks.logs.events import Added, Refused, Witness, nobody
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import Pending, PodAddress
+from testbed.kubernetes.scheduler.keep import still_bound, still_placed
 from testbed.kubernetes.scheduler.schedule import Schedule, hosts, schedule
 from testbed.vpc.ec2 import Ec2, Eni
 from testbed.vpc.model import Vpc

@@ -8,7 +8,7 @@ from testbed.eks.fargate import checks as fargate_checks
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.errors import DescriptionError
-from testbed.kubernetes import bandwidth
+from testbed.kubernetes.cni import bandwidth
 from testbed.kubernetes.model import Node, Pod
 from testbed.vpc.checks import instances as instance_checks
 from testbed.vpc.instance_types import limits

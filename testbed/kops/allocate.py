@@ -11,9 +11,9 @@ from testbed.kops.ipam.stores import store
 from testbed.kops.limits import room
 from testbed.kops.model import KopsCluster
 from testbed.kops.routes import with_pod_routes, without_route
-from testbed.kubernetes.keep import still_bound, still_placed
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Pending, Placed, PodAddress
+from testbed.kubernetes.scheduler.keep import still_bound, still_placed
 from testbed.kubernetes.scheduler.schedule import (
     NETWORK_UNAVAILABLE,
     NOT_READY,

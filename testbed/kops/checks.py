@@ -9,7 +9,7 @@ from testbed.kops import routes
 from testbed.kops.ipam.ranges import blocks
 from testbed.kops.model import SMALLEST, KopsCluster, KopsNode
 from testbed.kops.routes import cluster_tables
-from testbed.kubernetes import bandwidth
+from testbed.kubernetes.cni import bandwidth
 from testbed.vpc.checks import instances as instance_checks
 from testbed.vpc.model import Vpc
 

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 from testbed.description import duplicates
 from testbed.description.ports import Port
 from testbed.description.problem import Path, Problem, Problems, names, quoted, unknown
-from testbed.kubernetes import bandwidth, validation
+from testbed.kubernetes import validation
+from testbed.kubernetes.cni import bandwidth
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.scheduler import checks as scheduling
 

@@ -10,7 +10,7 @@ from testbed.description.problem import Problem
 from testbed.eks.checks import enis, problems, warnings
 from testbed.eks.environment import CniSettings
 from testbed.eks.model import EksCluster
-from testbed.kubernetes.bandwidth import INGRESS
+from testbed.kubernetes.cni.bandwidth import INGRESS
 from testbed.kubernetes.model import Container, Node, Pod
 from testbed.vpc.model import Subnet, Vpc
 

@@ -8,7 +8,7 @@ import pytest
 from testbed.description.problem import Problem, spelt
 from testbed.kops.checks import conflicts, enis, problems, warnings
 from testbed.kops.model import KopsCluster
-from testbed.kubernetes.bandwidth import INGRESS
+from testbed.kubernetes.cni.bandwidth import INGRESS
 from testbed.kubernetes.model import Pod
 from testbed.vpc.model import RouteTable, Vpc
 

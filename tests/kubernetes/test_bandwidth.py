@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.kubernetes.bandwidth import EGRESS, INGRESS, Bandwidth, bandwidth, problems
+from testbed.kubernetes.cni.bandwidth import EGRESS, INGRESS, Bandwidth, bandwidth, problems
 from testbed.kubernetes.manifests import parse
 
 POD = """

@@ -8,10 +8,10 @@ from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.eks.wiring.node import JUMBO, eni_table
+from testbed.kubernetes.cni.pod_link import pod_link
+from testbed.kubernetes.cni.portmap import Attached, portmap_facts
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
-from testbed.kubernetes.pod_link import pod_link
-from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Neighbour, Route, Rule, Sysctl
 from testbed.vpc.model import Vpc

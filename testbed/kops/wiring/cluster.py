@@ -12,9 +12,9 @@ from testbed.kops.wiring.names import veth_name
 from testbed.kops.wiring.node import CBR0, MTU, NO_PORTS_MTU, bridge_facts, node_facts
 from testbed.kops.wiring.pod import pod_facts
 from testbed.kops.wiring.shaping import shaper
+from testbed.kubernetes.cni.portmap import Attached, portmap_facts
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
-from testbed.kubernetes.portmap import Attached, portmap_facts
 from testbed.kubernetes.strays import pod_range, stray_facts
 from testbed.net.endpoints import Listener
 from testbed.net.facts import Fact

@@ -7,9 +7,9 @@ from testbed.kops.ipam.host_local import gateway
 from testbed.kops.model import HairpinMode
 from testbed.kops.wiring.names import veth_name
 from testbed.kops.wiring.node import CBR0, MTU
+from testbed.kubernetes.cni.pod_link import pod_link
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
-from testbed.kubernetes.pod_link import pod_link
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, BridgePort, Fact, Route
 

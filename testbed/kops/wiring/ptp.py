@@ -11,9 +11,9 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.kops.ipam.host_local import gateway
 from testbed.kops.wiring.names import veth_name
+from testbed.kubernetes.cni.pod_link import pod_link
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, PodAddress
-from testbed.kubernetes.pod_link import pod_link
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Chain, ChainPiece, ChainRule, Fact, Route
 

@@ -13,7 +13,7 @@ Source: kubernetes v1.14, kubenet_linux.go and pkg/util/bandwidth/linux.go.
 
 from collections.abc import Iterable, Iterator
 
-from testbed.kubernetes.bandwidth import bandwidth
+from testbed.kubernetes.cni.bandwidth import bandwidth
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net.shaping import Limit, Shaper, Side

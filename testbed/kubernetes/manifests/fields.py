@@ -18,7 +18,8 @@ from pydantic.dataclasses import dataclass
 from testbed.description import STRICT, Whole, refusal
 from testbed.description.ports import MOST_PORT
 from testbed.description.problem import found, quoted
-from testbed.kubernetes import bandwidth, topology_hints
+from testbed.kubernetes import topology_hints
+from testbed.kubernetes.cni import bandwidth
 from testbed.kubernetes.load_balancers.annotations import PREFIX, is_ours, misread
 
 # of a status, which an API server writes: what is not known there asks for nothing

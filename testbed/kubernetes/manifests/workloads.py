@@ -11,7 +11,8 @@ from testbed.description import MOST_REPLICAS
 from testbed.description.ports import Port, Protocol
 from testbed.description.problem import found
 from testbed.description.problem import names as problem_names
-from testbed.kubernetes import bandwidth, model
+from testbed.kubernetes import model
+from testbed.kubernetes.cni import bandwidth
 from testbed.kubernetes.manifests.documents import Manifest
 from testbed.kubernetes.manifests.fields import Metadata
 from testbed.kubernetes.manifests.workload_objects import (

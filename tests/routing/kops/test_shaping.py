@@ -10,7 +10,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.kops.model import KopsCluster
-from testbed.kubernetes.bandwidth import EGRESS, INGRESS
+from testbed.kubernetes.cni.bandwidth import EGRESS, INGRESS
 from testbed.kubernetes.model import Pod
 from testbed.lab import Lab
 from testbed.load import load
