@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
-from testbed.explain.journey import Header, Protocol
+from testbed.explain.journey import Header
 from testbed.explain.made import made
 
 TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel sends and answers
@@ -278,9 +278,3 @@ def address(number: int) -> IPv4Address:
 def address_text(number: int) -> str:
     """A number as an address is written."""
     return str(IPv4Address(number))
-
-
-def protocol_of(name: str) -> Protocol | None:
-    """A protocol's name, if predictions know it."""
-    known: dict[str, Protocol] = {"icmp": "icmp", "tcp": "tcp", "udp": "udp"}
-    return known.get(name)

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from testbed.explain.journey import Header, Journey, NetfilterStep, Protocol
-from testbed.explain.packet import protocol_of
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.kubernetes.kube_proxy import KubeProxy
@@ -29,6 +28,7 @@ from testbed.services.kube_proxy.text import node_text
 POD, NODE, SECOND, OTHER = "10.0.0.2", "192.168.0.2", "192.168.1.2", "192.168.99.11"
 CLIENT, BLOCKED = "203.0.113.2", "203.0.113.130"
 LOCALHOST = "127.0.0.1"
+PROTOCOLS: dict[str, Protocol] = {"icmp": "icmp", "tcp": "tcp", "udp": "udp"}
 
 ME = ProxyNode(
     name="me",
@@ -72,7 +72,7 @@ class Flows:
         found = []
         for line in filter(None, expected.splitlines()):
             source, to, *protocol = line.partition("->")[0].split()
-            asked = protocol_of(protocol[0] if protocol else "tcp")
+            asked = PROTOCOLS.get(protocol[0] if protocol else "tcp")
             assert asked, line
             found.append(f"{line.partition('->')[0]}-> {self(source, to, asked)}")
         return "\n" + "\n".join(found) + "\n"
