@@ -29,3 +29,22 @@ def test_the_map_has_every_page() -> None:
     pages = {*ROOT.glob("docs/*.md")}
 
     assert pages <= linked(ROOT / "docs/README.md") | {ROOT / "docs/README.md"}
+
+
+def test_the_map_of_the_code_has_every_package() -> None:
+    """docs/design.md, "Where things are": who looks for the room of a line starts there."""
+    page = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    drawn = page.split("## Where things are")[1].split("```")[1]
+    outer, shown = "", set[str]()
+    for line in filter(None, drawn.splitlines()):
+        names = re.split(r"   +", line.strip())
+        if not line.startswith(" "):
+            outer = names[0].split()[0]
+            shown |= {*names[0].split()}
+        within = outer if not line.startswith(" ") else f"{outer}.{names[0]}"
+        here = [one for one in names[1:2] if re.fullmatch(r"[a-z_]+(  [a-z_]+)*", one)]
+        shown |= {f"{within}.{one}" for some in here for one in some.split()}
+
+    code = ROOT / "testbed"
+    packages = {".".join(one.parent.relative_to(code).parts) for one in code.rglob("__init__.py")}
+    assert shown == packages - {""}

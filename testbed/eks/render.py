@@ -1,4 +1,4 @@
-"""A node and a pod as their tools would print them, made from the plan alone; pure.
+"""A node and a pod as their tools would print them, made from the plan alone.  Pure.
 
 The stable surface for comparing with a real node: the CNI's part, without kube-proxy's.
 """

@@ -1,1 +1,1 @@
-"""PURE.  ipamD: the data store of a node, its settings, the pool loop's decisions."""
+"""ipamD: the data store of a node, its settings, the pool loop's decisions."""

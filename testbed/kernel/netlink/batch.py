@@ -1,4 +1,4 @@
-"""Changes to requests, one batch for each namespace; pure.
+"""Changes to requests, one batch for each namespace.  Pure.
 
 Batches go out leaves first: namespaces that get few links before those that get many.  A pair of
 veths is made by the first batch that has one of its ends; the other end's batch only sets it up.

@@ -1,4 +1,4 @@
-"""Dumps of addresses, routes, rules and neighbours to facts; pure.
+"""Dumps of addresses, routes, rules and neighbours to facts.  Pure.
 
 What no fact can say (a multipath route, a rule for a port) becomes a `Foreign`, to be seen.
 """

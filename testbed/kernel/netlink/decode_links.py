@@ -1,4 +1,4 @@
-"""A namespace's link dump to facts; pure.
+"""A namespace's link dump to facts.  Pure.
 
 The two ends of a veth pair are found by their numbers: IFLA_LINK is the peer's number in the
 peer's namespace, and the testbed gives no number twice in a lab.

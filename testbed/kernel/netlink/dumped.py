@@ -1,4 +1,4 @@
-"""What the kernel's dumps say of facts, byte for byte; pure.
+"""What the kernel's dumps say of facts, byte for byte.  Pure.
 
 A dump that says just what is planned need not be decoded: 1 us a fact instead of 15.  It is known
 if its attributes come in the order in which Linux has always put them (net/ipv4: fib_dump_info,

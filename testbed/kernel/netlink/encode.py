@@ -1,4 +1,4 @@
-"""Facts to netlink messages; pure.
+"""Facts to netlink messages.  Pure.
 
 Numbers of devices come from the caller, who chooses them: so a link, its addresses and its routes
 fit into one batch and nothing has to be read back in between.

@@ -1,4 +1,4 @@
-"""Links to netlink messages; pure.  Whoever sends them chooses the links' numbers."""
+"""Links to netlink messages.  Pure.  Whoever sends them chooses the links' numbers."""
 
 import struct
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Attributes of messages that look alike, taken apart by one `unpack`; pure.
+"""Attributes of messages that look alike, taken apart by one `unpack`.  Pure.
 
 Thousands of veths answer with attributes of equal types and lengths in equal order; only values
 differ.  A layout remembers where they are, and that a message is laid out so is checked.

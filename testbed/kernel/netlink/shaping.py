@@ -1,4 +1,4 @@
-"""A link's shaper to netlink messages and back; pure.
+"""A link's shaper to netlink messages and back.  Pure.
 
 What `tc qdisc add`, `tc class add … htb rate R ceil R` and `tc filter add … u32 match ip dst`
 send (iproute2: tc/q_htb.c, tc/f_u32.c); only the tables of rates are left out, which kernels since

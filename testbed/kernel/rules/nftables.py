@@ -1,4 +1,4 @@
-"""Rule sets of iptables-nft as nfnetlink messages: read in one namespace, written in others; pure.
+"""Rule sets of iptables-nft as nfnetlink messages: read in one namespace, written in more.  Pure.
 
 Matches and targets stay bytes that only iptables understands: a copy is what the original is.
 """

@@ -1,1 +1,1 @@
-"""A real packet, followed through the lab by what its kernels tell; EFFECTS."""
+"""A real packet, followed through the lab by what its kernels tell."""

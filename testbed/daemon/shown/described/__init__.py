@@ -1,1 +1,1 @@
-"""What `describe` shows: one object with all that belongs to it; pure."""
+"""What `describe` shows: one object with all that belongs to it.  Pure."""

@@ -1,1 +1,1 @@
-"""PURE.  ipamD asked with JSON: a state in, its decisions out."""
+"""ipamD asked with JSON: a state in, its decisions out."""

@@ -1,4 +1,4 @@
-"""What ipamD has and does, as JSON; pure.  See docs/ipam.md."""
+"""What ipamD has and does, as JSON.  Pure.  See docs/ipam.md."""
 
 from dataclasses import fields
 from typing import Any

@@ -1,4 +1,4 @@
-"""ipamD's data store and settings as JSON, read and checked; pure.  See docs/ipam.md."""
+"""ipamD's data store and settings as JSON, read and checked.  Pure.  See docs/ipam.md."""
 
 import json
 from collections.abc import Mapping

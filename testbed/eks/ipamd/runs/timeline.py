@@ -1,4 +1,4 @@
-"""A node's ipamD over time: pods come and go, its loop runs, cooldowns end; pure.
+"""A node's ipamD over time: pods come and go, its loop runs, cooldowns end.  Pure.
 
 The clock starts as aws-node does.  EC2 answers at once: attaching an ENI takes no time here.
 """

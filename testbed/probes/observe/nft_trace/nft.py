@@ -1,4 +1,4 @@
-"""Our own nft tables as netlink messages: chains around everybody's, which trace a probe; pure.
+"""Our own nft tables as netlink messages: chains around everybody's, which trace a probe.  Pure.
 
     table ip testbed-trace-7f3a {
         flags owner

@@ -1,4 +1,4 @@
-"""nft trace messages to the base chains a packet went through; pure.
+"""nft trace messages to the base chains a packet went through.  Pure.
 
 Trace tells the packet's header once for each base chain, with the first thing that happens there:
 a rule that matches, or the chain's policy.
