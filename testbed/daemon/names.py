@@ -1,8 +1,8 @@
 """What a name stands for in the running lab: a namespace, an address."""
 
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
 
+from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
 from testbed.daemon.unknown import no_place
 from testbed.description.problem import found, quoted
@@ -10,16 +10,13 @@ from testbed.errors import UsageError
 from testbed.lab import service_cidr
 from testbed.net.facts import IpAddress
 
-if TYPE_CHECKING:
-    from testbed.daemon.running import RunningLab
 
-
-def addresses(running: "RunningLab") -> dict[str, str]:
+def addresses(running: RunningLab) -> dict[str, str]:
     """The addresses of all places, by name."""
     return views.addresses(running.described(), running.allocations)
 
 
-def required(running: "RunningLab", name: str) -> str:
+def required(running: RunningLab, name: str) -> str:
     """The namespace a name stands for: a hostNetwork pod is in its node's.
 
     Raises UsageError when there is none.
@@ -41,12 +38,12 @@ def required(running: "RunningLab", name: str) -> str:
     return name
 
 
-def _services(running: "RunningLab") -> set[str]:
+def _services(running: RunningLab) -> set[str]:
     clusters = running.described().clusters
     return {one.qualified for cluster in clusters for one in cluster.services}
 
 
-def address_of(running: "RunningLab", name: str) -> IpAddress:
+def address_of(running: RunningLab, name: str) -> IpAddress:
     """An address, or the one a name stands for.  Raises UsageError when there is none."""
     try:
         return IPv4Address(name)
@@ -70,7 +67,7 @@ def _no_port(name: str) -> str:
     return f"{quoted(name)}: expected a port's number after the colon, found {found(port or None)}"
 
 
-def refuse_service(running: "RunningLab", address: IpAddress) -> None:
+def refuse_service(running: RunningLab, address: IpAddress) -> None:
     """Raise UsageError for a Service's address: no routing alone leads there."""
     lab = running.described()
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}

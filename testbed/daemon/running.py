@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from testbed.allocations import Allocations, allocate, rolled_out
 from testbed.daemon.changes import files, logs
 from testbed.daemon.changes.applied import Names, record, recorded
-from testbed.daemon.names import required
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.store import HolderStore
 from testbed.eks.logs.events import Event, Witness, nobody
@@ -281,9 +280,8 @@ class RunningLab:
         wanted = plan(lab, self._allocated(lab), self.health)
         return drift(self.store, wanted), wanted
 
-    def program(self, place: str, argv: list[str]) -> tuple[int, str]:
+    def program(self, netns: str, argv: list[str]) -> tuple[int, str]:
         """A program run in a namespace: its exit code and what it printed."""
-        netns = required(self, place)
         files = self.home.shown(netns)
         with inside(self.store, netns):
             result = run(argv, timeout_s=PROGRAM_TIMEOUT_S, files=files)

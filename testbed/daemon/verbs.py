@@ -150,7 +150,7 @@ def slide(running: RunningLab, progress: Progress) -> Json:
         slides.compared(
             shown,
             slides.filled(shown, values),
-            running.program(shown.node, shown.command.split())[1],
+            _program(running, shown.node, shown.command.split())[1],
         )
         for shown in lab.slides
     ]
@@ -159,7 +159,12 @@ def slide(running: RunningLab, progress: Progress) -> Json:
 def tour(running: RunningLab, progress: Progress) -> Json:
     """The checks of the tour, each run with the real program in its place."""
     checks = choose_checks(running.described(), running.allocations)
-    return [check.result(*running.program(check.place, list(check.argv))) for check in checks]
+    return [check.result(*_program(running, check.place, list(check.argv))) for check in checks]
+
+
+def _program(running: RunningLab, place: str, argv: list[str]) -> tuple[int, str]:
+    """The exit code of a program in a pod, node or router, and what it printed."""
+    return running.program(required(running, place), argv)
 
 
 def inside(running: RunningLab, progress: Progress) -> Json:
