@@ -79,10 +79,12 @@ def test_pods_and_nodes_are_described_as_their_kernels_are(lab: Commands) -> Non
 
     [node] = json.loads(lab.on("describe", "node", "node-2", "-o", "json"))
 
-    assert node["connections"] > 0
+    assert node["conntrack"]["entries"] > 0
     assert [pod["name"] for pod in node["podList"]] == ["client"]
     assert "Conntrack:" in lab.on("describe", "node", "node-2")
+    assert lab.on("describe", "node/node-2").startswith("Name:       node-2\n")
     assert "--node says" in lab.on("describe", "pod", "client", "--node", "node-2", code=2)
+    assert "testbed get pods" in lab.on("describe", "po", code=2)
 
 
 def test_a_wrong_kind_or_name_is_told_what_there_is(lab: Commands) -> None:

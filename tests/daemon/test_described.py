@@ -18,7 +18,7 @@ from testbed.load import load
 from testbed.net.facts import State
 from testbed.plan import plan
 
-NEVER_FULL = {"connections": 3, "mostConnections": 0}
+COUNTED = {"conntrack": {"entries": 3, "max": 10, "drop": 1}}
 
 
 def pod_text(lab: Lab, name: str, found: State | None = None) -> str:
@@ -37,7 +37,7 @@ def node_text(lab: Lab, name: str, netns: str = "") -> str:
     row = node.named(name, rows("nodes", lab, allocations))
     enis = [one for one in rows("enis", lab, allocations) if one["instance"] == (netns or name)]
     pods = [one for one in rows("pods", lab, allocations) if one["node"] == name]
-    return "\n".join(node_lines({**node.described(lab, row, enis, pods), **NEVER_FULL}))
+    return "\n".join(node_lines({**node.described(lab, row, enis, pods), **COUNTED}))
 
 
 def test_a_pod_is_told_in_the_order_of_its_packets(topologies: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_node_has_its_interfaces_and_pods(topologies: Path) -> None:
     assert "Taints:     dedicated=web:PreferNoSchedule\n" in shown
     assert "            topology.kubernetes.io/zone=us-west-2a\n" in shown
     assert "Instance:   t3.small in private-a, us-west-2a\n" in shown
-    assert "Conntrack:  3 connections\n" in shown
+    assert "Conntrack:  3 of 10 connections, 1 dropped for want of room\n" in shown
     assert "  eth1     eni-" in shown
     assert "Pods (5/11):\n" in shown
     assert "  web-4" in shown
@@ -137,3 +137,17 @@ def test_a_wrong_name_is_told_the_nearest(topologies: Path, asked: str) -> None:
         pod.named(lab, asked)
     with pytest.raises(UsageError, match="among the nodes"):
         node.named(asked, rows("nodes", lab, allocate(lab)))
+
+
+def test_a_pod_on_its_nodes_network_has_none_of_its_own(topologies: Path) -> None:
+    lab = load(topologies / "eks.yaml")
+    [cluster] = lab.clusters
+    [first, *others] = cluster.pods
+    lodger = replace(cluster, pods=(replace(first, host_network=True), *others))
+
+    shown = pod_text(replace(lab, clusters=(lodger,)), first.netns)
+
+    assert "Network:    its node's (hostNetwork)\n" in shown
+    assert "Interface:" not in shown
+    assert "ENI:        eth0 of the node" in shown
+    assert "routes" not in shown

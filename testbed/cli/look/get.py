@@ -3,7 +3,7 @@
 import click
 
 from testbed.cli import completion
-from testbed.cli.look.kinds import ALIASES, kinds
+from testbed.cli.look.kinds import kind_and_name, kinds
 from testbed.cli.options import ask, lab_option, option
 from testbed.cli.output import emit
 from testbed.daemon.process.protocol import Json
@@ -51,7 +51,7 @@ def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
     neighbours chains addresses links are read from the kernels, and how full their conntrack table
     is and what it lost; NAME is then the pod, node or router to look at.
     """
-    kind = ALIASES.get(kind, kind)
+    kind, name = kind_and_name(kind, name)
     rows = ask(lab_name, "get", kind=kind, name=name)
     as_table = output in ("table", "wide")
     if kind == "chains" and as_table:

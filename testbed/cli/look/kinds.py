@@ -19,3 +19,10 @@ ALIASES = {
 def kinds(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
     """What TAB offers for a kind: the words that stand for one, whole."""
     return sorted(kind for kind in {*ALIASES.values()} if kind.startswith(begun))
+
+
+def kind_and_name(kind: str, name: str) -> tuple[str, str]:
+    """The kind's own word, and the name; kubectl's `pod/web-0` is both."""
+    first, slash, rest = kind.partition("/")
+    kind, name = (first, rest) if slash and not name else (kind, name)
+    return ALIASES.get(kind, kind), name

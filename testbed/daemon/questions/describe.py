@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from testbed.daemon.process.protocol import Json
+from testbed.daemon.questions import tables
 from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
 from testbed.daemon.shown.described import balancer, node, pod, service
 from testbed.errors import UsageError
-from testbed.kernel.netlink.conntrack import table
 from testbed.kernel.observe import observe
-from testbed.probes.sockets import inside
 
 Row = dict[str, Any]
 
@@ -57,13 +56,8 @@ def _nodes(running: RunningLab, name: str, _: str) -> Iterator[Row]:
     pods = [one for one in views.rows("pods", lab, allocations) if one["node"] == name]
     netns = name if name in running.store.names() else pods[0]["name"]  # a pod's own, on Fargate
     enis = [one for one in views.rows("enis", lab, allocations) if one["instance"] == netns]
-    with inside(running.store, netns):
-        connections = table()
-    yield {
-        **node.described(lab, row, enis, pods),
-        "connections": connections.entries,
-        "mostConnections": connections.most,
-    }
+    [counted] = tables.rows(running.store, [netns])
+    yield {**node.described(lab, row, enis, pods), "conntrack": counted}
 
 
 KINDS: dict[str, Callable[[RunningLab, str, str], Iterator[Row]]] = {

@@ -20,7 +20,7 @@ def node_lines(node: Json) -> Iterator[str]:
         ("InternalIP", node["ip"]),
         ("ExternalIP", node["publicIp"]),
         ("PodCIDR", node["podCidr"]),
-        ("Conntrack", _conntrack(node)),
+        ("Conntrack", _conntrack(node["conntrack"])),
     ):
         if value:
             yield field(title, value)
@@ -28,6 +28,7 @@ def node_lines(node: Json) -> Iterator[str]:
     yield from listed(f"Pods ({node['pods']})", node["podList"])
 
 
-def _conntrack(node: Json) -> str:
-    most = node["mostConnections"]
-    return f"{node['connections']} connections{f', room for {most}' if most else ''}"
+def _conntrack(table: Json) -> str:
+    """What a newcomer looks for when connections fail; `get conntrack` counts more."""
+    most = f" of {table['max']}" if table["max"] else ""
+    return f"{table['entries']}{most} connections, {table['drop']} dropped for want of room"

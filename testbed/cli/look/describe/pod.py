@@ -20,7 +20,7 @@ def pod_lines(pod: Json) -> Iterator[str]:
         ("Status", pod["status"]),
         ("Reason", pod["reason"]),
         ("IP", pod["ip"]),
-        ("Host Network", "yes" if pod["hostNetwork"] else ""),
+        ("Network", "its node's (hostNetwork)" if pod["hostNetwork"] else ""),
         ("Interface", _interface(pod["interface"])),
         ("ENI", _eni(pod["eni"])),
         ("Ports", ", ".join(pod["ports"])),
