@@ -3,30 +3,22 @@
 import sys
 
 from bench import spaces
-from bench.meter import Numbers, kernel_kib, process_kib, tree, used
-from bench.runs.lab import first_process, testbed, timed, topology
+from bench.meter import Numbers, used
+from bench.runs.lab import testbed, timed, topology
 from bench.spaces import wait_for_at_most
 
 
 def measure(nodes: int, pods: int) -> Numbers:
-    """Seconds of each step; memory of the kernel and of the lab's processes."""
+    """Seconds of each step."""
     file = topology(nodes, pods)
-    kernel = kernel_kib()
     with used() as coming:
         testbed("up", str(file))
         testbed("ping", "pod-0-0", f"pod-{nodes - 1}-{pods - 1}")
-    kernel, user = kernel_kib() - kernel, process_kib(tree(first_process()))
     verify_s = timed("verify")
     with used() as going:
         testbed("down")
         wait_for_at_most(1)
-    return {
-        "up_s": coming.seconds,
-        "verify_s": verify_s,
-        "gone_s": going.seconds,
-        "kernel_kib": kernel,
-        "user_kib": user,
-    }
+    return {"up_s": coming.seconds, "verify_s": verify_s, "gone_s": going.seconds}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """The running lab inside its daemon: what was applied last, and how it is changed and compared."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
 from testbed.daemon.changes import files, logs
 from testbed.daemon.changes.applied import Names, record, recorded
 from testbed.daemon.process.home import Home
+from testbed.daemon.process.keeper import Kept
 from testbed.daemon.process.store import HolderStore
 from testbed.eks.logs.events import Event, Witness, nobody
 from testbed.errors import KernelError, TestbedError
@@ -21,7 +22,6 @@ from testbed.kernel.observe import Observation
 from testbed.kernel.programs import run
 from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.shares import PATIENCE_S
-from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.lab import Lab
 from testbed.net.diff import Drift
 from testbed.net.endpoints import Listener
@@ -51,17 +51,36 @@ def _planned(running: "RunningLab") -> "World":
 class RunningLab:
     """The lab as it was applied; its methods run in the kernel thread, one at a time."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, kept: Kept) -> None:
         self.home = home
         self.store = HolderStore(home)
-        self.servers = Servers(self.store)
-        self.supervisor = Supervisor(self.store, home.programs)
+        self.servers = Servers(self.store, kept.start_server, kept.servers)
+        self.supervisor = kept
         self.lab: Lab | None = None
         self.allocations = Allocations()
-        self.state: State = frozenset()
+        self._state: State | None = frozenset()  # None: nobody has asked for it yet
         self.manifests: Names = frozenset()
         self.health = ALL_WELL  # of load balancers' targets
-        self._derived: tuple[State, dict[object, Any]] = self.state, {}
+        self._derived: tuple[State, dict[object, Any]] = frozenset(), {}
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._undo.close()
+        self.store.close()
+
+    @property
+    def state(self) -> State:
+        """What the kernel shall have: the plan, made when it is first asked for."""
+        if self._state is None:
+            self._state = plan(self.described(), self.allocations, self.health)
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
 
     def described(self) -> Lab:
         """The lab that was applied.  Raises KernelError before the first `up`."""
@@ -74,7 +93,7 @@ class RunningLab:
         """Follows real packets; kept, because it is slow to make."""
         from testbed.probes.observe.observer import Observer  # only a lab that is asked needs it
 
-        return Observer(self.store)
+        return self._undo.enter_context(Observer(self.store))
 
     @property
     def world(self) -> "World":
@@ -92,18 +111,18 @@ class RunningLab:
         return answer
 
     def adopt(self) -> None:
-        """Take over what an earlier daemon of this lab applied; the kernel is not touched.
+        """Take over what was applied last; the kernel is not touched.
 
-        Its programs ended with it; the `up` that has started this daemon runs them again.
+        An earlier daemon's servers have ended with it, so they start again.  So have its programs;
+        the `up` that has started this daemon runs them again.
         """
-        end_orphans()
-        try:
+        if self.home.applied.exists():
             lab, allocations, names = recorded(self.home.applied.read_text())
-        except FileNotFoundError:
-            return
-        self.lab, self.allocations, self.state = lab, allocations, plan(lab, allocations)
-        self.manifests = names
-        self.servers.serve(listeners(lab, allocations))
+            self.lab, self.allocations, self._state = lab, allocations, None
+            self.manifests = names
+            if self.supervisor.new:
+                self.servers.serve(listeners(lab, allocations))
+        self.supervisor.adopted()
 
     def up(self, lab: Lab, manifests: Names | None = None) -> None:
         """Change the kernel into what `lab` says.  A failure puts a running lab back.
@@ -267,6 +286,12 @@ class RunningLab:
         """The lab's programs that do not run any more."""
         wanted = programs(self.described(), self.allocations, self.health)
         return self.supervisor.ended(wanted)
+
+    def silent_ports(self) -> frozenset[Listener]:
+        """The lab's ports that nobody serves any more."""
+        if self.servers.wanted is None:  # an earlier worker had it
+            self.servers.wanted = frozenset(listeners(self.described(), self.allocations))
+        return self.servers.silent
 
     def target_states(self, balancer: str) -> Judged:
         """The targets of a load balancer and whether it uses them; empty when it is silent."""

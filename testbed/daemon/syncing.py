@@ -10,6 +10,7 @@ from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.rules import netfilter
+from testbed.lab import Lab
 from testbed.net.facts import Chain, State
 from testbed.plan.proxies import kubelets
 from testbed.probes.sockets import inside
@@ -18,6 +19,11 @@ from testbed.services.kube_proxy.sync import synced
 LOOK_S = 0.5  # how often it is asked whose period is over
 
 log = logging.getLogger(__name__)
+
+
+def syncs(lab: Lab) -> bool:
+    """Whether any cluster of a lab syncs."""
+    return any(cluster.proxy.iptables_sync_period_s for cluster in lab.clusters)
 
 
 async def sync_proxies(running: RunningLab, kernel: Executor) -> None:

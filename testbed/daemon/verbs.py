@@ -98,7 +98,7 @@ def verify(running: RunningLab, progress: Progress) -> Json:
     running.described()
     rows = views.drift_rows(running.drift())
     rows["missing"] += [views.program_row(program) for program in running.ended_programs()]
-    silent = sorted(running.servers.silent, key=str)
+    silent = sorted(running.silent_ports(), key=str)
     rows["missing"] += [views.listener_row(listener) for listener in silent]
     return {**rows, "facts": len(running.state)}
 

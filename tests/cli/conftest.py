@@ -17,9 +17,10 @@ import pytest
 
 from testbed.daemon.process.home import Home
 from testbed.kernel.machine import mounts
+from testbed.kernel.machine.processes import forks
 from testbed.kernel.machine.scratch import in_scratch
 from tests import ordinary
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 TOPOLOGY = """\
 testbed: v1
@@ -97,6 +98,22 @@ class Commands:
             size = struct.calcsize("3i")
             credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         return int(struct.unpack("3i", credentials)[0])
+
+    def worker(self) -> int:
+        """The process that answers who asks, while somebody does."""
+        daemon = self.daemon()
+        self.on("get", "pods")
+        [worker] = forks(daemon)
+        return worker
+
+    def kill_worker(self) -> int:
+        """End it as a crash would, and wait until it is gone; the daemon, which goes on."""
+        daemon = self.daemon()
+        self.on("get", "pods")  # nobody waits any more: that would bring another one
+        for worker in forks(daemon):
+            os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: not [*forks(daemon)])
+        return daemon
 
     def servers(self) -> int:
         """The process that answers for the pods."""

@@ -84,7 +84,7 @@ def stopped(process: int) -> Iterator[None]:
 def test_a_stopped_daemon_is_named_instead_of_waited_for(commands: Commands) -> None:
     """Whoever asks is told what to do; what needs no daemon works; then all goes on."""
     commands.up()
-    daemon = commands.daemon()
+    daemon = commands.kill_worker()  # it would answer
     with stopped(daemon):
         for said in (
             commands.on("get", "pods", code=4),
@@ -93,6 +93,15 @@ def test_a_stopped_daemon_is_named_instead_of_waited_for(commands: Commands) -> 
         ):
             assert f"`kill -CONT {daemon}`" in said
         commands.on("exec", "web-0", "--", "true")
+
+    commands.on("verify")
+
+
+def test_a_stopped_worker_is_named_too(commands: Commands) -> None:
+    commands.up()
+    worker = commands.worker()
+    with stopped(worker):
+        assert f"`kill -CONT {worker}`" in commands.on("get", "pods", code=4)
 
     commands.on("verify")
 
@@ -107,7 +116,7 @@ def test_a_lab_with_a_stopped_daemon_goes_down(commands: Commands) -> None:
 def test_a_daemon_that_is_stopped_long_still_lets_nobody_wait(commands: Commands) -> None:
     """Requests of people who have left fill its queue; it is no reason to start another one."""
     commands.up()
-    daemon = commands.daemon()
+    daemon = commands.kill_worker()  # it would take them in
     with stopped(daemon), ExitStack() as gone:
         queue_is_full = False
         while not queue_is_full:

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from testbed.kernel.carrier import await_carrier
 from testbed.kernel.namespaces import Descriptors, LocalStore, new_netns
 from testbed.net.endpoints import Endpoint, Listener, Served
+from testbed.probes.servers.process import start
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside
 from tests.waiting import PATIENCE_S
@@ -140,7 +142,7 @@ def _mac(kind: int, number: int) -> str:
 @contextmanager
 def _serving(star: Star, listeners: Iterable[Listener], **how: Any) -> Iterator[Servers]:
     """Servers cope with whatever comes: `stop` raises when one has ended by itself."""
-    servers = Servers(star.store, **how)
+    servers = Servers(star.store, partial(start, **how))
     try:
         servers.open(listeners)
         yield servers

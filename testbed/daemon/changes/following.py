@@ -8,7 +8,7 @@ from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
 from testbed.kernel.apply import apply
 from testbed.kernel.observe import observe
-from testbed.lab import Lab, health
+from testbed.lab import Lab, health, load_balancers
 from testbed.net.facts import Sysctl
 from testbed.plan import programs
 from testbed.plan.balancers import load_balancer_facts
@@ -18,6 +18,11 @@ from testbed.vpc.naming import router
 FOLLOW_S = 1.0  # AWS tells no pace; its shortest health check takes 5 s
 
 log = logging.getLogger(__name__)
+
+
+def follows(lab: Lab) -> bool:
+    """Whether there is anything to follow in a lab."""
+    return any(load_balancers(lab))
 
 
 async def follow_balancers(running: RunningLab, kernel: Executor) -> None:

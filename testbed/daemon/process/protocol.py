@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from testbed import errors
 from testbed.daemon.process.home import Home
-from testbed.kernel.machine.processes import parent, stopped
+from testbed.kernel.machine.processes import forks, parent, stopped
 
 Json = Any  # what json.loads gives
 T = TypeVar("T")
@@ -140,10 +140,10 @@ def _awaited(connection: socket.socket, home: Home, step: Callable[[], T]) -> T:
 
 
 def _stopped(connection: socket.socket) -> int | None:
-    """Of the daemon at the other end and the first process, its parent: one that is stopped."""
+    """Of the daemon at the other end, its worker, and the first process: one that is stopped."""
     size = struct.calcsize("3i")
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     daemon, _, _ = struct.unpack("3i", peer)
     with suppress(ProcessLookupError):
-        return next(filter(stopped, (daemon, parent(daemon))), None)
+        return next(filter(stopped, (daemon, parent(daemon), *forks(daemon))), None)
     return None

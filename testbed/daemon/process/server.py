@@ -1,30 +1,26 @@
-"""The daemon's process: it listens, lets one thread do all kernel work, and answers.
+"""The daemon's process: it listens, and keeps what outlives a question.
 
-The kernel thread is the only one that enters namespaces (`setns` is per thread) and always returns
-home; the event loop answers for the pods meanwhile.
+It is small and does nothing by itself.  When somebody comes it forks a worker, which has the lab
+at hand, answers, and ends when nobody has come for a while.  The memory that a large lab's facts
+take goes with it; the next one has them from the record of what was applied last.
 """
 
-import asyncio
-import functools
-import json
 import logging
 import os
+import select
 import socket
-import struct
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
-from testbed.daemon.changes.following import follow_balancers
+from testbed.daemon.process import worker
 from testbed.daemon.process.home import Home
-from testbed.daemon.process.protocol import Json, failure, line
-from testbed.daemon.running import RunningLab
-from testbed.daemon.syncing import sync_proxies
-from testbed.daemon.verbs import VERBS
-from testbed.errors import TestbedError
+from testbed.daemon.process.keeper import Keeper, Kept
+from testbed.daemon.process.protocol import failure, line
 from testbed.kernel.machine.garbage import collect_rarely
 from testbed.kernel.machine.limits import raise_descriptor_limit
+from testbed.kernel.machine.processes import fork
 
-LONGEST_REQUEST = 64 << 20  # bytes: the JSON of a lab of 10,000 pods is some 4 MB
+WAITING = 100  # clients that nobody has accepted yet
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +30,15 @@ def main(home: Home, ready: Callable[[], None]) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     raise_descriptor_limit()
     collect_rarely()
-    asyncio.run(_serve(home, ready))
-
-
-async def _serve(home: Home, ready: Callable[[], None]) -> None:
     listener = _listen(home)
-    with ThreadPoolExecutor(1, thread_name_prefix="kernel") as kernel:
-        running = RunningLab(home)
-        await asyncio.get_running_loop().run_in_executor(kernel, running.adopt)
-        answer = functools.partial(_answer, running, kernel)
-        server = await asyncio.start_unix_server(answer, sock=listener, limit=LONGEST_REQUEST)
-        ready()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow_balancers(running, kernel))
-            tasks.create_task(sync_proxies(running, kernel))
-            tasks.create_task(server.serve_forever())
+    keeper = Keeper(home)
+    ready()
+    while True:
+        select.select([listener], [], [])
+        try:
+            _let_work(home, listener, keeper)
+        except OSError as refused:  # of fork: no process or memory is left
+            _send_away(listener, refused)
 
 
 def _listen(home: Home) -> socket.socket:
@@ -60,54 +50,43 @@ def _listen(home: Home) -> socket.socket:
         listener.bind(str(home.socket))
     finally:
         os.umask(mask)
+    listener.setblocking(False)
+    listener.listen(WAITING)
     return listener
 
 
-def _may_talk(connection: socket.socket) -> bool:
-    """Whether the peer is this daemon's own user: root, or the lab's ordinary user.
+def _let_work(home: Home, listener: socket.socket, keeper: Keeper) -> None:
+    """Let a worker answer who has come and who comes, and do what it asks for, until it ends.
 
-    The kernel tells who connected, as seen from here: an ordinary user's daemon takes its user for
-    root, and everybody else, root of the machine too, for user 65534.
+    Whoever waits when one was ended by force is sent away: it may be what they ask for.
     """
-    credentials = connection.getsockopt(
-        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-    )
-    _, user, _ = struct.unpack("3i", credentials)
-    return bool(user == os.geteuid())
+    ours, theirs = socket.socketpair()
+    lent = keeper.lent()
+    with ours:
+        try:
+            child = fork()
+            if child == 0:
+                ours.close()
+                kept = Kept(theirs, lent, home.programs, new=keeper.new)
+                worker.work(home, listener, kept)
+        finally:
+            theirs.close()
+            for one in lent:
+                one.leave()
+        with suppress(EOFError, OSError):
+            while True:
+                keeper.obey(ours)
+    _, status = os.waitpid(child, 0)
+    if status:
+        log.error("a worker ended with %d", os.waitstatus_to_exitcode(status))
+        _send_away(listener, None)
 
 
-async def _answer(
-    running: RunningLab,
-    kernel: ThreadPoolExecutor,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> None:
-    """One connection: one request, its progress, its result."""
-    loop = asyncio.get_running_loop()
-
-    def progress(text: str) -> None:
-        loop.call_soon_threadsafe(writer.write, line({"progress": text}))
-
-    try:
-        if _may_talk(writer.get_extra_info("socket")):
-            request = json.loads(await reader.readline())
-            writer.write(line(await _result(running, kernel, request, progress)))
-            await writer.drain()
-    except (ConnectionError, ValueError) as gone:
-        log.info("a client went away: %s", gone)
-    finally:
-        writer.close()
-
-
-async def _result(
-    running: RunningLab, kernel: ThreadPoolExecutor, request: Json, progress: Callable[[str], None]
-) -> Json:
-    loop = asyncio.get_running_loop()
-    try:
-        verb = functools.partial(VERBS[request["verb"]], running, progress, **request["args"])
-        return {"result": await loop.run_in_executor(kernel, verb)}
-    except TestbedError as error:
-        return failure(error)
-    except Exception as error:
-        log.exception("request %.200s", request)
-        return failure(error)
+def _send_away(listener: socket.socket, refused: OSError | None) -> None:
+    """Tell those who wait what is in the way; without a word they know that we could not."""
+    with suppress(BlockingIOError):
+        while True:
+            waiting, _ = listener.accept()
+            with waiting, suppress(OSError):
+                if refused:
+                    waiting.sendall(line(failure(refused)))

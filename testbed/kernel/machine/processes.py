@@ -127,6 +127,23 @@ def parent(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
+def forks(pid: int) -> Iterator[int]:
+    """The children of a process that are still the program it is."""
+    program = _words(pid)
+    for entry in PROC.iterdir():
+        if entry.name.isdecimal():
+            with suppress(ProcessLookupError):
+                if parent(int(entry.name)) == pid and _words(int(entry.name)) == program:
+                    yield int(entry.name)
+
+
+def _words(pid: int) -> bytes:
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessLookupError(pid) from None
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of proc(5), /proc/PID/stat, from the third on.  Raises ProcessLookupError."""
     try:

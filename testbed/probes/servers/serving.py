@@ -14,6 +14,8 @@ from _socket import socket as CSocket  # noqa: N812 - the C class: no Python aro
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import compress
+from typing import Any
 
 from testbed.kernel.machine import handover
 from testbed.net.endpoints import Listener
@@ -26,6 +28,7 @@ from testbed.probes.servers.echo import (
     datagram_answer,
     http_echo,
 )
+from testbed.probes.servers.listed import Listed
 from testbed.probes.servers.site import http_site
 from testbed.probes.sockets import IP_PKTINFO, family
 
@@ -54,7 +57,7 @@ class Server:
         self._idle_s = idle_s
         self._most_connections = most_connections
         self._epoll = select.epoll()
-        self._listeners: dict[int, Listener] = {}  # by descriptor: a socket object takes 1 KiB
+        self._listeners = Listed()
         self._connections: dict[int, Connection] = {}  # the longest silent first
         self._handlers: dict[int, Callable[[], None]] = {}
         self._tokens = imds.Tokens()
@@ -64,23 +67,31 @@ class Server:
 
     def run(self, control: socket.socket) -> None:
         """Serve, and do what is asked by `control`, until its other end is closed."""
-        self._epoll.register(control.fileno(), select.EPOLLIN)
-        self._handlers[control.fileno()] = partial(self._obey, control)
+        self._hear(control, partial(self._obey, control))
         with suppress(EOFError):
             while True:
                 self._turn()
 
-    def _obey(self, control: socket.socket) -> None:
-        """Do what one call says and answer with the errno of its failure, or 0.
+    def _hear(self, control: socket.socket, handler: Callable[[], None]) -> None:
+        self._epoll.register(control.fileno(), select.EPOLLIN)
+        self._handlers[control.fileno()] = handler
 
+    def _obey(self, control: socket.socket) -> None:
+        """Do what one call says and answer with the errno of its failure, or 0, and what it asks.
+
+        Only `hear`, somebody else's connection, is not answered: who sends it need not wait.
         Raises EOFError: nobody will call any more.
         """
         (verb, what), descriptors, whole = handover.heard(control)
+        if verb == "hear":
+            return self._hear_another(descriptors)
         if not whole:
             for descriptor in descriptors:
                 os.close(descriptor)
-            handover.say(control, errno.EMFILE)
-            return
+            return handover.say(control, (errno.EMFILE, None))
+        return handover.say(control, (0, self._do(verb, what, descriptors)))
+
+    def _do(self, verb: str, what: Any, descriptors: Sequence[int]) -> object:
         match verb:
             case "open":
                 self._open(what, descriptors)
@@ -88,20 +99,34 @@ class Server:
                 self._close(what)
             case "reset":
                 self._reset(what)
-        handover.say(control, 0)
+            case "tell":
+                return self._listeners.places()
+        return None
 
-    def _open(self, listeners: Sequence[Listener], descriptors: Sequence[int]) -> None:
-        """Serve these, on sockets in the same order."""
-        for listener, descriptor in zip(listeners, descriptors, strict=True):
-            self._listeners[descriptor] = listener
-            if not listener.held:
-                self._epoll.register(descriptor, select.EPOLLIN)
+    def _hear_another(self, descriptors: Sequence[int]) -> None:
+        """Somebody else's connection; without a descriptor for it, that one sees its end."""
+        for descriptor in descriptors:
+            another = socket.socket(fileno=descriptor)
+            self._hear(another, partial(self._obey_another, another))
+
+    def _obey_another(self, control: socket.socket) -> None:
+        """The same, of somebody whose end is not ours, whatever it was about to say."""
+        try:
+            self._obey(control)
+        except (EOFError, OSError):
+            del self._handlers[control.fileno()]
+            control.close()
+
+    def _open(self, what: tuple[bytes, Sequence[bool]], descriptors: Sequence[int]) -> None:
+        """Serve what is packed in a block, on sockets in the same order; some are answered."""
+        block, answered = what
+        self._listeners.add(block, descriptors)
+        for descriptor in compress(descriptors, answered):
+            self._epoll.register(descriptor, select.EPOLLIN)
 
     def _close(self, listeners: Collection[Listener]) -> None:
         """Serve these no more; connections go on."""
-        leaving = frozenset(listeners)
-        for descriptor in [fd for fd, one in self._listeners.items() if one in leaving]:
-            del self._listeners[descriptor]
+        for descriptor in self._listeners.remove(frozenset(listeners)):
             self._full.discard(descriptor)
             os.close(descriptor)
 
@@ -113,18 +138,21 @@ class Server:
 
     def _turn(self) -> None:
         """Wait for something to do, and do it."""
-        waiting = bool(self._connections or self._full)
+        waiting = bool(self._connections or self._full or not self._listeners.is_small)
         if self._sweeping:
             time.sleep(MUSTER_S)
             self._sweeping = False
-        for descriptor, _ in self._epoll.poll(SWEEP_S if waiting else None, EVENTS_A_TURN):
-            if listener := self._listeners.get(descriptor):
+        come = self._epoll.poll(SWEEP_S if waiting else None, EVENTS_A_TURN)
+        for descriptor, _ in come:
+            if listener := self._listeners.of(descriptor):
                 self._take(listener, descriptor)
             elif handler := self._handlers.get(descriptor):
                 handler()
         if waiting and time.monotonic() >= self._next_sweep_s:
             self._next_sweep_s = time.monotonic() + SWEEP_S
             self._sweep()
+        if not come:
+            self._listeners.forget()
 
     def _sweep(self) -> None:
         """Close the connections that were silent too long; accept again where none could be."""
