@@ -29,8 +29,10 @@ class Size:
     pods: int  # wired beside the floor
     grown: tuple[int, ...]  # numbers of pods; growth is from the second to the last
     peer_pods: int
-    nodes: int  # of the cluster; also namespaces with rules
+    nodes: int  # of the cluster
     pods_on_node: int
+    ruled: int  # namespaces with rules
+    named: int  # pods with names, for `ip netns exec`
     probed: tuple[int, int]  # nodes, and pods on each
     pinged: int  # Mininet's hosts, and as many pods
     rules: int
@@ -52,6 +54,8 @@ FULL = Size(
     peer_pods=100,
     nodes=100,
     pods_on_node=30,
+    ruled=100,
+    named=3000,
     probed=(4, 25),
     pinged=40,
     rules=200,
@@ -69,8 +73,10 @@ QUICK = Size(
     peer_pods=30,
     nodes=10,
     pods_on_node=30,
+    ruled=50,
+    named=1000,
     probed=(2, 20),
-    pinged=10,
+    pinged=20,
     rules=200,
     sending_s=0.2,
     predicted=(2, 20),
@@ -86,6 +92,8 @@ TINY = Size(
     peer_pods=3,
     nodes=2,
     pods_on_node=3,
+    ruled=3,
+    named=3,
     probed=(2, 2),
     pinged=4,
     rules=8,

@@ -7,10 +7,10 @@ from testbed.kubernetes.kube_proxy import ERAS
 
 def rules(size: Size, progress: Progress) -> Readings:
     """Two hundred rules in each of many namespaces."""
-    argv = python("bench.runs.rules", size.nodes, size.rules)
+    argv = python("bench.runs.rules", size.ruled, size.rules)
     found = interleaved({"rules": argv}, size.short_rounds, progress)
     ms = {
-        name: found.median("rules", f"{name}_s") / size.nodes * 1e3
+        name: found.median("rules", f"{name}_s") / size.ruled * 1e3
         for name in ("testbed", "restore")
     }
     detail = f"{ms['testbed']:.1f} ms a namespace, a restore {ms['restore']:.1f} ms"
@@ -29,7 +29,7 @@ def render(size: Size, progress: Progress) -> Readings:
 
 def programs(size: Size, progress: Progress) -> Readings:
     """A program where there are many namespaces with names."""
-    argv = python("bench.runs.programs", size.grown[-1])
+    argv = python("bench.runs.programs", size.named)
     found = interleaved({"programs": argv}, size.rounds, progress)
     ms = {name: found.median("programs", f"{name}_ms") for name in ("testbed", "ip")}
     detail = f"{ms['testbed']:.1f} ms, ip netns exec {ms['ip']:.1f} ms"
