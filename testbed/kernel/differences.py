@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
-from testbed.kernel.expected import Expected
+from testbed.kernel.expected import ByKind, Expected, by_kind
 from testbed.kernel.namespaces import NamespaceStore
 from testbed.kernel.netlink.decode_links import Link, Peers, facts_of, link_facts
 from testbed.kernel.observe import Observation
@@ -56,25 +56,27 @@ def observed(store: NamespaceStore, wanted: State) -> Observation:
 
 def _everywhere(store: NamespaceStore, wanted: State) -> _Compared:
     there = store.names()
-    planned = _by_namespace(wanted)
+    planned = by_kind(chain(wanted, connected_routes(wanted)))
 
     def compare(groups: Sequence[Group]) -> _Compared:
-        return _compared(store, [ns for group in groups for ns in group], there, planned)
+        names = [ns for group in groups for ns in group]
+        return _compared(store, names, there, {ns: planned.get(ns, {}) for ns in names})
 
     def weight(group: Group) -> float:
-        return sum(len(planned.get(ns, ())) + FACTS_A_NAMESPACE for ns in group)
+        facts = sum(len(those) for ns in group for those in planned.get(ns, {}).values())
+        return facts + FACTS_A_NAMESPACE * len(group)
 
-    groups = together(wanted, there | planned.keys())
+    groups = together(planned, there | planned.keys())
     compared = shared_out(compare, groups, weight) if len(there) >= MANY else [compare(groups)]
     return _joined(compared)
 
 
-def together(wanted: State, names: Iterable[str]) -> list[Group]:
+def together(planned: Mapping[str, ByKind], names: Iterable[str]) -> list[Group]:
     """Namespaces by the one that all their links lead to: pods with their node.  Pure."""
-    peers: dict[str, set[str]] = {}
-    for fact in wanted:
-        if isinstance(fact, Veth):
-            peers.setdefault(fact.ns, set()).add(fact.peer_ns)
+    peers = {
+        ns: {veth.peer_ns for veth in facts.get(Veth, ()) if isinstance(veth, Veth)}
+        for ns, facts in planned.items()
+    }
     groups: dict[str, list[str]] = {}
     for ns in sorted(names):
         own = list(peers.get(ns, ()))
@@ -83,22 +85,14 @@ def together(wanted: State, names: Iterable[str]) -> list[Group]:
     return list(groups.values())
 
 
-def _by_namespace(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    gathered: dict[str, list[Fact]] = {}
-    for fact in facts:
-        gathered.setdefault(fact.ns, []).append(fact)
-    return gathered
-
-
 def _compared(
     store: NamespaceStore,
     names: Sequence[str],
     there: frozenset[str],
-    planned: Mapping[str, Sequence[Fact]],
+    planned: Mapping[str, ByKind],
 ) -> _Compared:
     """Some namespaces, read and compared."""
-    wanted = [fact for ns in names for fact in planned.get(ns, ())]
-    expected = Expected.of(chain(wanted, connected_routes(wanted)), whole=True)
+    expected = Expected.of(planned, whole=True)
     read = read_each(store, [ns for ns in names if ns in there], expected)
     peers = Peers(one for space in read for one in space.links)
     found: list[Fact] = []

@@ -24,15 +24,20 @@ class Expected:
     whole: bool = False
 
     @classmethod
-    def of(cls, facts: Iterable[Fact], *, whole: bool = False) -> "Expected":
+    def of(cls, facts: Mapping[str, ByKind], *, whole: bool = False) -> "Expected":
         """Where no chains but these are found, no program is started to read them."""
-        by_namespace: dict[str, dict[type[Fact], list[Fact]]] = {}
-        for fact in facts:
-            by_namespace.setdefault(fact.ns, {}).setdefault(type(fact), []).append(fact)
-        expected = cls(by_namespace, None, whole)
-        chains = (chain for ns in by_namespace for chain in expected.of_kind(Chain, ns))
+        expected = cls(facts, None, whole)
+        chains = (chain for ns in facts for chain in expected.of_kind(Chain, ns))
         return replace(expected, original=alike.original_of(chains))
 
     def of_kind(self, kind: type[AnyFact], ns: str) -> Sequence[AnyFact]:
         """What is expected of a kind in a namespace."""
         return cast(Sequence[AnyFact], self.facts.get(ns, {}).get(kind, ()))
+
+
+def by_kind(facts: Iterable[Fact]) -> dict[str, ByKind]:
+    """These facts by namespace, and there by kind."""
+    gathered: dict[str, dict[type[Fact], list[Fact]]] = {}
+    for fact in facts:
+        gathered.setdefault(fact.ns, {}).setdefault(type(fact), []).append(fact)
+    return dict(gathered)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from testbed.kernel.expected import Expected
+from testbed.kernel.expected import Expected, by_kind
 from testbed.kernel.namespaces import Descriptors, NamespaceStore, enter, returning
 from testbed.kernel.netlink.decode_links import Link, Peers, link_facts
 from testbed.kernel.netlink.layouts import Layouts
@@ -44,7 +44,7 @@ def observe(
     """
     everywhere = store.names()
     asked = everywhere if names is None else frozenset(names)
-    spaces = _read_all(store, sorted(asked), Expected.of([*sysctls, *chains]))
+    spaces = _read_all(store, sorted(asked), Expected.of(by_kind([*sysctls, *chains])))
     seen = [one for space in spaces for one in space.links]
     unread = everywhere - asked
     first = [ns for ns in near if ns in unread]

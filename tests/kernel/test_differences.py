@@ -9,6 +9,7 @@ from testbed.allocations import Allocations, allocate
 from testbed.kernel import differences
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift, observed, together
+from testbed.kernel.expected import by_kind
 from testbed.kernel.namespaces import LocalStore, entered
 from testbed.kernel.observe import observe
 from testbed.kernel.programs import run
@@ -103,6 +104,6 @@ def test_pods_are_read_with_their_node() -> None:
         for ns, peer in (pair, pair[::-1])
     ]
 
-    groups = together(frozenset(veths), {"internet", *(veth.ns for veth in veths)})
+    groups = together(by_kind(veths), {"internet", *(veth.ns for veth in veths)})
 
     assert groups == [["internet"], ["node-1", "pod-1", "pod-2"], ["node-2", "vpc"]]

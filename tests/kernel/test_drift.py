@@ -9,7 +9,7 @@ import pytest
 
 from testbed.kernel.apply import apply
 from testbed.kernel.differences import drift
-from testbed.kernel.expected import Expected
+from testbed.kernel.expected import Expected, by_kind
 from testbed.kernel.namespaces import LocalStore, entered
 from testbed.kernel.netlink.encode import written
 from testbed.kernel.netlink.socket import NetlinkSocket
@@ -190,7 +190,7 @@ def test_what_is_as_planned_is_known_without_being_decoded(
 ) -> None:
     """By its bytes: if this kernel's dumps put them otherwise, `verify` takes twice as long."""
     monkeypatch.setattr("testbed.kernel.read.MANY_ELEMENTS", 1)
-    expected = Expected.of([*LAB, *connected_routes(LAB)], whole=True)
+    expected = Expected.of(by_kind([*LAB, *connected_routes(LAB)]), whole=True)
 
     read = read_each(store, ["pod", "vpc"], expected)
 
