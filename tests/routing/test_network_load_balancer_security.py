@@ -16,6 +16,7 @@ from tests.routing.test_explain_agreement import Asked, disagreements
 
 pytestmark = pytest.mark.kernel
 
+TOLD = "proxy_protocol_v2.enabled=true"  # a relay opens connections of its own, as the client
 SOURCES = ("internet", "bastion", "web-0", "client")
 
 
@@ -38,6 +39,7 @@ def test_groups_let_in_clients_and_health_checks_and_answers_find_back(topologie
     services = (
         balanced("web", "web", type="nlb"),
         balanced("closed", "web", (IPv4Network("198.51.100.0/24"),), type="nlb"),
+        balanced("told", "web", type="nlb", target_group_attributes=TOLD),
         balanced(
             "inside",
             "client",
