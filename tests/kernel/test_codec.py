@@ -18,6 +18,7 @@ from testbed.kernel.netlink.wire import (
     attribute_text,
     attribute_u32,
     attributes,
+    first_attribute,
     message,
     messages,
     refusal,
@@ -132,6 +133,16 @@ def test_attributes_of_any_length_are_read_back(pairs: list[tuple[int, bytes]]) 
 
     assert len(data) % 4 == 0
     assert attributes(data) == dict(pairs)
+
+
+def test_an_attribute_is_found_whatever_flags_its_type_has() -> None:
+    """NLA_F_NESTED, which some kernels set and others do not."""
+    nested = 0x8000
+
+    assert (
+        first_attribute(attribute(1, b"one") + attribute(nested | 3, b"three"), 3, 0) == b"three"
+    )
+    assert first_attribute(attribute(1, b"one"), 3, 0) == b""
 
 
 @given(some.lists(some.lists(some.tuples(some.integers(1, 0x3FFF), some.binary(max_size=9)))))

@@ -93,7 +93,7 @@ def first_attribute(data: bytes, kind: int, offset: int) -> bytes:
     end = len(data)
     while offset + _ATTRIBUTE_LENGTH <= end:
         length, found = _ATTRIBUTE.unpack_from(data, offset)
-        if found == kind:
+        if found & NLA_TYPE_MASK == kind:
             return data[offset + _ATTRIBUTE_LENGTH : offset + length]
         offset += (length + ALIGNMENT - 1) & -ALIGNMENT
     return b""
