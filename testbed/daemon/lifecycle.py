@@ -8,7 +8,6 @@ from testbed.daemon.process import ending, publish, tree
 from testbed.daemon.process.home import Home, homes, locks
 from testbed.daemon.process.protocol import Json, answers, call
 from testbed.errors import UsageError
-from testbed.kernel.machine.modules import load
 
 if TYPE_CHECKING:
     from testbed.lab import Lab  # heavy, and `down` needs to know of none
@@ -102,6 +101,7 @@ def _described(lab: "Lab") -> Json:
 
 
 def _load_modules(lab: "Lab", progress: Progress | None) -> None:
+    from testbed.kernel.machine.modules import load  # with the facts; `down` needs neither
     from testbed.lab import kernel_modules
 
     for module in kernel_modules(lab):
