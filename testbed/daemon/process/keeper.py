@@ -12,7 +12,7 @@ from typing import Any
 
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.store import HolderStore
-from testbed.errors import KernelError, TestbedError
+from testbed.errors import KernelError, NoDaemon, TestbedError
 from testbed.kernel.machine import handover
 from testbed.kernel.supervisor import Supervisor, end_orphans
 from testbed.net.programs import Program
@@ -124,7 +124,7 @@ class Kept:
             handover.say(self._daemon, (verb, what))
             (done, said), descriptors, whole = handover.heard(self._daemon)
         except (EOFError, OSError) as gone:
-            raise KernelError("the lab's daemon has ended") from gone
+            raise NoDaemon("the lab's daemon has ended") from gone
         if not done:
             raise said
         if not whole:  # we have as many as our limit allows: unix(7)

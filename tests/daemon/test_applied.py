@@ -1,0 +1,26 @@
+"""What a worker leaves behind is what the next one finds: the lab, its addresses, its facts."""
+
+from pathlib import Path
+
+import pytest
+
+from testbed.allocations import allocate
+from testbed.daemon.changes.applied import record, recorded
+from testbed.kubernetes.manifests import ObjectName
+from testbed.load import load
+from testbed.plan import listeners, plan
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+
+
+@pytest.mark.parametrize("file", sorted(TOPOLOGIES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_record_is_the_lab_and_all_that_follows_from_it(file: Path) -> None:
+    lab = load(file)
+    allocations = allocate(lab)
+    names = frozenset({("eks", ObjectName("Service", "default", "web"))})
+
+    found, given, written = recorded(record(lab, allocations, names))
+
+    assert (found, given, written) == (lab, allocations, names)
+    assert plan(found, given) == plan(lab, allocations)
+    assert listeners(found, given) == listeners(lab, allocations)
