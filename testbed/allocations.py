@@ -54,6 +54,12 @@ class Allocations:
             found.setdefault(eni.instance, []).append(eni)
         return found
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Those of pods and of whatever has an ENI: all but a few of the ones that are planned."""
+        pods = {pod.pod for pod in self.pods if not pod.host_network}
+        return frozenset(pods | {eni.instance for eni in self.enis if eni.is_link})
+
 
 def allocate(lab: Lab, before: Allocations | None = None, tell: Witness = nobody) -> Allocations:
     """Addresses for everything in the lab; what `before` gave and still fits is kept.

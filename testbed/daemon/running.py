@@ -132,7 +132,8 @@ class RunningLab:
         names = self.manifests if manifests is None else manifests
         events: list[Event] = []
         allocations = self._allocated(lab, events.append)
-        with making(self._new_namespaces(allocations)) as made:
+        new = not self.store.names()
+        with making(len(allocations.namespaces) if new else 0) as made:
             wanted = plan(lab, allocations, self.health)
             serving = listeners(lab, allocations)
             with self._put_back_on_failure():
@@ -144,13 +145,6 @@ class RunningLab:
         self.lab, self.allocations, self.state = lab, allocations, wanted
         self.manifests = names
         logs.append(self.home.logs, lab, said)
-
-    def _new_namespaces(self, allocations: Allocations) -> int:
-        """How many a new lab takes at least, before it is planned; a running one has them."""
-        if self.store.names():
-            return 0
-        pods = {place.pod for place in allocations.pods if not place.host_network}
-        return len(pods | {eni.instance for eni in allocations.enis})
 
     @contextmanager
     def _becoming(
