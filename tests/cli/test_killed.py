@@ -130,6 +130,74 @@ def test_a_daemon_that_is_stopped_long_still_lets_nobody_wait(commands: Commands
     assert commands.daemon() == daemon
 
 
+def test_a_daemon_that_nobody_can_reach_is_succeeded(commands: Commands) -> None:
+    """Its socket was removed, with old files perhaps; two daemons would write the same rules."""
+    commands.up()
+    earlier = os.pidfd_open(commands.daemon())
+    Home(commands.name).socket.unlink()
+    try:
+        commands.up()
+
+        assert ends(earlier)
+    finally:
+        os.close(earlier)
+    commands.on("verify")
+
+
+def test_what_was_applied_last_is_told_when_it_cannot_be_read(commands: Commands) -> None:
+    """By another version of the testbed, or damaged."""
+    commands.up()
+    Home(commands.name).applied.write_text('{"lab": {"name": 5}}')
+    commands.kill_daemon()
+
+    assert "`testbed down`, then `testbed up FILE`" in commands.run(
+        "up", str(commands.file), code=5
+    )
+    commands.down()
+    commands.up()
+
+
+@pytest.mark.parametrize("record_of", ["{}", '{"pid": "x", "started": 1, "pids": 1}', "[]"])
+def test_a_record_that_is_none_is_no_process(commands: Commands, record_of: str) -> None:
+    home = Home(commands.name)
+    home.path.mkdir(mode=0o700, parents=True)
+    (home.path / "holder.json").write_text(record_of)
+
+    assert not commands.running()
+    commands.up()
+    commands.on("verify")
+
+
+def test_after_its_container_was_restarted_a_lab_is_swept(commands: Commands) -> None:
+    """The container's /run is as it was, and its processes have another pid namespace."""
+    home = Home(commands.name)
+    home.path.mkdir(mode=0o700, parents=True)
+    gone = replace(Process.of(os.getpid()), pids=1)
+    home.record_holder(gone)
+    home.write(OWNER_RECORD, record(gone))
+
+    assert not commands.running()
+    commands.up()
+    commands.on("verify")
+
+
+def test_a_lab_of_another_container_is_left_alone(on_a_host: OnAHost) -> None:
+    """Whose /run is shared: from here nobody can tell which process is which."""
+
+    def test(commands: Commands) -> None:
+        commands.up()
+        home, holder = Home(commands.name), holder_of(commands)
+        home.record_holder(replace(holder, pids=1))
+
+        for words in (["ls"], ["down", commands.name], ["up", str(commands.file)]):
+            assert "another container" in commands.run(*words, code=2)
+
+        home.record_holder(holder)
+        commands.on("verify")
+
+    on_a_host(test)
+
+
 def test_where_nobody_buries_the_dead_a_lab_ends_all_the_same(on_a_host: OnAHost) -> None:
     """The first process of a container is often `sleep` or the like; here it is this test."""
 

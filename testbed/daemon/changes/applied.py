@@ -6,6 +6,7 @@ from dataclasses import replace
 from testbed.allocations import Allocations
 from testbed.allocations import from_json as allocations_from_json
 from testbed.allocations import to_json as allocations_to_json
+from testbed.errors import KernelError
 from testbed.kubernetes.manifests import ObjectName
 from testbed.kubernetes.manifests.apply import parts, put
 from testbed.lab import Lab
@@ -44,8 +45,14 @@ def record(lab: Lab, allocations: Allocations, names: Names) -> str:
 
 
 def recorded(text: str) -> tuple[Lab, Allocations, Names]:
-    """What `record` was given."""
-    values = json.loads(text)
-    names = ((cluster, ObjectName(*name)) for cluster, *name in values["manifests"])
-    lab, allocations = lab_from_json(values["lab"]), allocations_from_json(values["allocations"])
-    return lab, allocations, frozenset(names)
+    """What `record` was given.  Raises KernelError: the text is another, or another version's."""
+    try:
+        values = json.loads(text)
+        names = ((cluster, ObjectName(*name)) for cluster, *name in values["manifests"])
+        lab = lab_from_json(values["lab"])
+        allocations = allocations_from_json(values["allocations"])
+        return lab, allocations, frozenset(names)
+    except (ValueError, LookupError, TypeError) as error:
+        raise KernelError(
+            "what was applied last cannot be read any more: `testbed down`, then `testbed up FILE`"
+        ) from error

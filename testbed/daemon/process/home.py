@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,8 +131,18 @@ class Home:
         self.write(HOLDER_RECORD, record(process))
 
     def recorded_holder(self) -> Process | None:
-        """Who held the lab when it was started, alive or not."""
-        return recorded(self.path / HOLDER_RECORD)
+        """Who held the lab when it was started, alive or not.
+
+        None after a restart of the container it was started in: files in its /run are kept, but
+        all processes of that pid namespace are gone, and nobody listens.
+        """
+        process = recorded(self.path / HOLDER_RECORD)
+        return None if process and process.foreign() and not self._is_held() else process
+
+    def _is_held(self) -> bool:
+        """Whether a first process listens; which is seen from every pid namespace."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            return connection.connect_ex(str(self.holder_socket)) == 0
 
     def owner(self) -> Process | None:
         """The process whose end is the lab's: the `up` that makes it, a script; None: nobody's.

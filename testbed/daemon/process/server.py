@@ -8,6 +8,7 @@ take goes with it; the next one has them from the record of what was applied las
 import logging
 import os
 import select
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +19,9 @@ from testbed.daemon.process.keeper import Keeper, Kept
 from testbed.daemon.process.protocol import failure, line
 from testbed.kernel.machine.garbage import collect_rarely
 from testbed.kernel.machine.limits import raise_descriptor_limit
-from testbed.kernel.machine.processes import fork
+from testbed.kernel.machine.processes import Process, fork, record, recorded
 
+RECORD = "daemon.json"  # in a lab's directory: which process is its daemon
 WAITING = 100  # clients that nobody has accepted yet
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def main(home: Home, ready: Callable[[], None]) -> None:
     """Be the daemon of this lab until it ends; call `ready` when it listens."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     raise_descriptor_limit()
+    _succeed(home)
     collect_rarely()
     listener = _listen(home)
     keeper = Keeper(home)
@@ -39,6 +42,19 @@ def main(home: Home, ready: Callable[[], None]) -> None:
             _let_work(home, listener, keeper)
         except OSError as refused:  # of fork: no process or memory is left
             _send_away(listener, refused)
+
+
+def _succeed(home: Home) -> None:
+    """End an earlier daemon that nobody can reach, because its socket was removed.
+
+    Two of them would both follow load balancers and write kube-proxy's rules, for good.
+    """
+    earlier = recorded(home.path / RECORD)
+    if earlier and not earlier.foreign():
+        with suppress(ProcessLookupError), earlier.held() as handle:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [])
+    home.write(RECORD, record(Process.of(os.getpid())))
 
 
 def _listen(home: Home) -> socket.socket:

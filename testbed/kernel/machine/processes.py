@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from operator import index
 from pathlib import Path
 
 from testbed.errors import UsageError
@@ -30,13 +31,19 @@ class Process:
         """The process that has this id now.  Raises ProcessLookupError."""
         return cls(pid, _start_time(pid), pid_namespace())
 
+    def foreign(self) -> bool:
+        """Whether its id counts in another pid namespace than ours."""
+        return self.pids != pid_namespace()
+
     def alive(self) -> bool:
         """Whether this very process still runs; one that is ending does not, nor does a zombie.
 
         Raises UsageError in another pid namespace, where nobody can tell: inside a lab.
         """
-        if self.pids != pid_namespace():
-            raise UsageError("inside a lab one cannot see other labs' processes: leave it first")
+        if self.foreign():
+            raise UsageError(
+                "inside a lab or another container one cannot see this lab's processes: leave it"
+            )
         try:
             return _start_time(self.pid) == self.started
         except ProcessLookupError:
@@ -80,7 +87,8 @@ def record(process: Process) -> str:
 def recorded(file: Path) -> Process | None:
     """The process a file tells of; None where it is not there, or not written whole."""
     try:
-        return Process(**json.loads(file.read_text()))
+        found = Process(**json.loads(file.read_text()))
+        return Process(*map(index, (found.pid, found.started, found.pids)))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
