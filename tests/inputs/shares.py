@@ -40,10 +40,11 @@ def tried(
     rounds, dice = (int(request.config.getoption(name)) for name in ("--rounds", "--seed"))
     share = SHARES[request.node.originalname] * rounds // ROUNDS
     seen: set[str] = set()
+    same = not dice and rounds <= ROUNDS
 
     @settings(
-        max_examples=share + share // 4,  # some come twice
-        derandomize=not dice and rounds <= ROUNDS,
+        max_examples=share + share // 4 if same else 2 * share,  # some come twice
+        derandomize=same,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
