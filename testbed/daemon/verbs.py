@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 
 from testbed.daemon.changes import manifests
-from testbed.daemon.changes.applied import kept
+from testbed.daemon.changes.applied import kept, sent
 from testbed.daemon.changes.rollout import set_env
 from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
@@ -19,7 +19,7 @@ from testbed.daemon.tour import tour as choose_checks
 from testbed.daemon.unknown import no_place
 from testbed.errors import UsageError
 from testbed.kernel.observe import observe
-from testbed.lab import Lab, from_json
+from testbed.lab import Lab
 from testbed.net.endpoints import Probed
 from testbed.plan import endpoints
 from testbed.probes.matrix import matrix as probe_matrix
@@ -43,7 +43,7 @@ def up(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
 
 def _described(running: RunningLab, lab: Json) -> Lab:
     """The lab that is wanted now, with what `apply -f` brought into the running one."""
-    wanted = from_json(lab)
+    wanted = sent(lab)
     if running.lab is None or not running.manifests:
         return wanted
     wanted = kept(running.manifests, running.lab, wanted)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from testbed.allocations import Allocations
 from testbed.allocations import from_json as allocations_from_json
@@ -31,6 +32,20 @@ def kept(names: Names, running: Lab, lab: Lab) -> Lab:
                 there = put(there, name, parts(before[of], name))
         clusters.append(with_objects(cluster, there))
     return replace(lab, clusters=tuple(clusters))
+
+
+def sent(lab: Any) -> Lab:
+    """The lab that a command sends, which made it of its own classes.
+
+    Raises KernelError: this daemon, begun before the testbed was changed, has others.
+    """
+    try:
+        return lab_from_json(lab)
+    except ValueError as error:
+        raise KernelError(
+            "this lab's daemon is of another version of the testbed than the command: "
+            "`testbed down`, then `testbed up FILE`"
+        ) from error
 
 
 def record(lab: Lab, allocations: Allocations, names: Names) -> str:

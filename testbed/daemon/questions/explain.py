@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from testbed.allocations import allocate
+from testbed.daemon.changes.applied import sent
 from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions.asking import asked, from_port, named
@@ -28,7 +29,6 @@ from testbed.explain.walk.facts.sockets import Sockets
 from testbed.explain.walk.predict import failure, predict
 from testbed.explain.walk.remembered import predict_remembered
 from testbed.explain.walk.world import World
-from testbed.lab import from_json
 from testbed.net.diff import implied
 from testbed.net.endpoints import Probed
 from testbed.net.facts import State
@@ -220,7 +220,7 @@ def reasons(
 
 def reachability(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
     """For which pairs of pods `up` of this lab changes what the kernels do now."""
-    wanted = from_json(lab)
+    wanted = sent(lab)
     allocations = allocate(wanted, running.allocations)
     before = all_pairs(
         World(_kernels(running)), endpoints(running.described(), running.allocations)
