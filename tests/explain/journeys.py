@@ -9,11 +9,11 @@ from testbed.explain.journey import (
     FabricStep,
     Header,
     Journey,
-    NetfilterStep,
     RoundTrip,
-    RoutingStep,
 )
 from tests.explain.steps import (
+    BY_MARK,
+    BY_NAT_GATEWAY,
     CLIENT,
     DEFAULT,
     MARKED,
@@ -130,20 +130,11 @@ def to_internet() -> RoundTrip:
 
 
 def _out() -> Journey:
-    main = RoutingStep(
-        rule="1024: from all fwmark 0x80/0x80 lookup main",
-        table="main",
-        route="default via 10.0.1.1 dev eth0",
-        dev="eth0",
-        next_hop="10.0.1.1",
-        neighbour="lladdr 0a:ff:ff:ff:ff:01 REACHABLE",
-        why="a marked connection belongs to eth0's address: by main (amazon-vpc-cni-k8s)",
-    )
     return Journey(
         visits=(
             visit("web-3", "", "eth0", SYN, DEFAULT),
             visit(
-                "node-1", VETH_3, "eth0", SYN, RESTORE, OUTBOUND, MARKED, main, SNAT,
+                "node-1", VETH_3, "eth0", SYN, RESTORE, OUTBOUND, MARKED, BY_MARK, SNAT,
                 left=BY_NODE, mark=0x80,
             ),
             visit(
@@ -151,15 +142,7 @@ def _out() -> Journey:
                 source_check(NODE_1, "eni-261deb07a834ae698 (eth0 of node-1)"),
                 associated("rtb private-a", "0.0.0.0/0 → nat-a"),
             ),
-            visit(
-                "nat-a", "eth0", "eth0", BY_NODE,
-                NetfilterStep(
-                    family="ip", table="nat-gateway", chain="postrouting",
-                    rule="ip saddr @vpc meta l4proto { tcp, udp } snat to 10.0.101.4:1024-65535",
-                    verdict="snat to 10.0.101.4:1024", why="NGW_SOURCE_ADDRESS_REASSIGN",
-                ),
-                left=BY_NAT,
-            ),
+            visit("nat-a", "eth0", "eth0", BY_NODE, BY_NAT_GATEWAY, left=BY_NAT),
             visit(
                 "vpc-main", "nat-a-e0", "igw", BY_NAT,
                 source_check(NAT_A, "eni-7a2e3b760ccd39c4a (nat-a)"),

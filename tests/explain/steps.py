@@ -63,6 +63,15 @@ DEFAULT = RoutingStep(
     neighbour="lladdr 02:78:3c:1c:26:7f PERMANENT",
     why="the pod knows one gateway, which exists nowhere (aws-cni)",
 )
+BY_MARK = RoutingStep(
+    rule="1024: from all fwmark 0x80/0x80 lookup main",
+    table="main",
+    route="default via 10.0.1.1 dev eth0",
+    dev="eth0",
+    next_hop="10.0.1.1",
+    neighbour="lladdr 0a:ff:ff:ff:ff:01 REACHABLE",
+    why="a marked connection belongs to eth0's address: by main (amazon-vpc-cni-k8s)",
+)
 RESTORE = NetfilterStep(
     family="ip",
     table="mangle",
@@ -104,6 +113,14 @@ SNAT = NetfilterStep(
     "-j SNAT --to-source 10.0.1.4 --random-fully",
     verdict="snat to 10.0.1.4:47751",
     why="out of the VPC with the node's address: the internet gateway knows no pod's",
+)
+BY_NAT_GATEWAY = NetfilterStep(
+    family="ip",
+    table="nat-gateway",
+    chain="postrouting",
+    rule="ip saddr @vpc meta l4proto { tcp, udp } snat to 10.0.101.4:1024-65535",
+    verdict="snat to 10.0.101.4:1024",
+    why="NGW_SOURCE_ADDRESS_REASSIGN",
 )
 
 
