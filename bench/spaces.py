@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.meter import Numbers
 from testbed.kernel.machine import mounts
-from testbed.kernel.namespaces import (
+from testbed.kernel.namespaces.store import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWUSER,

@@ -16,20 +16,20 @@ from typing import Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
 from testbed.daemon.shown.views import addresses
-from testbed.kernel import resolv
-from testbed.kernel.apply import apply
-from testbed.kernel.differences import drift
 from testbed.kernel.machine.modules import load
-from testbed.kernel.namespaces import LocalStore
-from testbed.kernel.observe import observe
-from testbed.kernel.programs import Result, run
+from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.programs import resolv
+from testbed.kernel.programs.run import Result, run
+from testbed.kernel.programs.supervisor import Supervisor
+from testbed.kernel.read.differences import drift
+from testbed.kernel.read.observe import observe
 from testbed.kernel.rules.conntrack import forget
-from testbed.kernel.supervisor import Supervisor
+from testbed.kernel.write.apply import apply
 from testbed.kubernetes.placement import PodAddress
 from testbed.lab import Lab, health, kernel_modules
-from testbed.net.diff import Drift
-from testbed.net.endpoints import Probed
+from testbed.net.drift.diff import Drift
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
+from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints, leaving, listeners, plan, programs, resolvers
 from testbed.plan.balancers import load_balancer_facts
 from testbed.plan.proxies import stale_entries

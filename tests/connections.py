@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.conntrack import Table, table
 from testbed.kernel.netlink.socket import NetlinkSocket

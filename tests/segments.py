@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.probes.sockets import socket_in
 from tests.waiting import PATIENCE_S
 

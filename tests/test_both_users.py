@@ -16,8 +16,8 @@ pytestmark = pytest.mark.kernel
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
-    "tests/kernel/test_apply.py",
-    "tests/kernel/test_programs.py",
+    "tests/kernel/write/test_apply.py",
+    "tests/kernel/programs/test_run.py",
     "tests/routing/test_eks_pods.py",
     "tests/routing/test_kops_pods.py",
 )

@@ -12,7 +12,7 @@ from bench import floor, spaces
 from bench.meter import Numbers
 from bench.runs.lab import large
 from testbed.bed import Bed, bed
-from testbed.net.endpoints import Probed
+from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints
 
 PROTOCOLS: tuple[Probed, ...] = ("icmp", "tcp")

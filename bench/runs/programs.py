@@ -8,10 +8,10 @@ from statistics import median
 from bench import spaces
 from bench.meter import Numbers, used
 from bench.wiring.pods import facts
-from testbed.kernel.apply import apply
 from testbed.kernel.machine import mounts
-from testbed.kernel.namespaces import LocalStore, entered
-from testbed.kernel.programs import run
+from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.programs.run import run
+from testbed.kernel.write.apply import apply
 from testbed.probes.sockets import inside
 
 TIMES = 40

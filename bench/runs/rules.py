@@ -5,13 +5,13 @@ import sys
 from bench import spaces
 from bench.meter import Numbers, used
 from bench.spaces import wait_for_at_most
-from testbed.kernel.apply import apply
-from testbed.kernel.namespaces import LocalStore
-from testbed.kernel.observe import observe
-from testbed.kernel.programs import run
-from testbed.net.diff import compare
+from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.programs.run import run
+from testbed.kernel.read.observe import observe
+from testbed.kernel.write.apply import apply
+from testbed.net.drift.diff import compare
 from testbed.net.facts import Chain, ChainRule, Netns
-from testbed.net.iptables import restore_text
+from testbed.net.netfilter.iptables import restore_text
 from testbed.probes.sockets import inside
 
 OF_A_SERVICE = 8  # rules

@@ -12,8 +12,8 @@ from bench import spaces
 from bench.meter import Numbers
 from bench.runs.lab import large
 from testbed.bed import bed
-from testbed.kernel.apply import apply
-from testbed.kernel.namespaces import LocalStore
+from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.write.apply import apply
 from testbed.net.facts import Address, Fact, Netns, Veth
 from testbed.probes.sockets import inside
 

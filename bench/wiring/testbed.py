@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from bench.wiring.pods import facts
-from testbed.kernel.apply import apply
-from testbed.kernel.namespaces import LocalStore
-from testbed.kernel.observe import observe
-from testbed.net.diff import compare
+from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.read.observe import observe
+from testbed.kernel.write.apply import apply
+from testbed.net.drift.diff import compare
 
 
 def build(count: int) -> Callable[[], None]:

@@ -16,11 +16,11 @@ from testbed.daemon.process.home import INSIDE, Home
 from testbed.daemon.process.tree import enter, fork_inside
 from testbed.daemon.unknown import no_place
 from testbed.errors import KernelError, UsageError
-from testbed.kernel import programs
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.mounts import NAMES
 from testbed.kernel.machine.processes import end_with_parent
-from testbed.kernel.namespaces import CLONE_NEWNET, setns
+from testbed.kernel.namespaces.store import CLONE_NEWNET, setns
+from testbed.kernel.programs.run import path as search_path
 
 
 def enter_lab(home: Home) -> None:
@@ -38,7 +38,7 @@ def enter_lab(home: Home) -> None:
     mounts.own()
     os.chdir(directory)
     os.environ[INSIDE] = str(home.path)
-    os.environ["PATH"] = programs.path()  # an ordinary user may be root in there, and needs sbin
+    os.environ["PATH"] = search_path()  # an ordinary user may be root in there, and needs sbin
 
 
 def matching(home: Home, patterns: tuple[str, ...]) -> list[str]:

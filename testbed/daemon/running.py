@@ -13,20 +13,20 @@ from testbed.daemon.process.keeper import Kept
 from testbed.daemon.process.store import HolderStore
 from testbed.eks.logs.events import Event, Witness, nobody
 from testbed.errors import KernelError, TestbedError
-from testbed.kernel.apply import apply
-from testbed.kernel.differences import drift, observed
 from testbed.kernel.machine.scratch import Tell, child
-from testbed.kernel.making import Maker
-from testbed.kernel.namespaces import making
-from testbed.kernel.observe import Observation
-from testbed.kernel.programs import run
+from testbed.kernel.machine.shares import PATIENCE_S
+from testbed.kernel.namespaces.making import Maker
+from testbed.kernel.namespaces.store import making
+from testbed.kernel.programs.run import run
+from testbed.kernel.read.differences import drift, observed
+from testbed.kernel.read.observe import Observation
 from testbed.kernel.rules.conntrack import forget
-from testbed.kernel.shares import PATIENCE_S
+from testbed.kernel.write.apply import apply
 from testbed.lab import Lab
-from testbed.net.diff import Drift
-from testbed.net.endpoints import Listener
+from testbed.net.drift.diff import Drift
 from testbed.net.facts import State
-from testbed.net.programs import Program
+from testbed.net.served.endpoints import Listener
+from testbed.net.served.programs import Program
 from testbed.plan import leaving, listeners, plan, programs
 from testbed.plan.proxies import stale_entries
 from testbed.probes.asked.targets import targets

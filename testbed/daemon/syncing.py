@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.rules import netfilter
 from testbed.lab import Lab
 from testbed.net.facts import Chain, State

@@ -18,9 +18,9 @@ from testbed.daemon.shown import slides, views
 from testbed.daemon.tour import tour as choose_checks
 from testbed.daemon.unknown import no_place
 from testbed.errors import UsageError
-from testbed.kernel.observe import observe
+from testbed.kernel.read.observe import observe
 from testbed.lab import Lab
-from testbed.net.endpoints import Probed
+from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints
 from testbed.probes.matrix import matrix as probe_matrix
 from testbed.probes.ping import ping as probe_ping

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from testbed.eks.model import ControlPlane, EksCluster
 from testbed.eks.networking import ZONES, cluster_subnets
 from testbed.net import names
-from testbed.net.endpoints import Listener
 from testbed.net.facts import (
     ANYWHERE,
     Address,
@@ -23,6 +22,7 @@ from testbed.net.facts import (
     NftSet,
     Route,
 )
+from testbed.net.served.endpoints import Listener
 from testbed.vpc.checks.ranges import widest
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.eni import device, instance_side

@@ -18,7 +18,8 @@ from testbed.errors import UsageError
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net import names
-from testbed.net.diff import implied
+from testbed.net.drift.diff import implied
+from testbed.net.drift.order import writing_order
 from testbed.net.facts import (
     MAIN,
     Address,
@@ -32,9 +33,8 @@ from testbed.net.facts import (
     Sysctl,
     Veth,
 )
-from testbed.net.iptables import merge, restore_text
-from testbed.net.nft_listing import listing
-from testbed.net.order import writing_order
+from testbed.net.netfilter.iptables import merge, restore_text
+from testbed.net.netfilter.listing import listing
 from testbed.net.show import show, table_name
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Subnet, Vpc

@@ -6,8 +6,8 @@ from typing import Any
 
 from testbed.explain.journey import End, Header, Protocol, RoundTrip
 from testbed.explain.made import made
-from testbed.net.endpoints import Endpoint, Probed
 from testbed.net.facts import IpAddress
+from testbed.net.served.endpoints import Endpoint, Probed
 
 Failure = Callable[[str, Header], End | None]  # how what a namespace sends fails, if it does
 Pair = tuple[str, str, str]  # from, to, protocol

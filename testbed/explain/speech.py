@@ -4,8 +4,8 @@ Data of a size that was asked for; or, to the instance metadata service, the req
 """
 
 from testbed.explain.journey import Header
-from testbed.net import metadata
 from testbed.net.facts import IpAddress
+from testbed.net.served import metadata
 
 DATA = "PSH,ACK"  # the kind of a packet that ends what was said
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
-from testbed.net.endpoints import Endpoint, Listener, Served
 from testbed.net.facts import IpAddress
+from testbed.net.served.endpoints import Endpoint, Listener, Served
 
 
 def listeners(pods: Iterable[Pod], placements: Iterable[PodAddress]) -> tuple[Listener, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from testbed.description.ports import ECHO_PORTS
-from testbed.net.endpoints import Endpoint, Listener
+from testbed.net.served.endpoints import Endpoint, Listener
 from testbed.networks.model import Site
 from testbed.vpc.endpoints import first_port, listeners
 

@@ -18,7 +18,7 @@ from testbed.kubernetes.placement import Placed
 from testbed.kubernetes.strays import stray_facts
 from testbed.lab import Cluster, Lab, api_servers, clusters_in, service_cidr
 from testbed.net.facts import ANYWHERE, ChainPiece, Fact, Key, State
-from testbed.net.iptables import merge
+from testbed.net.netfilter.iptables import merge
 from testbed.net.show import show
 from testbed.networks.peering import peering_facts
 from testbed.networks.private_gateway import private_gateway_facts

@@ -18,8 +18,8 @@ from testbed.eks.profiles import ERAS
 from testbed.eks.wiring.node import eni_table
 from testbed.kubernetes.model import Node
 from testbed.lab import Lab
-from testbed.net.endpoints import EVERY_ADDRESS, Listener, Site
 from testbed.net.facts import IpAddress
+from testbed.net.served.endpoints import EVERY_ADDRESS, Listener, Site
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc

@@ -9,7 +9,7 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.wiring.cluster import host_port_listeners
 from testbed.kubernetes import endpoints as kubernetes_endpoints
 from testbed.lab import Lab, api_servers
-from testbed.net.endpoints import Endpoint, Listener
+from testbed.net.served.endpoints import Endpoint, Listener
 from testbed.networks.endpoints import host_endpoints, host_listeners
 from testbed.plan.ipamds import ipamd_listeners
 from testbed.plan.metadata import metadata_listeners

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from testbed.allocations import Allocations
 from testbed.lab import Lab
-from testbed.net.endpoints import Listener
-from testbed.net.metadata import InstanceMetadata
+from testbed.net.served.endpoints import Listener
+from testbed.net.served.metadata import InstanceMetadata
 from testbed.plan.security import memberships
 from testbed.vpc.fabric.metadata import instance_metadata
 from testbed.vpc.fabric.resolver import metadata_listener

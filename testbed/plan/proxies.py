@@ -12,8 +12,8 @@ from testbed.kops.model import KopsCluster
 from testbed.kops.wiring.cluster import with_gateway
 from testbed.kubernetes.kube_proxy import Era
 from testbed.lab import Cluster, Lab
-from testbed.net.endpoints import Listener
 from testbed.net.facts import Fact
+from testbed.net.served.endpoints import Listener
 from testbed.services.endpoints import NOWHERE, Behind
 from testbed.services.kube_proxy import conntrack
 from testbed.services.kube_proxy.conntrack import Command

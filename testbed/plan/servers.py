@@ -6,7 +6,7 @@ from operator import attrgetter
 from testbed.allocations import Allocations
 from testbed.eks import control_plane
 from testbed.lab import Cluster, Lab, api_servers, clusters_in, hostname, load_balancers
-from testbed.net.programs import Program
+from testbed.net.served.programs import Program
 from testbed.plan.balancers import Given
 from testbed.plan.proxies import behind
 from testbed.services import dns

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from testbed.kernel.namespaces import NamespaceStore
-from testbed.net.endpoints import Endpoint, Probed
+from testbed.kernel.namespaces.store import NamespaceStore
+from testbed.net.served.endpoints import Endpoint, Probed
 from testbed.probes import http, ping, tcp
 from testbed.probes.outcome import Outcome, Outcomes, Row, Target
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.probes.outcome import TIMEOUT, Outcome, Outcomes, Row, Target
 from testbed.probes.sockets import inside
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.net.facts import IpAddress
 from testbed.probes import exchange
 from testbed.probes.outcome import Outcome, Outcomes, Row, Target, failed

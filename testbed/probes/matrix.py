@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from testbed.kernel.namespaces import NamespaceStore
-from testbed.net.endpoints import Endpoint, Probed
+from testbed.kernel.namespaces.store import NamespaceStore
+from testbed.net.served.endpoints import Endpoint, Probed
 from testbed.probes import control
 from testbed.probes.outcome import Outcome, Row
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.net.facts import IpAddress
 from testbed.probes import bursts, icmp
 from testbed.probes.outcome import DELIVERED, TIMEOUT, Outcome, Outcomes, Row, Target, failed

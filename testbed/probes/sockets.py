@@ -9,9 +9,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testbed.kernel.namespaces import NamespaceStore, entered
-from testbed.net.endpoints import Listener
+from testbed.kernel.namespaces.store import NamespaceStore, entered
 from testbed.net.facts import IpAddress
+from testbed.net.served.endpoints import Listener
 
 IP_PKTINFO = 8  # linux/in.h; the socket module of Python 3.13 does not name it yet
 BACKLOG = 4096  # connections; the kernel's own limit: net.core.somaxconn

@@ -5,7 +5,7 @@ import socket
 from _socket import socket as CSocket  # noqa: N812 - the C class: no Python around each call
 from collections.abc import Sequence
 
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.net.facts import IpAddress
 from testbed.probes import exchange
 from testbed.probes.outcome import DELIVERED, Outcome, Outcomes, Row, Target, failed

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.net.programs import Program
+from testbed.net.served.programs import Program
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.naming import ACCOUNT
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from testbed.description.ports import Ports, Protocol
-from testbed.net.endpoints import Endpoint, Listener
+from testbed.net.served.endpoints import Endpoint, Listener
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Instance, Internet
 

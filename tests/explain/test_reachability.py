@@ -12,7 +12,7 @@ from testbed.explain.reachability import (
     reachability,
     told,
 )
-from testbed.net.endpoints import Endpoint
+from testbed.net.served.endpoints import Endpoint
 from tests.explain import journeys, steps
 
 PODS = (

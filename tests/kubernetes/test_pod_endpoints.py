@@ -6,7 +6,7 @@ from testbed.description.ports import Port
 from testbed.kubernetes.endpoints import endpoints, listeners
 from testbed.kubernetes.model import Container, Pod
 from testbed.kubernetes.placement import PodAddress
-from testbed.net.endpoints import Endpoint, Listener
+from testbed.net.served.endpoints import Endpoint, Listener
 
 NODE = IPv4Address("10.0.1.10")
 POD = IPv4Address("10.0.1.11")

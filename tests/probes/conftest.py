@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from testbed.kernel.carrier import await_carrier
-from testbed.kernel.namespaces import Descriptors, LocalStore, new_netns
-from testbed.net.endpoints import Endpoint, Listener, Served
+from testbed.kernel.namespaces.store import Descriptors, LocalStore, new_netns
+from testbed.kernel.write.carrier import await_carrier
+from testbed.net.served.endpoints import Endpoint, Listener, Served
 from testbed.probes.servers.process import start
 from testbed.probes.servers.processes import Servers
 from testbed.probes.sockets import inside

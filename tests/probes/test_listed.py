@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 
-from testbed.net.endpoints import Listener
+from testbed.net.served.endpoints import Listener
 from testbed.probes.servers.listed import BLOCK, Listed, Place, packed
 
 

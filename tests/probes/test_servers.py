@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces import LocalStore, new_netns
-from testbed.net.endpoints import Listener
+from testbed.kernel.namespaces.store import LocalStore, new_netns
+from testbed.net.served.endpoints import Listener
 from testbed.probes import http as http_probe
 from testbed.probes.servers.process import SPARE
 from testbed.probes.servers.processes import Servers

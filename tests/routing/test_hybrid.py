@@ -13,10 +13,10 @@ from testbed.eks.model import EksCluster
 from testbed.explain.reachability import question, reach
 from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
-from testbed.kernel.observe import observe
+from testbed.kernel.read.observe import observe
 from testbed.lab import Lab
 from testbed.load import load
-from testbed.net.diff import compare
+from testbed.net.drift.diff import compare
 from testbed.net.facts import Chain, NftElement, Sysctl
 from testbed.plan import plan
 from testbed.vpc.fabric.routing import PROPAGATED

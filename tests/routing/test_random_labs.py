@@ -19,7 +19,7 @@ from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.lab import Lab
 from testbed.load import parse
-from testbed.net.endpoints import Probed
+from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints, served
 from testbed.probes.matrix import matrix
 from tests.inputs.mutations import TOPOLOGIES, Mutator

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address
 
-from testbed.net.endpoints import Listener
+from testbed.net.served.endpoints import Listener
 from testbed.vpc.endpoints import internet_listeners
 from testbed.vpc.model import Internet
 

@@ -102,7 +102,7 @@ def _difference(lab: "Lab") -> Json:
         return call(running, "diff", lab=to_json(lab))
     from testbed.allocations import allocate
     from testbed.daemon.shown.views import difference
-    from testbed.net.diff import compare
+    from testbed.net.drift.diff import compare
     from testbed.plan import plan
 
     wanted = plan(lab, allocate(lab))

@@ -3,7 +3,7 @@
 from testbed.allocations import Allocations
 from testbed.daemon.changes import checkpoints, host_local
 from testbed.daemon.process.home import Home
-from testbed.kernel import resolv
+from testbed.kernel.programs import resolv
 from testbed.lab import Lab
 from testbed.plan import resolvers
 

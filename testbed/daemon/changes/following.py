@@ -6,8 +6,8 @@ from concurrent.futures import Executor
 
 from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
-from testbed.kernel.apply import apply
-from testbed.kernel.observe import observe
+from testbed.kernel.read.observe import observe
+from testbed.kernel.write.apply import apply
 from testbed.lab import Lab, health, load_balancers
 from testbed.net.facts import Sysctl
 from testbed.plan import programs

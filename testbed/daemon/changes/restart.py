@@ -20,7 +20,7 @@ from testbed.eks.profiles import ERAS
 from testbed.eks.wiring import start
 from testbed.errors import CheckFailed
 from testbed.kubernetes.model import Node
-from testbed.net.diff import compare
+from testbed.net.drift.diff import compare
 from testbed.net.facts import State, Veth
 from testbed.plan import plan
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from testbed.daemon.process.lock import locked
 from testbed.errors import UsageError
-from testbed.kernel import resolv
 from testbed.kernel.machine import whole
 from testbed.kernel.machine.mounts import LABS
 from testbed.kernel.machine.processes import Process, record, recorded
+from testbed.kernel.programs import resolv
 
 INSIDE = "TESTBED_INSIDE"  # in the environment: the directory of the lab a process is in
 ROOT_DIRECTORY = LABS

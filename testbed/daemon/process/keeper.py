@@ -14,8 +14,8 @@ from testbed.daemon.process.home import Home
 from testbed.daemon.process.store import HolderStore
 from testbed.errors import KernelError, NoDaemon, TestbedError
 from testbed.kernel.machine import handover
-from testbed.kernel.supervisor import Supervisor, end_orphans
-from testbed.net.programs import Program
+from testbed.kernel.programs.supervisor import Supervisor, end_orphans
+from testbed.net.served.programs import Program
 from testbed.probes.servers import process
 from testbed.probes.servers.process import ServerProcess
 

@@ -9,8 +9,8 @@ from testbed.explain.journey import Header
 from testbed.explain.reachability import question
 from testbed.kubernetes.model import Service
 from testbed.lab import Cluster, hostname, load_balancers
-from testbed.net import metadata
 from testbed.net.facts import IpAddress
+from testbed.net.served import metadata
 from testbed.plan import served
 from testbed.vpc.naming import INTERNET
 

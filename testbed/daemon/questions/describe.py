@@ -9,7 +9,7 @@ from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
 from testbed.daemon.shown.described import balancer, node, pod, service
 from testbed.errors import UsageError
-from testbed.kernel.observe import observe
+from testbed.kernel.read.observe import observe
 
 Row = dict[str, Any]
 

@@ -29,9 +29,9 @@ from testbed.explain.walk.facts.sockets import Sockets
 from testbed.explain.walk.predict import failure, predict
 from testbed.explain.walk.remembered import predict_remembered
 from testbed.explain.walk.world import World
-from testbed.net.diff import implied
-from testbed.net.endpoints import Probed
+from testbed.net.drift.diff import implied
 from testbed.net.facts import State
+from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints, plan, served
 from testbed.probes.asked.listening import listening
 from testbed.probes.asked.present import Present

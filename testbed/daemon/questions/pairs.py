@@ -6,8 +6,8 @@ from functools import partial
 from testbed.explain.reachability import Reachability, reachability
 from testbed.explain.walk.predict import failure
 from testbed.explain.walk.world import World
-from testbed.kernel.shares import shared_out
-from testbed.net.endpoints import Endpoint
+from testbed.kernel.machine.shares import shared_out
+from testbed.net.served.endpoints import Endpoint
 
 MANY = 40  # endpoints whose pairs (0.2 ms each) are worth processes (20 ms)
 

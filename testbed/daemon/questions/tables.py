@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from testbed.daemon.process.protocol import Json
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.netlink import conntrack
 from testbed.net.facts import Chain, NftChain, State
 from testbed.probes.sockets import inside

@@ -13,8 +13,7 @@ from testbed.daemon.shown.slices import slice_rows
 from testbed.description.problem import nearest, quoted
 from testbed.errors import UsageError
 from testbed.lab import Lab
-from testbed.net.diff import Drift
-from testbed.net.endpoints import Listener
+from testbed.net.drift.diff import Drift
 from testbed.net.facts import (
     Address,
     Bridge,
@@ -28,7 +27,8 @@ from testbed.net.facts import (
     State,
     Veth,
 )
-from testbed.net.programs import Program
+from testbed.net.served.endpoints import Listener
+from testbed.net.served.programs import Program
 from testbed.net.show import show
 from testbed.networks.site import router_address
 from testbed.vpc.addresses import free_addresses

@@ -7,8 +7,8 @@ network interface, and kubelet and kube-proxy beside it; nothing of amazon-vpc-c
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from testbed.net import metadata
 from testbed.net.facts import Fact, Netns, Route
+from testbed.net.served import metadata
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.instance import JUMBO, primary_facts
 from testbed.vpc.fabric.metadata import private_name

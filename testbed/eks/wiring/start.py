@@ -16,7 +16,7 @@ from testbed.eks.wiring.connmark import NFT_TABLE
 from testbed.eks.wiring.node import FROM_ENI, FROM_EXTERNAL, TO_EXTERNAL_SERVICE
 from testbed.eks.wiring.pod import FROM_POD, TO_POD
 from testbed.eks.wiring.snat import CHAIN as SNAT
-from testbed.net.diff import connected_route
+from testbed.net.drift.diff import connected_route
 from testbed.net.facts import (
     MAIN,
     Address,

@@ -6,7 +6,7 @@ from functools import cached_property
 from testbed.explain.evidence.witnesses import RuleName
 from testbed.explain.routing.local_table import local_routes
 from testbed.explain.walk.facts.space import Space
-from testbed.net.diff import implied
+from testbed.net.drift.diff import implied
 from testbed.net.facts import (
     Address,
     Chain,

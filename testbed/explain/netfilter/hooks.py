@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from testbed.net.facts import Chain, NftChain
-from testbed.net.iptables import BUILT_IN
+from testbed.net.netfilter.iptables import BUILT_IN
 
 _HOOK = re.compile(
     r"type (?P<kind>\w+) hook (?P<hook>\w+).* priority (?P<priority>[^;]+);"

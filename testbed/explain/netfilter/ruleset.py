@@ -13,7 +13,7 @@ from testbed.explain.netfilter.tables import RuleTable, rule_tables
 from testbed.explain.packet import Packet
 from testbed.explain.routing.policy import Routing
 from testbed.net.facts import Chain, Fact
-from testbed.net.iptables import BUILT_IN
+from testbed.net.netfilter.iptables import BUILT_IN
 
 FIRST, LAST = -(1 << 31), 1 << 31
 TRACKED = ("prerouting", "output")  # where conntrack meets a packet first

@@ -12,7 +12,8 @@ from operator import attrgetter
 from testbed.explain.routing.decision import NONE, Decision, decided, unknown
 from testbed.explain.routing.local_table import local_routes
 from testbed.explain.routing.table import ALL_ONES, Table
-from testbed.net.diff import DEFAULT_RULES
+from testbed.net.drift.diff import DEFAULT_RULES
+from testbed.net.drift.order import writing_order
 from testbed.net.facts import (
     ANYWHERE,
     DEFAULT_TABLE,
@@ -24,7 +25,6 @@ from testbed.net.facts import (
     Route,
     Rule,
 )
-from testbed.net.order import writing_order
 
 LOOPBACK = "lo"  # ip-rule(8): what a namespace sends itself has iif lo
 

@@ -25,7 +25,7 @@ from testbed.explain.walk.trip import MOST_VISITS, Ended, Trip
 from testbed.explain.walk.visit.receiving import arrive, arrive_copied
 from testbed.explain.walk.visit.visit import visit
 from testbed.explain.walk.world import World
-from testbed.net.endpoints import Listener
+from testbed.net.served.endpoints import Listener
 
 MOST_BRANCHES = 4096
 MULTICAST = 0xE  # the first four bits of 224.0.0.0/4

@@ -6,7 +6,7 @@ from testbed.explain.netfilter.conntrack import ROOM, Crowd
 from testbed.explain.walk.facts.space import Space
 from testbed.explain.walk.frames.links import Links
 from testbed.explain.walk.visit.known import KnownVisits
-from testbed.net.diff import implied
+from testbed.net.drift.diff import implied
 from testbed.net.facts import Fact, State
 
 

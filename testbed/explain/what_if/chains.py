@@ -7,7 +7,7 @@ from testbed.errors import UsageError
 from testbed.explain.what_if.states import WHY, facts_of, without
 from testbed.explain.what_if.words import Words
 from testbed.net.facts import Chain, ChainRule, NftChain, NftElement, State
-from testbed.net.iptables import BUILT_IN, TABLES
+from testbed.net.netfilter.iptables import BUILT_IN, TABLES
 
 
 def delete_element(state: State, words: Words) -> State:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from testbed.errors import MissingFeature
 from testbed.kernel import sysctl
-from testbed.kernel.programs import run
+from testbed.kernel.programs.run import run
 from testbed.kernel.rootless.userns import privileged
 
 TIMEOUT_S = 10.0

@@ -14,8 +14,8 @@ from testbed.errors import KernelError
 from testbed.kernel.netlink import devconf, encode, encode_links
 from testbed.kernel.netlink.encode import Indexes
 from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
-from testbed.net.changes import Changes, LinkName
-from testbed.net.diff import connected_route
+from testbed.net.drift.changes import Changes, LinkName
+from testbed.net.drift.diff import connected_route
 from testbed.net.facts import Address, Bridge, Fact, Route, Sysctl, Veth
 from testbed.net.shaping import Shaper
 from testbed.net.show import show

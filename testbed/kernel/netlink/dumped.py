@@ -15,7 +15,7 @@ from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.encode import Indexes, protocol_number
 from testbed.kernel.netlink.encode_links import mac_bytes
 from testbed.kernel.netlink.wire import attribute, attribute_text, attribute_u32
-from testbed.net.diff import DEFAULT_RULES
+from testbed.net.drift.diff import DEFAULT_RULES
 from testbed.net.facts import Address, Fact, IpNetwork, Neighbour, Route, Rule
 
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index

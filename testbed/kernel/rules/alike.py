@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from itertools import compress
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel.namespaces import CLONE_NEWNET, entered, returning, unshare
+from testbed.kernel.namespaces.store import CLONE_NEWNET, entered, returning, unshare
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, refusal
 from testbed.kernel.rules import netfilter, nftables
 from testbed.kernel.rules.nftables import Place
 from testbed.net.facts import Chain, ChainRule
-from testbed.net.iptables import BUILT_IN
+from testbed.net.netfilter.iptables import BUILT_IN
 
 FEWEST = 3  # namespaces that are worth a copy
 SETS = b"lookup\0"  # an expression that names an anonymous set: not to be copied

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces import Descriptors, NamespaceStore, entered
-from testbed.kernel.programs import run
+from testbed.kernel.namespaces.store import Descriptors, NamespaceStore, entered
+from testbed.kernel.programs.run import run
 
 TIMEOUT_S = 10.0
 NONE_DELETED = "0 flow entries have been deleted"  # its exit code is 1 then

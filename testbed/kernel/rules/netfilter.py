@@ -8,10 +8,10 @@ takes no lock: XTABLES_LOCKFILE means nothing to it.)
 from collections.abc import Callable, Sequence
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel.programs import Result, run
-from testbed.net import iptables as iptables_text
-from testbed.net import nft as nft_text
+from testbed.kernel.programs.run import Result, run
 from testbed.net.facts import Fact, State
+from testbed.net.netfilter import iptables as iptables_text
+from testbed.net.netfilter import nft as nft_text
 
 TIMEOUT_S = 30.0  # 20,000 rules take iptables-nft-restore half a second
 LACKING = "missing kernel module?"  # iptables' own words

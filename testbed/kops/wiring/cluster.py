@@ -16,8 +16,8 @@ from testbed.kubernetes.cni.portmap import Attached, portmap_facts
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
 from testbed.kubernetes.strays import pod_range, stray_facts
-from testbed.net.endpoints import Listener
 from testbed.net.facts import Fact
+from testbed.net.served.endpoints import Listener
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import Vpc
 

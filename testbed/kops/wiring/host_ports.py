@@ -16,8 +16,8 @@ from ipaddress import IPv4Address
 
 from testbed.description.ports import Port
 from testbed.kubernetes.model import Pod
-from testbed.net.endpoints import Listener, held
 from testbed.net.facts import Chain, ChainPiece, ChainRule, Fact
+from testbed.net.served.endpoints import Listener, held
 
 HOSTPORTS = "KUBE-HOSTPORTS"
 OWNER = "kubenet hostPort"

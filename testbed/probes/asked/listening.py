@@ -9,8 +9,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from testbed.kernel.namespaces import NamespaceStore
-from testbed.net.endpoints import EVERY_ADDRESS, Listener, Served
+from testbed.kernel.namespaces.store import NamespaceStore
+from testbed.net.served.endpoints import EVERY_ADDRESS, Listener, Served
 from testbed.probes.sockets import inside
 
 LISTEN, UNCONNECTED = "0A", "07"  # net/tcp_states.h: TCP_LISTEN; TCP_CLOSE, of a bound UDP socket

@@ -10,7 +10,7 @@ from typing import Any
 from testbed.explain.journey import Journey, RoutingStep, Visit
 from testbed.explain.reachability import question
 from testbed.explain.walk.predict import predict
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.net.facts import IpAddress, State
 from testbed.probes.asked.present import Present
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from testbed.explain.evidence.reasoned import with_reasons
 from testbed.explain.netfilter.conntrack import Crowd
 from testbed.explain.walk.world import World
-from testbed.kernel.learnt import learnt
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.netlink import conntrack
-from testbed.kernel.observe import observe
-from testbed.net.diff import implied
+from testbed.kernel.read.learnt import learnt
+from testbed.kernel.read.observe import observe
+from testbed.net.drift.diff import implied
 from testbed.net.facts import Fact, State, Sysctl, Veth
 from testbed.probes.sockets import inside
 

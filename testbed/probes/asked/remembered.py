@@ -2,8 +2,8 @@
 
 from testbed.explain.journey import Header
 from testbed.explain.netfilter.remembered import Remembered, entries
-from testbed.kernel.namespaces import NamespaceStore
-from testbed.kernel.programs import run
+from testbed.kernel.namespaces.store import NamespaceStore
+from testbed.kernel.programs.run import run
 from testbed.net.facts import Chain, NftChain, State
 from testbed.probes.sockets import inside
 

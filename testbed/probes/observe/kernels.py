@@ -11,11 +11,11 @@ from socket import AF_INET
 from testbed.errors import KernelError
 from testbed.explain.evidence.witnesses import Device, KernelRoute, Question
 from testbed.kernel import sysctl
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.netlink import conntrack, decode, uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes, u32
-from testbed.kernel.route import RouteAnswer, route_get
+from testbed.kernel.read.route import RouteAnswer, route_get
 from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysctl
 from testbed.probes.asked.listening import listening
 from testbed.probes.sockets import inside

@@ -17,7 +17,7 @@ from testbed.explain.evidence.spine import Spine, Stay, silent_answer, spine
 from testbed.explain.evidence.witnesses import Evidence, Way
 from testbed.explain.journey import Header
 from testbed.explain.speech import speaks
-from testbed.kernel.namespaces import Descriptors, LocalStore, NamespaceStore
+from testbed.kernel.namespaces.store import Descriptors, LocalStore, NamespaceStore
 from testbed.net.facts import State
 from testbed.probes.observe.following import Pursuit
 from testbed.probes.observe.kernels import Kernels

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import NamedTuple, Self
 
 from testbed.explain.evidence.witnesses import OWN_TABLE, Flow, Sighting, Traversal
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.probes.observe.nft_trace.trace import Tracer
 from testbed.probes.observe.nft_trace.traversals import traversals
 from testbed.probes.observe.sent.followed import Followed

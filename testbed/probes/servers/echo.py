@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
-from testbed.net.endpoints import Page
+from testbed.net.served.endpoints import Page
 from testbed.probes.servers.http_server import Http, Request, Response
 
 About = Mapping[str, str]  # pod, node, container, local, client

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from testbed.net.endpoints import Page
+from testbed.net.served.endpoints import Page
 from testbed.probes.servers.proxy_header import proxy_header
 
 LONGEST_HEAD = 16384  # bytes of request line and header fields; Apache and nginx take 8 KiB a line

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from testbed.net.endpoints import Page
-from testbed.net.metadata import TOKEN_PATH, TOKEN_TTL, InstanceMetadata
+from testbed.net.served.endpoints import Page
+from testbed.net.served.metadata import TOKEN_PATH, TOKEN_TTL, InstanceMetadata
 from testbed.probes.servers.http_server import Http, Request, Response
 
 LATEST = "latest"

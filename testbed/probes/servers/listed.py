@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 from testbed.kernel.machine.handover import MOST_DESCRIPTORS
-from testbed.net.endpoints import Listener
+from testbed.net.served.endpoints import Listener
 
 BLOCK = MOST_DESCRIPTORS  # listeners: 0.3 ms to unpack, a tenth of their size as objects
 

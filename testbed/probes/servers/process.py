@@ -15,8 +15,8 @@ from typing import Any
 
 from testbed.errors import KernelError, told
 from testbed.kernel.machine import handover
-from testbed.kernel.supervisor import MARK
-from testbed.net.endpoints import Listener
+from testbed.kernel.programs.supervisor import MARK
+from testbed.net.served.endpoints import Listener
 from testbed.probes.servers.listed import Place, packed
 
 PROGRAM = "testbed.probes.servers"

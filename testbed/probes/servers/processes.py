@@ -14,8 +14,8 @@ from operator import attrgetter
 
 from testbed.errors import KernelError
 from testbed.kernel.machine.handover import MOST_DESCRIPTORS
-from testbed.kernel.namespaces import NamespaceStore, enter, returning
-from testbed.net.endpoints import Listener
+from testbed.kernel.namespaces.store import NamespaceStore, enter, returning
+from testbed.net.served.endpoints import Listener
 from testbed.probes.servers import process
 from testbed.probes.servers.listed import Place
 from testbed.probes.servers.process import ServerProcess

@@ -18,7 +18,7 @@ from itertools import compress
 from typing import Any
 
 from testbed.kernel.machine import handover
-from testbed.net.endpoints import Listener
+from testbed.net.served.endpoints import Listener
 from testbed.probes.servers import imds
 from testbed.probes.servers.connection import OVER, Connection
 from testbed.probes.servers.echo import (

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from testbed.net.endpoints import NOW, Page, Site
+from testbed.net.served.endpoints import NOW, Page, Site
 from testbed.probes.servers.http_server import Http, Request, Response
 
 STARTED_NS = time.monotonic_ns()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from testbed.kubernetes.kube_proxy import Era, KubeProxy
-from testbed.net.endpoints import NOW, Listener, Page, Pages
+from testbed.net.served.endpoints import NOW, Listener, Page, Pages
 from testbed.services.kube_proxy.ports import ProxiedPort
 from testbed.services.kube_proxy.rules import ProxyNode
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.model import HEADLESS, OTHER_PROXY, Service, ServicePort
 from testbed.kubernetes.placement import ServiceAddress
-from testbed.net.endpoints import Transport
+from testbed.net.served.endpoints import Transport
 from testbed.services.endpoints import Backend, Behind
 from testbed.services.kube_proxy import names
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from testbed.kubernetes.kube_proxy import KubeProxy
-from testbed.net.endpoints import EVERY_ADDRESS, Listener, held
+from testbed.net.served.endpoints import EVERY_ADDRESS, Listener, held
 from testbed.services.kube_proxy.ports import ProxiedPort
 from testbed.services.kube_proxy.rules import ProxyNode
 

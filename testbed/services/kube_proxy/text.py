@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.net.facts import Chain, ChainPiece, Fact
-from testbed.net.iptables import merge, restore_text
+from testbed.net.netfilter.iptables import merge, restore_text
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort
 from testbed.services.kube_proxy.rules import ProxyNode

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.placement import ServiceAddress
-from testbed.net.programs import Program
+from testbed.net.served.programs import Program
 from testbed.services.load_balancers import Balancer, relay
 from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
 from testbed.services.load_balancers.network import TCP_IDLE_S

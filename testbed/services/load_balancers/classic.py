@@ -12,7 +12,7 @@ from testbed.kubernetes.load_balancers.model import Listener
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.facts import Fact, Netns, NftChain
-from testbed.net.programs import Program
+from testbed.net.served.programs import Program
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
 from testbed.services.load_balancers.source_ranges import (

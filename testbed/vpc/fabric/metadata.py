@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 
 from testbed.net import names
-from testbed.net.metadata import InstanceMetadata
+from testbed.net.served.metadata import InstanceMetadata
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.model import MetadataOptions, Subnet, Vpc
 from testbed.vpc.naming import ACCOUNT, region

@@ -7,10 +7,10 @@ metadata listen.
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from testbed.net import metadata
-from testbed.net.endpoints import Listener
 from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, NftElement, Route, Rule
-from testbed.net.metadata import InstanceMetadata
+from testbed.net.served import metadata
+from testbed.net.served.endpoints import Listener
+from testbed.net.served.metadata import InstanceMetadata
 from testbed.vpc.checks.routes import SERVICES_RANGE
 from testbed.vpc.fabric.namespaces import end_system, link
 from testbed.vpc.fabric.routing import host

@@ -15,7 +15,7 @@ that same subnet meets no list (Transit Gateway Guide, "Network ACLs for transit
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
-from testbed.net.nft_spelling import icmp_code, icmp_type
+from testbed.net.netfilter.spelling import icmp_code, icmp_type
 from testbed.vpc.ec2 import Eni
 from testbed.vpc.fabric.routing import LIFTED
 from testbed.vpc.fabric.surroundings import Attached

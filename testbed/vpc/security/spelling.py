@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from testbed.net.nft_spelling import icmp_code, icmp_type
+from testbed.net.netfilter.spelling import icmp_code, icmp_type
 from testbed.vpc.security.model import Range
 
 CODES = 256  # of a type

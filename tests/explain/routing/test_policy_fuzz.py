@@ -13,12 +13,12 @@ import pytest
 from testbed.explain.routing.decision import Decision
 from testbed.explain.routing.reverse_path import ReversePath
 from testbed.explain.walk.world import World
-from testbed.kernel.apply import apply
-from testbed.kernel.namespaces import LocalStore
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, Refusal, attribute, attribute_u32, attributes, u32
-from testbed.net.diff import implied
+from testbed.kernel.write.apply import apply
+from testbed.net.drift.diff import implied
 from testbed.net.facts import (
     ANYWHERE,
     LOCAL,

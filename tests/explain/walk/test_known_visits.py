@@ -19,7 +19,7 @@ from testbed.explain.walk.predict import failure, predict
 from testbed.explain.walk.world import World
 from testbed.lab import Lab
 from testbed.load import load
-from testbed.net.diff import implied
+from testbed.net.drift.diff import implied
 from testbed.net.facts import Chain, ChainRule, State, Veth
 from testbed.plan import endpoints, plan, served
 

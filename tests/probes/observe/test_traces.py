@@ -131,7 +131,7 @@ ARMED = """
 import sys
 from ipaddress import IPv4Address
 from testbed.explain.journey import Header
-from testbed.kernel.namespaces import LocalStore
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.probes.observe.sent.probe import Probe
 from testbed.probes.observe.tracefs import Tracefs
 from testbed.probes.observe.watch import Watch

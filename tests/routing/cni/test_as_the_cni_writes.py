@@ -15,10 +15,10 @@ import pytest
 from testbed.eks.model import ConnmarkBackend, Profile
 from testbed.eks.render import Rendered, example, render
 from testbed.eks.rollout import with_settings
-from testbed.kernel.namespaces import LocalStore, new_netns
-from testbed.kernel.programs import run
-from testbed.net.iptables import parse_save
-from testbed.net.nft import parse_list
+from testbed.kernel.namespaces.store import LocalStore, new_netns
+from testbed.kernel.programs.run import run
+from testbed.net.netfilter.iptables import parse_save
+from testbed.net.netfilter.nft import parse_list
 from testbed.probes.sockets import inside
 from tests.waiting import PATIENCE_S
 

@@ -14,8 +14,8 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.eks.model import EksCluster
-from testbed.net import metadata
 from testbed.net.facts import Chain, NftChain
+from testbed.net.served import metadata
 from testbed.probes.sockets import socket_in
 from testbed.vpc.fabric.resolver import DNS_ADDRESS
 from testbed.vpc.fabric.subnets import RATES

@@ -15,8 +15,8 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.eks.model import ConnmarkBackend, Profile
-from testbed.net import metadata
 from testbed.net.facts import Rule
+from testbed.net.served import metadata
 from tests.routing.cni.conftest import EXCLUDED, NODE_PORT, OUTSIDE, Explain, cni_lab
 
 pytestmark = pytest.mark.kernel

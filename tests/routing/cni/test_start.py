@@ -7,7 +7,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.eks.model import Profile
 from testbed.eks.wiring.start import Node, started, without_enis
-from testbed.kernel.observe import observe
+from testbed.kernel.read.observe import observe
 from testbed.net.facts import State, Sysctl
 from tests.routing.cni.breaking import BOTH, NODE, SOURCE_CHECK, dies, works
 from tests.routing.cni.conftest import Explain, cni_lab

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from testbed.kernel.namespaces import LocalStore
-from testbed.kernel.programs import run
+from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.programs.run import run
 from testbed.probes.sockets import inside
 
 DIRECTORIES = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))  # Debian's, kubelet's

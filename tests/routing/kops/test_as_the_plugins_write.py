@@ -16,8 +16,8 @@ import pytest
 from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.daemon.changes import host_local
-from testbed.kernel.namespaces import Descriptors, LocalStore
-from testbed.kernel.observe import observe
+from testbed.kernel.namespaces.store import Descriptors, LocalStore
+from testbed.kernel.read.observe import observe
 from testbed.kops.model import KopsCluster
 from testbed.load import load
 from testbed.net.facts import Address, Bridge, BridgePort, Fact, Route, State, Sysctl, Veth

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.manifests import parse
-from testbed.net.iptables import parse_save
+from testbed.net.netfilter.iptables import parse_save
 from testbed.services.kube_proxy.from_manifests import ports_of
 from testbed.services.kube_proxy.rules import ProxyNode
 from testbed.services.kube_proxy.text import node_text

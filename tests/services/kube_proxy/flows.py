@@ -18,7 +18,7 @@ from testbed.explain.walk.world import World
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.manifests import parse
 from testbed.net.facts import Address, Chain, Fact, Netns, Route, Rule, Sysctl, Veth
-from testbed.net.iptables import parse_save
+from testbed.net.netfilter.iptables import parse_save
 from testbed.services.kube_proxy.from_manifests import ports_of
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort

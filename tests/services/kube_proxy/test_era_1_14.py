@@ -6,7 +6,7 @@ import pytest
 
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.net.facts import Chain, ChainPiece, Sysctl
-from testbed.net.iptables import merge
+from testbed.net.netfilter.iptables import merge
 from testbed.services.endpoints import Backend
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort

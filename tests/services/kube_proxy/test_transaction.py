@@ -7,7 +7,7 @@ import pytest
 
 from testbed.kubernetes.kube_proxy import ERAS, Era, KubeProxy
 from testbed.net.facts import Chain
-from testbed.net.iptables import changes_text
+from testbed.net.netfilter.iptables import changes_text
 from testbed.services.endpoints import Backend
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Literal
 
-from testbed.net.endpoints import Page
+from testbed.net.served.endpoints import Page
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from testbed.eks.ipamd.introspection.datastore import Introspection
-from testbed.net.endpoints import Page
+from testbed.net.served.endpoints import Page
 
 PATH = "/metrics"
 EXPOSITION = (("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),)

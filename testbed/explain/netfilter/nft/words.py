@@ -13,7 +13,7 @@ from testbed.explain.netfilter.conditions import (
     Prefix,
     Range,
 )
-from testbed.net.nft_spelling import ICMP_CODES, ICMP_TYPES
+from testbed.net.netfilter.spelling import ICMP_CODES, ICMP_TYPES
 
 _WORD = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
 _ADDRESS = r"\d+\.\d+\.\d+\.\d+"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from testbed.explain.packet import TTL, Packet, address
-from testbed.net.endpoints import Listener
-from testbed.net.metadata import InstanceMetadata
+from testbed.net.served.endpoints import Listener
+from testbed.net.served.metadata import InstanceMetadata
 
 
 class Sockets:

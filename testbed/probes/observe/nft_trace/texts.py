@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from testbed.errors import KernelError
 from testbed.explain.evidence.witnesses import OWN_TABLE, RuleName
-from testbed.kernel.namespaces import NamespaceStore
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.uapi import NETLINK_NETFILTER
 from testbed.kernel.netlink.wire import attributes, text
-from testbed.kernel.programs import run
-from testbed.net.iptables import TABLES
-from testbed.net.nft_spelling import canonical
+from testbed.kernel.programs.run import run
+from testbed.net.netfilter.iptables import TABLES
+from testbed.net.netfilter.spelling import canonical
 from testbed.probes.observe.nft_trace import nft
 from testbed.probes.sockets import inside
 

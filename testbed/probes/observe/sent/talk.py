@@ -12,7 +12,7 @@ from testbed.explain.evidence.witnesses import Flow, Way
 from testbed.explain.journey import Header
 from testbed.explain.packet import IP_AND_TCP
 from testbed.explain.speech import DATA, asks_metadata
-from testbed.net import metadata
+from testbed.net.served import metadata
 from testbed.probes.observe.sent import packets, patterns
 from testbed.probes.observe.sent.packets import ACK, PSH, Packet
 from testbed.probes.observe.sent.patterns import Patterns

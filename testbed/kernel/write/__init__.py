@@ -1,0 +1,1 @@
+"""Writes facts to the kernel, and waits until packets pass."""

@@ -1,0 +1,1 @@
+"""Two sets of facts compared: what differs, what mends it, and in which order."""

@@ -1,0 +1,1 @@
+"""Rules and sets as iptables and nft read and print them."""

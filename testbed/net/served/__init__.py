@@ -1,0 +1,1 @@
+"""What a lab serves, as values: endpoints, instance metadata, real programs."""
