@@ -10,12 +10,7 @@ from pathlib import Path
 
 from bench.meter import Numbers
 from testbed.kernel.machine import mounts
-from testbed.kernel.namespaces.store import (
-    CLONE_NEWNET,
-    CLONE_NEWNS,
-    CLONE_NEWUSER,
-    unshare,
-)
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, unshare
 
 LIMIT = Path("/proc/sys/user/max_net_namespaces")
 UNLIMITED = "1000000"

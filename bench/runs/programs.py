@@ -9,7 +9,8 @@ from bench import spaces
 from bench.meter import Numbers, used
 from bench.wiring.pods import facts
 from testbed.kernel.machine import mounts
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.write.apply import apply
 from testbed.probes.sockets import inside

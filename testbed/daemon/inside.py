@@ -19,7 +19,7 @@ from testbed.errors import KernelError, UsageError
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.mounts import NAMES
 from testbed.kernel.machine.processes import end_with_parent
-from testbed.kernel.namespaces.store import CLONE_NEWNET, setns
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, setns
 from testbed.kernel.programs.run import path as search_path
 
 

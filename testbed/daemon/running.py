@@ -15,8 +15,7 @@ from testbed.eks.logs.events import Event, Witness, nobody
 from testbed.errors import KernelError, TestbedError
 from testbed.kernel.machine.scratch import Tell, child
 from testbed.kernel.machine.shares import PATIENCE_S
-from testbed.kernel.namespaces.making import Maker
-from testbed.kernel.namespaces.store import making
+from testbed.kernel.namespaces.making import Maker, making
 from testbed.kernel.programs.run import run
 from testbed.kernel.read.differences import drift, observed
 from testbed.kernel.read.observe import Observation

@@ -1,4 +1,1 @@
-"""The only package that opens netlink, enters namespaces or starts programs; needs CAP_NET_ADMIN.
-
-Its codecs (`netlink`, `encode`, `decode`) are pure: facts to bytes and bytes to facts.
-"""
+"""The only package that opens netlink, enters namespaces and starts programs: CAP_NET_ADMIN."""

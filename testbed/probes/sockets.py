@@ -9,7 +9,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testbed.kernel.namespaces.store import NamespaceStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.net.facts import IpAddress
 from testbed.net.served.endpoints import Listener
 

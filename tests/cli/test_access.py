@@ -13,7 +13,7 @@ import pytest
 from testbed.daemon.process.home import Home
 from testbed.kernel.machine.processes import pid_namespace
 from testbed.kernel.machine.scratch import in_child
-from testbed.kernel.namespaces.store import entered
+from testbed.kernel.namespaces.enter import entered
 from tests import ordinary
 from tests.cli.conftest import Commands
 from tests.waiting import PATIENCE_S

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from testbed.kernel.namespaces.store import Descriptors, LocalStore, new_netns
+from testbed.kernel.namespaces.enter import new_netns
+from testbed.kernel.namespaces.store import Descriptors, LocalStore
 from testbed.kernel.write.carrier import await_carrier
 from testbed.net.served.endpoints import Endpoint, Listener, Served
 from testbed.probes.servers.process import start

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import LocalStore, new_netns
+from testbed.kernel.namespaces.enter import new_netns
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.net.served.endpoints import Listener
 from testbed.probes import http as http_probe
 from testbed.probes.servers.process import SPARE

@@ -19,7 +19,7 @@ from testbed.daemon.process.protocol import failure, last_words, line, raise_fai
 from testbed.errors import KernelError
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.processes import Process
-from testbed.kernel.namespaces.store import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare
 from testbed.kernel.rootless import obstacles, seccomp, userns
 
 MOST_DESCRIPTORS = 1 << 20

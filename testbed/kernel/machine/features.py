@@ -9,7 +9,7 @@ from testbed.errors import KernelError, TestbedError
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.modules import Modules
 from testbed.kernel.machine.mounts import NAMES
-from testbed.kernel.namespaces.store import entered, new_netns
+from testbed.kernel.namespaces.enter import entered, new_netns
 from testbed.kernel.programs.run import run
 
 TIMEOUT_S = 10.0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from testbed.errors import KernelError
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.processes import end_with_parent, fork
-from testbed.kernel.namespaces.store import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.rootless import obstacles
 from testbed.kernel.rootless.userns import become_root_where_needed
 

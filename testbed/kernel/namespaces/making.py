@@ -8,12 +8,15 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from testbed.errors import KernelError, TestbedError, told
 from testbed.kernel.machine import handover
 from testbed.kernel.machine.processes import end_with_parent, fork
+from testbed.kernel.namespaces.enter import unshared
 
+MANY = 64  # new namespaces that are worth a process that makes them
 FIRST_FEW = 10  # namespaces handed over: who wires them waits for the first ones
 # As many later on: the socket holds some 140 messages (net.core.wmem_default), so that thousands
 # are made before anybody takes one.
@@ -60,6 +63,22 @@ class Maker:
         self._ours.close()
         os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
+
+
+@contextmanager
+def making(count: int) -> Iterator[Maker | None]:
+    """So many namespaces, made meanwhile by a process that ends with the block.
+
+    None where they are so few that a process takes longer.
+    """
+    if count < MANY:
+        yield None
+        return
+    maker = Maker(count, unshared)
+    try:
+        yield maker
+    finally:
+        maker.end()
 
 
 def _make_all(count: int, make: Callable[[], int], to: socket.socket) -> None:

@@ -1,81 +1,14 @@
-"""Network namespaces: making and entering them, and who holds them.  Needs CAP_SYS_ADMIN.
+"""Who holds a lab's network namespaces, by name, and their descriptors.  Needs CAP_SYS_ADMIN."""
 
-`setns` and `unshare` act on the calling thread alone.  They are called through ctypes because
-`os.setns` and `os.unshare` came with Python 3.12.
-"""
-
-import ctypes
-import errno
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Protocol, Self
 
-from testbed.errors import KernelError, MissingFeature, told
-from testbed.kernel.namespaces.making import Maker
-from testbed.kernel.rootless import obstacles
-
-CLONE_NEWNS = 0x00020000  # linux/sched.h
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
-
-MANY = 64  # new namespaces that are worth a process that makes them
-
-OWN_NETNS = "/proc/thread-self/ns/net"
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def unshare(flags: int) -> None:
-    """Move the calling thread into new namespaces (CLONE_NEW*).
-
-    Raises OSError; MissingFeature where a limit allows no more of them: namespaces(7).
-    """
-    if _libc.unshare(flags):
-        if ctypes.get_errno() == errno.ENOSPC:
-            raise MissingFeature(f"no namespace more is allowed: {obstacles.limits()}")
-        _raise_errno("unshare")
-
-
-def setns(fd: int, kind: int = 0) -> None:
-    """Move the calling thread into the namespace of a descriptor; kind 0: any.  Raises OSError."""
-    if _libc.setns(fd, kind):
-        _raise_errno("setns")
-
-
-def new_netns() -> int:
-    """A descriptor of a new, empty network namespace; the calling thread stays where it is."""
-    with returning():
-        return _unshared()
-
-
-def enter(fd: int) -> None:
-    """Move the calling thread into a network namespace, within `returning`.  Raises OSError."""
-    setns(fd, CLONE_NEWNET)
-
-
-@contextmanager
-def entered(fd: int) -> Iterator[None]:
-    """The calling thread is in that network namespace; it always returns to where it was."""
-    with returning():
-        enter(fd)
-        yield
-
-
-@contextmanager
-def returning() -> Iterator[None]:
-    """Whatever network namespaces the calling thread enters, it is where it was afterwards.
-
-    For many of them, one after the other, it takes three system calls less for each.
-    """
-    home = _own_netns()
-    try:
-        yield
-    finally:
-        setns(home, CLONE_NEWNET)
-        os.close(home)
+from testbed.errors import KernelError, told
+from testbed.kernel.namespaces.enter import returning, unshared
+from testbed.kernel.namespaces.making import Maker, making
 
 
 class NamespaceStore(Protocol):
@@ -191,37 +124,6 @@ class Descriptors:
 
 def _made(name: str) -> int:
     try:
-        return _unshared()
+        return unshared()
     except OSError as refused:
         raise told(refused, f"cannot make the namespace '{name}'") from refused
-
-
-@contextmanager
-def making(count: int) -> Iterator[Maker | None]:
-    """So many namespaces, made meanwhile by a process that ends with the block.
-
-    None where they are so few that a process takes longer.
-    """
-    if count < MANY:
-        yield None
-        return
-    maker = Maker(count, _unshared)
-    try:
-        yield maker
-    finally:
-        maker.end()
-
-
-def _unshared() -> int:
-    """A descriptor of a new network namespace; the calling thread is in it."""
-    unshare(CLONE_NEWNET)
-    return _own_netns()
-
-
-def _own_netns() -> int:
-    return os.open(OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _raise_errno(call: str) -> None:
-    number = ctypes.get_errno()
-    raise OSError(number, f"{call}: {os.strerror(number)}")

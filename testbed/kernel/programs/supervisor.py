@@ -17,7 +17,8 @@ from typing import Self
 
 from testbed.errors import KernelError
 from testbed.kernel.machine.processes import Process
-from testbed.kernel.namespaces.store import NamespaceStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.programs.certificates import self_signed
 from testbed.kernel.programs.run import environment, located
 from testbed.net.served.programs import DIRECTORY, Program, Transport

@@ -5,7 +5,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from testbed.kernel.namespaces.store import Descriptors, NamespaceStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, attributes

@@ -13,7 +13,8 @@ from itertools import chain
 from socket import AF_BRIDGE, AF_INET, AF_UNSPEC
 
 from testbed.kernel import sysctl
-from testbed.kernel.namespaces.store import Descriptors, NamespaceStore, enter, returning
+from testbed.kernel.namespaces.enter import enter, returning
+from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
 from testbed.kernel.netlink import decode, devconf, dumped, shaping, uapi
 from testbed.kernel.netlink.decode_links import Link, link
 from testbed.kernel.netlink.layouts import Layouts

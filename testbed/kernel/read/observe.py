@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from testbed.kernel.namespaces.store import Descriptors, NamespaceStore, enter, returning
+from testbed.kernel.namespaces.enter import enter, returning
+from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
 from testbed.kernel.netlink.decode_links import Link, Peers, link_facts
 from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.socket import NetlinkSocket

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import NamespaceStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.kernel.netlink import decode, uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Refusal, attribute, attribute_u32, attributes, u32

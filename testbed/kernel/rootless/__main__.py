@@ -12,7 +12,7 @@ from typing import NoReturn
 from testbed.errors import TestbedError
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.processes import end_with_parent
-from testbed.kernel.namespaces.store import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.rootless import obstacles, seccomp
 from testbed.kernel.rootless.userns import become_root_where_needed
 

@@ -4,7 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from testbed.kernel.namespaces.store import CLONE_NEWUSER, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWUSER, unshare
 from testbed.kernel.rootless import obstacles
 
 CAP_SYS_ADMIN = 21  # linux/capability.h

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import compress
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel.namespaces.store import CLONE_NEWNET, entered, returning, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, entered, returning, unshare
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, refusal

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import Descriptors, NamespaceStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
 from testbed.kernel.programs.run import run
 
 TIMEOUT_S = 10.0

@@ -7,8 +7,9 @@ from itertools import chain
 
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel import sysctl
+from testbed.kernel.namespaces.enter import enter, entered, returning
 from testbed.kernel.namespaces.making import Maker
-from testbed.kernel.namespaces.store import Descriptors, NamespaceStore, enter, entered, returning
+from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
 from testbed.kernel.netlink.batch import (
     Numbers,
     Request,

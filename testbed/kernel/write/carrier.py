@@ -17,7 +17,8 @@ from itertools import groupby
 from operator import itemgetter
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import Descriptors, enter, returning
+from testbed.kernel.namespaces.enter import enter, returning
+from testbed.kernel.namespaces.store import Descriptors
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Refusal, attribute_text, attribute_u32, first_attribute

@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from testbed.kernel import sysctl
-from testbed.kernel.namespaces.store import Descriptors, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import Descriptors
 from testbed.kernel.netlink.devconf import device_setting
 from testbed.net.drift.changes import LinkName
 from testbed.net.facts import Sysctl

@@ -14,7 +14,8 @@ from operator import attrgetter
 
 from testbed.errors import KernelError
 from testbed.kernel.machine.handover import MOST_DESCRIPTORS
-from testbed.kernel.namespaces.store import NamespaceStore, enter, returning
+from testbed.kernel.namespaces.enter import enter, returning
+from testbed.kernel.namespaces.store import NamespaceStore
 from testbed.net.served.endpoints import Listener
 from testbed.probes.servers import process
 from testbed.probes.servers.listed import Place

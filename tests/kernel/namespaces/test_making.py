@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel.namespaces.making import FIRST_FEW, Maker
-from testbed.kernel.namespaces.store import Descriptors, LocalStore, making, new_netns
+from testbed.kernel.namespaces.enter import new_netns
+from testbed.kernel.namespaces.making import FIRST_FEW, Maker, making
+from testbed.kernel.namespaces.store import Descriptors, LocalStore
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
@@ -22,7 +23,7 @@ NAMES = [f"pod-{i}" for i in range(FIRST_FEW + 5)]
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStore]:
     """A store whose every namespace is made by another process; no child of ours is left."""
-    monkeypatch.setattr("testbed.kernel.namespaces.store.MANY", 0)
+    monkeypatch.setattr("testbed.kernel.namespaces.making.MANY", 0)
     before = children()
     with LocalStore() as made:
         yield made

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError, MissingFeature
-from testbed.kernel.namespaces.store import CLONE_NEWNET, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWNET, unshare
 from testbed.kernel.programs.run import run
 from tests.waiting import PATIENCE_S
 

@@ -13,7 +13,8 @@ import pytest
 
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel.machine.scratch import in_scratch
-from testbed.kernel.namespaces.store import LocalStore, entered, new_netns
+from testbed.kernel.namespaces.enter import entered, new_netns
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.programs.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.served.programs import Program
@@ -202,7 +203,8 @@ def test_programs_do_not_outlive_a_process_that_is_killed(tmp_path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from testbed.kernel.namespaces.store import LocalStore, new_netns
+from testbed.kernel.namespaces.enter import new_netns
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.machine.scratch import in_scratch
 from testbed.kernel.programs.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.served.programs import Program

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from testbed.allocations import Allocations, allocate
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.read import differences
 from testbed.kernel.read.differences import drift, observed, together

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.netlink.encode import written
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.programs.run import run

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.read.route import RouteAnswer, route_get
 from testbed.kernel.write.apply import apply

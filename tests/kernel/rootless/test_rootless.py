@@ -14,7 +14,7 @@ from testbed.errors import MissingFeature
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.doctor import Finding, examine
 from testbed.kernel.machine.scratch import in_child, in_scratch
-from testbed.kernel.namespaces.store import CLONE_NEWUSER, unshare
+from testbed.kernel.namespaces.enter import CLONE_NEWUSER, unshare
 from testbed.kernel.rootless import seccomp, userns
 from tests import ordinary
 

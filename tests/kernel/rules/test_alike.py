@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.read.observe import Observation, observe
 from testbed.kernel.rules import alike

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.kernel.namespaces.store import entered, new_netns
+from testbed.kernel.namespaces.enter import entered, new_netns
 from testbed.kernel.rules import elements, netfilter
 from testbed.net.facts import NftElement, NftSet
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import entered, new_netns
+from testbed.kernel.namespaces.enter import entered, new_netns
 from testbed.kernel.programs.run import run
 from testbed.kernel.rules.netfilter import read, write
 from testbed.net.facts import Chain, ChainRule, NftChain, State

@@ -14,7 +14,8 @@ from hypothesis import strategies as some
 from pyroute2 import IPRoute
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.read.observe import Observation, observe
 from testbed.kernel.write.apply import apply

@@ -10,7 +10,8 @@ import pytest
 
 from testbed.errors import KernelError
 from testbed.kernel import sysctl
-from testbed.kernel.namespaces.store import LocalStore, entered
+from testbed.kernel.namespaces.enter import entered
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.read.observe import Observation, observe
 from testbed.kernel.write.apply import apply
 from testbed.kernel.write.inherited import shared

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from testbed.kernel.namespaces.store import LocalStore, new_netns
+from testbed.kernel.namespaces.enter import new_netns
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.net.served.endpoints import EVERY_ADDRESS
 from testbed.probes.asked.listening import listening
 from testbed.probes.sockets import inside, socket_in

@@ -15,7 +15,8 @@ import pytest
 from testbed.eks.model import ConnmarkBackend, Profile
 from testbed.eks.render import Rendered, example, render
 from testbed.eks.rollout import with_settings
-from testbed.kernel.namespaces.store import LocalStore, new_netns
+from testbed.kernel.namespaces.enter import new_netns
+from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.net.netfilter.iptables import parse_save
 from testbed.net.netfilter.nft import parse_list

@@ -5,7 +5,7 @@ import socket
 import time
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.store import entered, new_netns
+from testbed.kernel.namespaces.enter import entered, new_netns
 from testbed.kernel.netlink.encode_links import loopback_state
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.net.facts import Netns
