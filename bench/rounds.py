@@ -24,9 +24,9 @@ def python(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", module, *map(str, arguments)]
 
 
-def kernel_floor(count: int) -> list[str]:
-    """The C program that wires so many pods."""
-    return [floor.program("pods"), str(count)]
+def kernel_floor(*counts: int) -> list[str]:
+    """The C program that wires so many pods; after that so many on a node, else thirty."""
+    return [floor.program("pods"), *map(str, counts)]
 
 
 def run(argv: Sequence[str]) -> Numbers:

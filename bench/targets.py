@@ -31,7 +31,7 @@ TARGETS = (
     Target("up", "at most", 2.0, "x floor", "`up` of 100 nodes x 30 pods until pods answer"),
     Target("verify", "at most", 0.5, "x floor", "`verify` of it: all read back and compared"),
     Target("down", "at most", 1.3, "x floor", "`down` of it until the kernel has let go"),
-    Target("kernel-memory", "at most", 350, "KiB", "of the kernel for a pod more in a lab"),
+    Target("kernel-memory", "at most", 350, "KiB", "of the kernel: one pod more on a node"),
     Target("user-memory", "at most", 5, "KiB", "of processes for a pod more in a lab"),
     Target("icmp", "at least", 0.8, "of C", "ICMP, all pairs of pods a second"),
     Target("tcp", "at least", 0.7, "of C", "TCP connects, all pairs of pods a second"),

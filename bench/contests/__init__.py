@@ -29,6 +29,7 @@ class Size:
     pods: int  # wired beside the floor
     grown: tuple[int, ...]  # numbers of pods; growth is from the second to the last
     peer_pods: int
+    memory_rounds: int
     nodes: int  # of the cluster
     pods_on_node: int
     ruled: int  # namespaces with rules
@@ -36,7 +37,7 @@ class Size:
     probed: tuple[int, int]  # nodes, and pods on each
     pinged: int  # Mininet's hosts, and as many pods
     rules: int
-    sending_s: float
+    sending: tuple[float, int]  # seconds, and how often in a run
     predicted: tuple[int, int]
     thousands: int  # nodes of the largest lab
     rendered: tuple[int, int]  # Services, and endpoints of each
@@ -51,7 +52,8 @@ FULL = Size(
     short_rounds=7,
     pods=1000,
     grown=(100, 300, 1000, 3000),
-    peer_pods=100,
+    peer_pods=300,
+    memory_rounds=2,
     nodes=100,
     pods_on_node=30,
     ruled=100,
@@ -59,7 +61,7 @@ FULL = Size(
     probed=(4, 25),
     pinged=40,
     rules=200,
-    sending_s=0.5,
+    sending=(0.2, 9),
     predicted=(10, 30),
     thousands=334,
     rendered=(1000, 10),
@@ -70,7 +72,8 @@ QUICK = Size(
     short_rounds=5,
     pods=300,
     grown=(30, 100, 300),
-    peer_pods=30,
+    peer_pods=100,
+    memory_rounds=1,
     nodes=10,
     pods_on_node=30,
     ruled=50,
@@ -78,7 +81,7 @@ QUICK = Size(
     probed=(2, 20),
     pinged=20,
     rules=200,
-    sending_s=0.2,
+    sending=(0.1, 10),
     predicted=(2, 20),
     thousands=12,
     rendered=(1000, 10),
@@ -90,6 +93,7 @@ TINY = Size(
     pods=6,
     grown=(2, 3, 6),
     peer_pods=3,
+    memory_rounds=1,
     nodes=2,
     pods_on_node=3,
     ruled=3,
@@ -97,7 +101,7 @@ TINY = Size(
     probed=(2, 2),
     pinged=4,
     rules=8,
-    sending_s=0.05,
+    sending=(0.05, 1),
     predicted=(2, 2),
     thousands=3,
     rendered=(3, 2),

@@ -20,24 +20,6 @@ def against_floor(size: Size, progress: Progress) -> Readings:
         yield Reading(name, value, f"{seconds:.2f} s, C {floor_s:.2f} s")
 
 
-def memory(size: Size, progress: Progress) -> Readings:
-    """What a pod more costs: the difference of two sizes, so that what is always there is not."""
-    few, many = (nodes * size.pods_on_node for nodes in (max(1, size.nodes // 5), size.nodes))
-    contenders = {
-        f"lab {pods}": python("bench.runs.memory", pods // size.pods_on_node, size.pods_on_node)
-        for pods in (few, many)
-    } | {f"floor {pods}": kernel_floor(pods) for pods in (few, many)}
-    found = interleaved(contenders, size.rounds, progress)
-
-    def for_a_pod(contender: str, number: str) -> float:
-        more, less = (found.median(f"{contender} {pods}", number) for pods in (many, few))
-        return (more - less) / (many - few)
-
-    by_c = f"C {for_a_pod('floor', 'kernel_kib'):.0f} KiB"
-    yield Reading("kernel-memory", for_a_pod("lab", "kernel_kib"), by_c)
-    yield Reading("user-memory", for_a_pod("lab", "user_kib"))
-
-
 def thousands(size: Size, progress: Progress) -> Readings:
     """A lab of a size at which limits show, beside one of a third."""
     many = size.thousands

@@ -1,10 +1,13 @@
 """Bare pods: the testbed beside the floor, at growing sizes, and beside its peers."""
 
+from collections.abc import Iterable
+
 from bench import peers
 from bench.contests import Progress, Reading, Readings, Size
-from bench.rounds import interleaved, kernel_floor, python
+from bench.rounds import Results, interleaved, kernel_floor, python
 
 PEERS = {"mininet": "mininet", "ip-batch": "ip_batch", "pyroute2": "pyroute2"}
+SLOW = {"mininet", "pyroute2"}  # tens of milliseconds a pod; what is quick has more rounds
 
 
 def against_floor(size: Size, progress: Progress) -> Readings:
@@ -39,16 +42,21 @@ def growth(size: Size, progress: Progress) -> Readings:
 
 def against_peers(size: Size, progress: Progress) -> Readings:
     """The same pods wired by what else there is."""
-    absent = peers.missing()
-    ways = {name: way for name, way in PEERS.items() if name != "mininet" or not absent}
-    if absent:
+    there = set(PEERS)
+    if absent := peers.missing():
         progress(f"skipped: mininet, because there is no {' and no '.join(absent)}")
-    contenders = {"testbed": python("bench.wiring", "testbed", size.peer_pods)} | {
-        name: python("bench.wiring", way, size.peer_pods) for name, way in ways.items()
-    }
-    found = interleaved(contenders, size.short_rounds, progress)
-    us = {name: found.median(name, "build_s") / size.peer_pods * 1e6 for name in contenders}
-    for name in ways:
-        drawn = {one: [(size.peer_pods, us[one])] for one in ("testbed", name)}
-        detail = f"{us[name] / 1e3:.1f} ms a pod"
+        there.discard("mininet")
+    for names, rounds in ((there & SLOW, size.rounds), (there - SLOW, size.short_rounds)):
+        contenders = {"testbed": "testbed"} | {name: PEERS[name] for name in sorted(names)}
+        runs = {
+            name: python("bench.wiring", way, size.peer_pods) for name, way in contenders.items()
+        }
+        yield from _beside_us(interleaved(runs, rounds, progress), names, size.peer_pods)
+
+
+def _beside_us(found: Results, names: Iterable[str], pods: int) -> Readings:
+    for name in sorted(names):
+        us = {one: found.median(one, "build_s") / pods * 1e6 for one in ("testbed", name)}
+        detail = f"{us[name] / 1e3:.1f} ms a pod, ours {us['testbed'] / 1e3:.2f} ms, {pods} pods"
+        drawn = {one: [(pods, value)] for one, value in us.items()}
         yield Reading(name, found.ratio("build_s", name, "testbed"), detail, drawn)

@@ -1,4 +1,4 @@
-"""`python -m bench.runs.throughput SECONDS`: CPU a byte of TCP: four hops, a bare veth."""
+"""`python -m bench.runs.throughput SECONDS TIMES`: CPU a byte of TCP, by what it goes over."""
 
 import os
 import resource
@@ -6,15 +6,16 @@ import socket
 import struct
 import sys
 import time
-from ipaddress import IPv4Interface
+from statistics import median
+from typing import NamedTuple
 
 from bench import spaces
 from bench.meter import Numbers
+from bench.runs.hops import PAIR, ROUTED, far_end, hops
 from bench.runs.lab import large
 from testbed.bed import bed
-from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.namespaces.store import LocalStore, NamespaceStore
 from testbed.kernel.write.apply import apply
-from testbed.net.facts import Address, Fact, Netns, Veth
 from testbed.probes.sockets import inside
 
 CHUNK = 1 << 20
@@ -22,33 +23,44 @@ PORT = 20000
 RECEIVED = struct.Struct("dQ")  # CPU seconds, bytes
 
 
-def measure(seconds: float) -> Numbers:
-    """Nanoseconds of CPU, both ends together, for each KiB."""
-    with bed(large(2, 2)) as lab, LocalStore() as bare:
-        apply(bare, frozenset(_bare_pair()))
-        far = str(lab.address("pod-1-0"))
-        return {
-            "bare": _cost(bare, ("left", "right"), "10.9.0.2", seconds),
-            "hops": _cost(lab.store, ("pod-0-0", "pod-1-0"), far, seconds),
+class Path(NamedTuple):
+    """From the first namespace to the second, which has that address."""
+
+    store: NamespaceStore
+    source: str
+    destination: str
+    address: str
+
+
+def measure(seconds: float, times: int) -> Numbers:
+    """Nanoseconds of CPU for each KiB, both ends together, and ratios to one bare veth pair.
+
+    A machine's speed changes within seconds, so each path is measured for a moment only, right
+    after the bare pair, many times; the middle one of the ratios counts.
+    """
+    with bed(large(2, 2)) as lab, LocalStore() as pair, LocalStore() as routed:
+        apply(pair, frozenset(hops(PAIR)))
+        apply(routed, frozenset(hops(ROUTED)))
+        bare = Path(pair, PAIR[0], PAIR[-1], far_end(PAIR))
+        paths = {
+            "routed": Path(routed, ROUTED[0], ROUTED[-1], far_end(ROUTED)),
+            "hops": Path(lab.store, "pod-0-0", "pod-1-0", str(lab.address("pod-1-0"))),
         }
+        seen: dict[str, list[float]] = {}
+        for _ in range(times):
+            for name, path in paths.items():
+                before, after = (_cost(one, seconds) for one in (bare, path))
+                seen.setdefault("bare", []).append(before)
+                seen.setdefault(name, []).append(after)
+                seen.setdefault(f"{name}_of_bare", []).append(after / before)
+    return {name: median(values) for name, values in seen.items()}
 
 
-def _bare_pair() -> list[Fact]:
-    facts: list[Fact] = []
-    for number, (ns, peer) in enumerate((("left", "right"), ("right", "left")), 1):
-        mac = f"02:00:00:00:00:0{number}"
-        facts.append(Netns(ns=ns))
-        facts.append(Veth(ns=ns, name="eth0", peer_ns=peer, peer="eth0", mac=mac, mtu=9001))
-        facts.append(Address(ns=ns, dev="eth0", ip=IPv4Interface(f"10.9.0.{number}/24")))
-    return facts
-
-
-def _cost(store: LocalStore, ends: tuple[str, str], address: str, seconds: float) -> float:
-    source, destination = ends
-    with inside(store, destination):
+def _cost(path: Path, seconds: float) -> float:
+    with inside(path.store, path.destination):
         listener = socket.create_server(("0.0.0.0", PORT))
-    with inside(store, source):
-        sender = socket.create_connection((address, PORT))
+    with inside(path.store, path.source):
+        sender = socket.create_connection((path.address, PORT))
     receiver, _ = listener.accept()
     listener.close()
     told, tell = os.pipe()
@@ -57,22 +69,31 @@ def _cost(store: LocalStore, ends: tuple[str, str], address: str, seconds: float
         sender.close()
         _receive(receiver, tell)
     receiver.close()
+    os.close(tell)
     cpu_s = _send(sender, seconds)
     received_s, count = RECEIVED.unpack(os.read(told, RECEIVED.size))
+    os.close(told)
     os.waitpid(child, 0)
     return float((cpu_s + received_s) * 1e9 / (count / 1024))
 
 
 def _send(sender: socket.socket, seconds: float) -> float:
-    chunk, before, until = bytes(CHUNK), _cpu_s(), time.monotonic() + seconds
-    with sender:
-        while time.monotonic() < until:
-            sender.send(chunk)
-    return _cpu_s() - before
+    """On the first processor; the CPU seconds it took."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})
+    try:
+        chunk, before, until = bytes(CHUNK), _cpu_s(), time.monotonic() + seconds
+        with sender:
+            while time.monotonic() < until:
+                sender.send(chunk)
+        return _cpu_s() - before
+    finally:
+        os.sched_setaffinity(0, everywhere)
 
 
 def _receive(receiver: socket.socket, tell: int) -> None:
-    """In a child: take everything, tell what it cost, end."""
+    """In a child, on the last processor: take everything, tell what it cost, end."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     chunk, count, before = bytearray(CHUNK), 0, _cpu_s()
     while received := receiver.recv_into(chunk):
         count += received
@@ -86,4 +107,4 @@ def _cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    spaces.run(measure, float(sys.argv[1]))
+    spaces.run(measure, float(sys.argv[1]), int(sys.argv[2]))
