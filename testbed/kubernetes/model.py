@@ -182,6 +182,8 @@ class HealthCheck:
 
     A target changes its state after so many equal answers in a row.  The largest values are
     AWS's; its smallest are 5 s, 2 s, 2 and 2, but nobody wants to wait that long in a lab.
+    proxy_header: whether checks of another port than the targets' own begin with the header of a
+    Network Load Balancer's PROXY protocol too, which AWS does not document.
     """
 
     interval_s: Annotated[
@@ -192,6 +194,7 @@ class HealthCheck:
     ] = None
     healthy_threshold: Threshold | None = None
     unhealthy_threshold: Threshold | None = None
+    proxy_header: Literal["traffic-port", "always"] = "traffic-port"
 
 
 @dataclass(frozen=True, config=STRICT)

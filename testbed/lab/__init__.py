@@ -114,11 +114,17 @@ def load_balancers(lab: Lab) -> Iterator[tuple[Cluster, Balancer]]:
     vpcs = {vpc.name: vpc for vpc in lab.vpcs}
     seen: set[str] = set()
     for cluster in lab.clusters:
-        own = cluster.vpc in vpcs and balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services)
-        for one in own or ():
+        for one in _balancers(cluster, vpcs):
             taken = one.service.qualified in seen
             yield cluster, replace(one, owner=cluster.name) if taken else one
         seen |= {service.qualified for service in cluster.services}
+
+
+def _balancers(cluster: Cluster, vpcs: Mapping[str, Vpc]) -> tuple[Balancer, ...]:
+    if cluster.vpc not in vpcs:
+        return ()
+    era = cluster.proxy.era or "current"
+    return balancers(vpcs[cluster.vpc], cluster.nodes, cluster.services, era)
 
 
 def health(lab: Lab, states: States) -> Health:

@@ -4,19 +4,20 @@ What the cloud provider of Kubernetes v1.14 makes (pkg/cloudprovider/providers/a
 aws_loadbalancer.go), each zone's targets only for that zone unless cross-zone balancing is on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.labels import node_labels
 from testbed.kubernetes.load_balancers.annotations import CONTROLLER_CLASS, load_balancer
+from testbed.kubernetes.load_balancers.model import LoadBalancer
 from testbed.kubernetes.model import Node, Service
+from testbed.services.load_balancers.node_selection import takes
 from testbed.vpc.ec2 import InterfaceType
 from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import network_load_balancer
-
-EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,20 @@ class Balancer:
 
 
 def balancers(
-    vpc: Vpc, nodes: Sequence[Node], services: Iterable[Service]
+    vpc: Vpc, nodes: Sequence[Node], services: Iterable[Service], era: Era = "current"
 ) -> tuple[Balancer, ...]:
     """One for each Service of type LoadBalancer and each zone that has targets and a subnet.
 
     The subnet of one that faces the internet is the zone's first public one; an internal one takes
     the first private one if there is any, as the tag kubernetes.io/role/internal-elb has it in
     practice; annotations may name them.  Where pods are targets any zone may have some.  All is
-    of one cluster.
+    of one cluster.  era: of its Kubernetes.
     """
     found = []
     for service in services:
         if is_made(service):
             wanted = load_balancer(service)
-            targets = _targets(vpc, nodes, wanted.target_node_labels)
+            targets = _targets(vpc, nodes, wanted, era)
             every = tuple(node for zone in targets.values() for node in zone)
             named = chosen_subnets(vpc, wanted.subnets)
             places = {one.availability_zone: one for one in named}
@@ -93,19 +94,16 @@ def is_made(service: Service) -> bool:
     return service.type == "LoadBalancer" and known
 
 
-def _targets(vpc: Vpc, nodes: Iterable[Node], wanted: Mapping[str, str]) -> dict[str, list[str]]:
-    """By zone the nodes that a load balancer may send to.
-
-    wanted: labels that they have to have.  Kubernetes leaves out those with the label EXCLUDED
-    (KEP 1143).
-    """
+def _targets(
+    vpc: Vpc, nodes: Iterable[Node], wanted: LoadBalancer, era: Era
+) -> dict[str, list[str]]:
+    """By zone the nodes that a load balancer may send to."""
     subnets = {subnet.name: subnet for subnet in vpc.subnets}
     found: dict[str, list[str]] = {}
     for node in nodes:
         if node.subnet in subnets:
             subnet = subnets[node.subnet]
-            labels = node_labels(node, subnet)
-            if EXCLUDED not in labels and wanted.items() <= labels.items():
+            if takes(wanted, era, node, node_labels(node, subnet)):
                 found.setdefault(subnet.availability_zone, []).append(node.name)
     return found
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
+from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.served.programs import Program
 from testbed.services.load_balancers import Balancer, relay
 from testbed.services.load_balancers.health import HAPROXY, STATISTICS, checking
 from testbed.services.load_balancers.network import TCP_IDLE_S
-from testbed.services.load_balancers.targets import TargetGroup
+from testbed.services.load_balancers.targets import Target, TargetGroup
 
 HEALTH_PAGE = "/healthz"  # of kube-proxy, on a Service's healthCheckNodePort
 
@@ -73,6 +74,15 @@ def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Ite
         port = wanted.check_port or asked or target.port
         how = relay.sent(group) if group.is_relayed else ""
         how += " no-check-ssl" if group.spoken.encrypts else ""
-        # "Proxy protocol": the header is in health checks too, without a client
-        how += " check-send-proxy" if group.tells_client and port == target.port else ""
+        how += " check-send-proxy" if _tells(balancer.service, group, target, port) else ""
         yield f"    server {target.name} {target.ip}:{target.port}{how} check port {port}"
+
+
+def _tells(service: Service, group: TargetGroup, target: Target, port: int) -> bool:
+    """Whether a health check of a port begins with the PROXY header, which names no client.
+
+    Network Load Balancers, "Proxy protocol": health checks have it too.  Of those that ask another
+    port than the target's nothing is said.
+    """
+    everywhere = service.health_check.proxy_header == "always"
+    return group.tells_client and (everywhere or port == target.port)

@@ -10,16 +10,24 @@ from testbed.allocations import allocate
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.endpoint_slices import EndpointAddress, EndpointPort, EndpointSlice
+from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.load_balancers.annotations import PREFIX, load_balancer
-from testbed.kubernetes.model import Node, Pod, Service, ServicePort
+from testbed.kubernetes.model import HealthCheck, Node, Pod, Service, ServicePort
+from testbed.kubernetes.scheduler.terms import Taint
 from testbed.lab import Lab, health
 from testbed.lab.checks import problems
 from testbed.load import load
 from testbed.net.facts import NftChain, NftElement, Route, Rule
 from testbed.plan import plan, programs, vpcs
-from testbed.services.load_balancers import EXCLUDED, balancers
+from testbed.services.load_balancers import balancers
 from testbed.services.load_balancers.health import ALL_WELL, Health, Judged, Server, health_check
 from testbed.services.load_balancers.naming import dns_name
+from testbed.services.load_balancers.node_selection import (
+    EXCLUDED,
+    EXCLUDED_ALPHA,
+    LEAVING,
+    MASTER,
+)
 from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 from testbed.vpc.security.model import GroupRule, Range, SecurityGroup
@@ -609,3 +617,38 @@ def test_labels_say_which_nodes_are_targets() -> None:
     assert nodes(chosen, ssd, NODES[1]) == [("node-1",)]
     assert nodes(service(), ssd, excluded) == [("node-1",)]
     assert nodes(service(), ssd, NODES[1]) == [("node-1",), ("node-2",)], "control"
+
+
+@pytest.mark.parametrize(
+    ("how", "era", "left_out"),
+    [
+        ({"type": "nlb"}, "1.14", [MASTER]),
+        ({"type": "nlb"}, "current", [EXCLUDED, LEAVING]),
+        ({"type": "external"}, "current", [MASTER, EXCLUDED, EXCLUDED_ALPHA, LEAVING]),
+    ],
+    ids=str,
+)
+def test_who_makes_a_load_balancer_decides_which_nodes_are_targets(
+    how: dict[str, str], era: Era, left_out: list[str]
+) -> None:
+    """Kubernetes 1.14 knew masters, today's a label; cluster-autoscaler's taint says goodbye."""
+    labels = (MASTER, EXCLUDED, EXCLUDED_ALPHA)
+    marked = {key: replace(NODES[1], labels={key: ""}) for key in labels}
+    marked[LEAVING] = replace(NODES[1], taints=(Taint(LEAVING, "NoSchedule"),))
+
+    def targets_beside(node: Node) -> list[tuple[str, ...]]:
+        return [one.nodes for one in balancers(VPC, (NODES[0], node), (service(**how),), era)]
+
+    assert targets_beside(NODES[1]) == [("node-1",), ("node-2",)], "control"
+    assert [key for key in marked if targets_beside(marked[key]) == [("node-1",)]] == left_out
+
+
+def test_whether_checks_of_another_port_have_the_proxy_header_is_a_setting() -> None:
+    """AWS says that health checks have it, and nothing of those that ask another port."""
+    told = service(
+        target_group_attributes="proxy_protocol_v2.enabled=true", healthcheck_port="10254"
+    )
+    always = replace(told, health_check=HealthCheck(proxy_header="always"))
+
+    assert "send-proxy-v2 check port 10254" in checks(told)
+    assert "send-proxy-v2 check-send-proxy check port 10254" in checks(always)
