@@ -7,7 +7,7 @@ import pytest
 
 from testbed.allocations import Allocations, allocate, from_json, to_json
 from testbed.eks.model import EksCluster
-from testbed.errors import AwsError, TestbedError
+from testbed.errors import AwsError
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
 from testbed.vpc.ec2 import Eni
@@ -140,8 +140,3 @@ def test_allocations_survive_being_stored():
     assert found.pending, "premise"
 
     assert from_json(to_json(found)) == found
-
-
-def test_text_that_is_no_allocations_is_an_error_of_ours():
-    with pytest.raises(TestbedError, match="not stored allocations"):
-        from_json('{"enis": 3}')

@@ -57,14 +57,15 @@ def matching(home: Home, patterns: tuple[str, ...]) -> list[str]:
 
 def _node_of(home: Home, pod: str, names: list[str]) -> str:
     """The node of a hostNetwork pod: such a pod has no namespace of its own."""
-    allocations = json.loads(json.loads(home.applied.read_text())["allocations"])
-    for placed in allocations["pods"]:
-        if placed["pod"] == pod and placed["host_network"]:
-            return str(placed["node"])
-    for waiting in allocations["pending"]:
-        if waiting["pod"] == pod:
-            raise UsageError(f"pod '{pod}' is Pending: {waiting['reason']}")
-    pods = [placed["pod"] for placed in allocations["pods"]]
+    with home.reading_applied() as text:
+        allocations = json.loads(json.loads(text)["allocations"])
+        for placed in allocations["pods"]:
+            if placed["pod"] == pod and placed["host_network"]:
+                return str(placed["node"])
+        pending = {waiting["pod"]: waiting["reason"] for waiting in allocations["pending"]}
+        pods = [placed["pod"] for placed in allocations["pods"]]
+    if pod in pending:
+        raise UsageError(f"pod '{pod}' is Pending: {pending[pod]}")
     raise UsageError(no_place(pod, {*names, *pods}))
 
 

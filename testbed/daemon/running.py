@@ -116,7 +116,8 @@ class RunningLab:
         the `up` that has started this daemon runs them again.
         """
         if self.home.applied.exists():
-            lab, allocations, names = recorded(self.home.applied.read_text())
+            with self.home.reading_applied() as text:
+                lab, allocations, names = recorded(text)
             self.lab, self.allocations, self._state = lab, allocations, None
             self.manifests = names
             if self.supervisor.new:

@@ -145,14 +145,20 @@ def test_a_daemon_that_nobody_can_reach_is_succeeded(commands: Commands) -> None
 
 
 def test_what_was_applied_last_is_told_when_it_cannot_be_read(commands: Commands) -> None:
-    """By another version of the testbed, or damaged."""
+    """By another version of the testbed, or damaged; by whoever reads it."""
     commands.up()
-    Home(commands.name).applied.write_text('{"lab": {"name": 5}}')
-    commands.kill_daemon()
-
-    assert "`testbed down`, then `testbed up FILE`" in commands.run(
-        "up", str(commands.file), code=5
+    readers = (
+        ("exec", "-l", commands.name, "nobody", "--", "true"),
+        ("upgrade", "-l", commands.name, "--dry-run"),
+        ("up", str(commands.file)),
     )
+    for damage in (b'{"lab": {"name": 5}}', b"\xff"):
+        Home(commands.name).applied.write_bytes(damage)
+        commands.kill_daemon()  # what it knows is right yet
+
+        for words in readers:
+            told = f"`testbed down {commands.name}`, then `testbed up FILE`"
+            assert told in commands.run(*words, code=5), words
     commands.down()
     commands.up()
 

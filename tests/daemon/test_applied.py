@@ -21,7 +21,7 @@ def test_a_record_is_the_lab_and_all_that_follows_from_it(file: Path) -> None:
     allocations = allocate(lab)
     names = frozenset({("eks", ObjectName("Service", "default", "web"))})
 
-    found, given, written = recorded(record(lab, allocations, names))
+    found, given, written = recorded(record(lab, allocations, names).encode())
 
     assert (found, given, written) == (lab, allocations, names)
     assert plan(found, given) == plan(lab, allocations)

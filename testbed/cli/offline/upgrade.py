@@ -1,6 +1,5 @@
 """upgrade: would EKS find the addresses it needs for another version of a cluster?"""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,11 +54,10 @@ def _described(file: Path) -> "tuple[Lab, Allocations]":
 
 
 def _running(lab_name: str | None) -> "tuple[Lab, Allocations]":
-    from testbed.allocations import from_json as allocations_from_json
-    from testbed.lab import from_json
+    from testbed.daemon.changes.applied import recorded
 
-    record = json.loads(chosen(lab_name).applied.read_text())
-    return from_json(record["lab"]), allocations_from_json(record["allocations"])
+    with chosen(lab_name).reading_applied() as text:
+        return recorded(text)[:2]
 
 
 def _rooms(lab: "Lab", allocations: "Allocations") -> list[dict[str, object]]:

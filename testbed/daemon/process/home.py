@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.daemon.process.lock import locked
-from testbed.errors import UsageError
+from testbed.errors import KernelError, UsageError
 from testbed.kernel.machine import whole
 from testbed.kernel.machine.mounts import LABS
 from testbed.kernel.machine.processes import Process, record, recorded
@@ -125,6 +125,23 @@ class Home:
     def log(self) -> Path:
         """What the daemon has to say for itself."""
         return self.path / "daemon.log"
+
+    @contextmanager
+    def reading_applied(self) -> Iterator[bytes]:
+        """What was applied last, for the block to take apart.
+
+        Raises UsageError: nothing yet.  KernelError: the block finds something else than
+        `applied.record` has written, such as another version's.
+        """
+        try:
+            yield self.applied.read_bytes()
+        except FileNotFoundError as error:
+            raise UsageError(f"lab '{self.lab}' is not up yet") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise KernelError(
+                f"{self.applied} cannot be read any more: "
+                f"`testbed down {self.lab}`, then `testbed up FILE`"
+            ) from error
 
     def record_holder(self, process: Process) -> None:
         """Remember who holds the lab."""
