@@ -16,28 +16,22 @@ from testbed.errors import KernelError, TestbedError
 from testbed.kernel.machine.scratch import Tell, child
 from testbed.kernel.machine.shares import PATIENCE_S
 from testbed.kernel.namespaces.making import Maker, making
-from testbed.kernel.programs.run import run
-from testbed.kernel.read.differences import drift, observed
+from testbed.kernel.read.differences import observed
 from testbed.kernel.read.observe import Observation
 from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.write.apply import apply
 from testbed.lab import Lab
-from testbed.net.drift.diff import Drift
 from testbed.net.facts import State
 from testbed.net.served.endpoints import Listener
-from testbed.net.served.programs import Program
 from testbed.plan import leaving, listeners, plan, programs
 from testbed.plan.proxies import stale_entries
-from testbed.probes.asked.targets import targets
 from testbed.probes.servers.processes import Servers
-from testbed.probes.sockets import inside
-from testbed.services.load_balancers.health import ALL_WELL, HAPROXY, Judged
+from testbed.services.load_balancers.health import ALL_WELL
 
 if TYPE_CHECKING:
     from testbed.explain.walk.world import World
     from testbed.probes.observe.observer import Observer
 
-PROGRAM_TIMEOUT_S = 10.0
 Derived = TypeVar("Derived")
 
 
@@ -131,7 +125,7 @@ class RunningLab:
         """
         names = self.manifests if manifests is None else manifests
         events: list[Event] = []
-        allocations = self._allocated(lab, events.append)
+        allocations = self.allocated(lab, events.append)
         new = not self.store.names()
         with making(len(allocations.namespaces) if new else 0) as made:
             wanted = plan(lab, allocations, self.health)
@@ -168,7 +162,8 @@ class RunningLab:
             forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
         self._serve(lab, allocations, serving)
 
-    def _allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
+    def allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
+        """Who has which address once this lab is up; what was given already is kept."""
         return allocate(lab, rolled_out(self.lab, lab, self.allocations), tell)
 
     def rewire(
@@ -271,37 +266,3 @@ class RunningLab:
     def observe(self, wanted: State) -> Observation:
         """What the kernel has now, in every namespace, with the sysctls that are wanted."""
         return observed(self.store, wanted)
-
-    def drift(self) -> Drift:
-        """What differs between the plan and the kernel."""
-        return drift(self.store, self.state)
-
-    def ended_programs(self) -> tuple[Program, ...]:
-        """The lab's programs that do not run any more."""
-        wanted = programs(self.described(), self.allocations, self.health)
-        return self.supervisor.ended(wanted)
-
-    def silent_ports(self) -> frozenset[Listener]:
-        """The lab's ports that nobody serves any more."""
-        if self.servers.wanted is None:  # an earlier worker had it
-            self.servers.wanted = frozenset(listeners(self.described(), self.allocations))
-        return self.servers.silent
-
-    def target_states(self, balancer: str) -> Judged:
-        """The targets of a load balancer and whether it uses them; empty when it is silent."""
-        try:
-            return targets(self.supervisor.directory(balancer, HAPROXY))
-        except KernelError:
-            return {}
-
-    def drift_to(self, lab: Lab) -> tuple[Drift, State]:
-        """What `up` of this lab would change, and into what."""
-        wanted = plan(lab, self._allocated(lab), self.health)
-        return drift(self.store, wanted), wanted
-
-    def program(self, netns: str, argv: list[str]) -> tuple[int, str]:
-        """A program run in a namespace: its exit code and what it printed."""
-        files = self.home.shown(netns)
-        with inside(self.store, netns):
-            result = run(argv, timeout_s=PROGRAM_TIMEOUT_S, files=files)
-        return result.returncode, result.stdout

@@ -8,6 +8,7 @@ from importlib import import_module
 from testbed.daemon.changes import manifests
 from testbed.daemon.changes.applied import kept, sent
 from testbed.daemon.changes.rollout import set_env
+from testbed.daemon.found import drift, drift_to, ended_programs, silent_ports
 from testbed.daemon.names import required
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions import tables
@@ -18,12 +19,16 @@ from testbed.daemon.shown import slides, views
 from testbed.daemon.tour import tour as choose_checks
 from testbed.daemon.unknown import no_place
 from testbed.errors import UsageError
+from testbed.kernel.programs.run import run
 from testbed.kernel.read.observe import observe
 from testbed.lab import Lab
 from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints
 from testbed.probes.matrix import matrix as probe_matrix
 from testbed.probes.ping import ping as probe_ping
+from testbed.probes.sockets import inside as in_namespace
+
+PROGRAM_TIMEOUT_S = 10.0
 
 Progress = Callable[[str], None]
 
@@ -96,16 +101,16 @@ def verify(running: RunningLab, progress: Progress) -> Json:
     A program that ended is missing as a fact is, and so is a port that nobody serves any more.
     """
     running.described()
-    rows = views.drift_rows(running.drift())
-    rows["missing"] += [views.program_row(program) for program in running.ended_programs()]
-    silent = sorted(running.silent_ports(), key=str)
+    rows = views.drift_rows(drift(running))
+    rows["missing"] += [views.program_row(program) for program in ended_programs(running)]
+    silent = sorted(silent_ports(running), key=str)
     rows["missing"] += [views.listener_row(listener) for listener in silent]
     return {**rows, "facts": len(running.state)}
 
 
 def diff(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
     """What `up` of this lab would change, without changing it."""
-    return views.difference(*running.drift_to(_described(running, lab)))
+    return views.difference(*drift_to(running, _described(running, lab)))
 
 
 def ping(
@@ -164,7 +169,10 @@ def tour(running: RunningLab, progress: Progress) -> Json:
 
 def _program(running: RunningLab, place: str, argv: list[str]) -> tuple[int, str]:
     """The exit code of a program in a pod, node or router, and what it printed."""
-    return running.program(required(running, place), argv)
+    netns = required(running, place)
+    with in_namespace(running.store, netns):
+        result = run(argv, timeout_s=PROGRAM_TIMEOUT_S, files=running.home.shown(netns))
+    return result.returncode, result.stdout
 
 
 def inside(running: RunningLab, progress: Progress) -> Json:

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from concurrent.futures import Executor
+from functools import partial
 
+from testbed.daemon.found import ended_programs, target_states
 from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
 from testbed.kernel.read.observe import observe
@@ -42,7 +44,7 @@ async def _follow(running: RunningLab, kernel: Executor) -> None:
     lab = running.lab
     if lab is None:
         return
-    found = await asyncio.to_thread(health, lab, running.target_states)
+    found = await asyncio.to_thread(health, lab, partial(target_states, running))
     if found != running.health:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(kernel, _become, running, lab, found)
@@ -56,7 +58,7 @@ def _become(running: RunningLab, lab: Lab, found: Health) -> None:
     """
     if running.lab is not lab:
         return
-    ended = {program.key for program in running.ended_programs()}
+    ended = {program.key for program in ended_programs(running)}
     wanted = programs(lab, running.allocations, found)
     running.supervisor.serve(one for one in wanted if one.key not in ended)
     _balance(running, lab, found)

@@ -4,6 +4,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from testbed.allocations import Allocations
+from testbed.daemon.found import drift_to
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
@@ -102,7 +103,7 @@ def _done(
     """What became of each object; of a dry run what would be written, else who waits."""
     told: dict[str, Json] = {"objects": [_row(change) for change in changes]}
     if dry_run:
-        return {**told, **views.difference(*running.drift_to(lab))}
+        return {**told, **views.difference(*drift_to(running, lab))}
     if any(change.outcome != "unchanged" for change in changes):
         touched = frozenset((cluster, change.name) for change in changes)
         gone = frozenset((cluster, one.name) for one in changes if one.outcome == "deleted")

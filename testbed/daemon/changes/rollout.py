@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from testbed.daemon.found import drift_to
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.running import RunningLab
 from testbed.daemon.shown import views
@@ -41,7 +42,7 @@ def set_env(
     for one in ignored:
         progress(f"warning: {one.message}")
     wanted = check(_with(lab, changed))
-    difference = views.difference(*running.drift_to(wanted))
+    difference = views.difference(*drift_to(running, wanted))
     if not dry_run:
         running.up(wanted)
     return {"cluster": cluster.name, "nodes": [node.name for node in cluster.nodes], **difference}

@@ -1,8 +1,10 @@
 """describe: objects of the running lab, each with what its kernels have for it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from testbed.daemon.found import target_states
 from testbed.daemon.process.protocol import Json
 from testbed.daemon.questions import tables
 from testbed.daemon.running import RunningLab
@@ -33,7 +35,7 @@ def _services(running: RunningLab, name: str, at: str) -> Iterator[Row]:
     lab, allocations = running.described(), running.allocations
     for cluster, one, place in service.named(lab, allocations, name, at):
         found = observe(running.store, [place]).state
-        states = running.target_states
+        states = partial(target_states, running)
         yield {
             **service.described(lab, cluster, one, allocations, (place, found)),
             "loadBalancer": balancer.described(lab, cluster, one, allocations, states),
