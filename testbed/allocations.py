@@ -25,7 +25,8 @@ from testbed.lab import Cluster, Lab, service_cidr
 from testbed.lab.interfaces import Primary, primaries, subnets
 from testbed.services.allocate import allocate_services
 from testbed.vpc.addresses import reserved
-from testbed.vpc.ec2 import Ec2, Eni
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import Eni
 from testbed.vpc.instance_types import limits
 from testbed.vpc.model import Subnet, Vpc
 

@@ -10,7 +10,7 @@ from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.model import Node, Pod
 from testbed.lab import Lab
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import NatGateway, Subnet, Vpc
 
 PUBLIC = Subnet("public", IPv4Network("10.0.0.0/24"), "z1", map_public_ip_on_launch=True)

@@ -17,7 +17,7 @@ from testbed.kubernetes.placement import PodAddress
 from testbed.lab import Cluster, Lab
 from testbed.net.facts import IpAddress
 from testbed.services.load_balancers.naming import dns_name
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import nat_netns
 from testbed.vpc.naming import INTERNET, region
 

@@ -16,7 +16,8 @@ from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import Pending, PodAddress
 from testbed.kubernetes.scheduler.keep import still_bound, still_placed
 from testbed.kubernetes.scheduler.schedule import Schedule, hosts, schedule
-from testbed.vpc.ec2 import Ec2, Eni
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Vpc
 
 # kubelet's words, in the pod's event FailedCreatePodSandBox

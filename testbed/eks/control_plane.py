@@ -24,7 +24,7 @@ from testbed.net.facts import (
 )
 from testbed.net.served.endpoints import Listener
 from testbed.vpc.checks.ranges import widest
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import device, instance_side
 from testbed.vpc.fabric.instance import JUMBO, own_address
 from testbed.vpc.fabric.internet_gateway import INTERNET_MTU

@@ -36,7 +36,7 @@ from testbed.net.facts import (
 from testbed.net.netfilter.iptables import merge, restore_text
 from testbed.net.netfilter.listing import listing
 from testbed.net.show import show, table_name
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Subnet, Vpc
 
 _Fact = TypeVar("_Fact", bound=Fact)

@@ -9,7 +9,7 @@ from testbed.eks.model import EksCluster
 from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.lab import Lab, api_servers, load_balancers
 from testbed.networks import transit_gateway
-from testbed.vpc.ec2 import Eni, InterfaceSpecification
+from testbed.vpc.eni import Eni, InterfaceSpecification
 from testbed.vpc.fabric.eni import nat_netns
 from testbed.vpc.model import Subnet, Vpc
 

@@ -12,7 +12,7 @@ from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.networks.model import Peering
 from testbed.networks.return_to_sender import FAMILY, TABLE, return_facts
 from testbed.vpc.checks.ranges import widest
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.namespaces import link
 from testbed.vpc.fabric.resolver import resolver_address
 from testbed.vpc.fabric.routing import Hop

@@ -12,7 +12,7 @@ from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, Netns, NftChain, NftElement, NftSet, Route
 from testbed.networks.model import Connection, Site
 from testbed.vpc.checks.ranges import widest
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.namespaces import forwarding, link
 from testbed.vpc.fabric.routing import Hop
 from testbed.vpc.fabric.subnets import JUMBO, keep_ttl

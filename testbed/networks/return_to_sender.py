@@ -9,7 +9,7 @@ VPC User Guide, "NAT gateway basics".  In the router of the VPC that was called:
 from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet, Route, Rule
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.routing import Hop, host
 
 FAMILY, TABLE = "ip", "peering"

@@ -8,7 +8,7 @@ from testbed.networks import peering, private_gateway
 from testbed.networks import transit_gateway as transit
 from testbed.networks.model import Peering, Site, TransitGateway
 from testbed.networks.site import End
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.routing import Hop
 from testbed.vpc.fabric.surroundings import Attached, Surroundings
 from testbed.vpc.model import (

@@ -20,7 +20,7 @@ from testbed.kubernetes.model import Node
 from testbed.lab import Lab
 from testbed.net.facts import IpAddress
 from testbed.net.served.endpoints import EVERY_ADDRESS, Listener, Site
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 

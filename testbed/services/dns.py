@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.net.served.programs import Program
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.naming import ACCOUNT
 
 PORT = 53

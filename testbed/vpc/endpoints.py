@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from testbed.description.ports import Ports, Protocol
 from testbed.net.served.endpoints import Endpoint, Listener
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Instance, Internet
 
 INTERNET = "internet"  # the namespace all these hosts are addresses of

@@ -13,7 +13,7 @@ from testbed.eks.wiring.pod import pod_facts
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.net.facts import Fact
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Subnet, Vpc
 
 

@@ -5,7 +5,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from testbed.errors import AwsError
-from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import Eni, InterfaceSpecification
 from testbed.vpc.fabric.eni import device, instance_side, port, vpc_side
 from testbed.vpc.model import Internet, Subnet, Vpc
 

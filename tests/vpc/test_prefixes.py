@@ -6,7 +6,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from testbed.errors import AwsError
-from testbed.vpc.ec2 import Ec2, InterfaceSpecification
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import InterfaceSpecification
 from testbed.vpc.model import Internet, Subnet, Vpc
 
 SUBNETS = (

@@ -11,7 +11,7 @@ from testbed.kops import limits as kops_limits
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress
 from testbed.lab import Cluster, Lab
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Vpc
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ from testbed.explain.answer import Kind, Place
 from testbed.lab import Lab
 from testbed.networks.model import Site
 from testbed.networks.site import router_address
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import device
 from testbed.vpc.fabric.resolver import resolver_address
 from testbed.vpc.model import Vpc

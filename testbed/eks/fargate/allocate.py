@@ -7,7 +7,8 @@ from testbed.eks.model import EksCluster, FargateProfile
 from testbed.errors import AwsError
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import Pending, PodAddress
-from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import Eni, InterfaceSpecification
 from testbed.vpc.model import Vpc
 
 # fargate-scheduler's words, in the pod's event FailedScheduling

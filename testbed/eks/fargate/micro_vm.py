@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 from testbed.net.facts import Fact, Netns, Route
 from testbed.net.served import metadata
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.instance import JUMBO, primary_facts
 from testbed.vpc.fabric.metadata import private_name
 from testbed.vpc.fabric.namespaces import end_system

@@ -9,7 +9,7 @@ from testbed.eks.ipamd.decisions import Decision, Refusal
 from testbed.eks.ipamd.settings import Settings
 from testbed.kubernetes.model import Pod
 from testbed.kubernetes.placement import PodAddress
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from testbed.eks.logs.pools import new_eni
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.kubernetes.placement import PodAddress
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Vpc
 
 

@@ -9,7 +9,7 @@ from testbed.eks.wiring.reply_marks import marks_outbound
 from testbed.eks.wiring.snat import snat_facts
 from testbed.kubernetes.model import Node
 from testbed.net.facts import ANYWHERE, MAIN, Address, Fact, Netns, Route, Rule, Sysctl
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import device, instance_side
 from testbed.vpc.fabric.instance import docker_facts, own_address, primary_facts, routing_sysctls
 from testbed.vpc.model import Subnet, Vpc

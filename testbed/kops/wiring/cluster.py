@@ -18,7 +18,7 @@ from testbed.kubernetes.placement import NodeRange, Placed, PodAddress
 from testbed.kubernetes.strays import pod_range, stray_facts
 from testbed.net.facts import Fact
 from testbed.net.served.endpoints import Listener
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Vpc
 
 

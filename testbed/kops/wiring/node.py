@@ -11,7 +11,7 @@ from testbed.kubernetes.model import FIRST_NODE_PORT, LAST_NODE_PORT
 from testbed.kubernetes.placement import NodeRange
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Bridge, ChainPiece, ChainRule, Fact, Netns, Sysctl
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.instance import docker_facts, primary_facts, routing_sysctls
 from testbed.vpc.fabric.subnets import JUMBO
 from testbed.vpc.model import Subnet

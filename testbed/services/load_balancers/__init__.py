@@ -14,7 +14,7 @@ from testbed.kubernetes.load_balancers.annotations import CONTROLLER_CLASS, load
 from testbed.kubernetes.load_balancers.model import LoadBalancer
 from testbed.kubernetes.model import Node, Service
 from testbed.services.load_balancers.node_selection import takes
-from testbed.vpc.ec2 import InterfaceType
+from testbed.vpc.eni import InterfaceType
 from testbed.vpc.fabric.metadata import identifier
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import network_load_balancer

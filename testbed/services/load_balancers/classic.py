@@ -20,7 +20,7 @@ from testbed.services.load_balancers.source_ranges import (
     range_facts,
     range_rule,
 )
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.instance import primary_facts
 from testbed.vpc.fabric.load_balancers import CLASSIC_TABLE
 from testbed.vpc.fabric.namespaces import end_system

@@ -6,7 +6,7 @@ from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.model import Service
 from testbed.net import names
 from testbed.services.dns import Record
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 
 NAME_LENGTH = 32  # characters: what AWS allows, and where Kubernetes cuts
 NUMBERS = 10**10  # AWS adds a number of up to ten digits to the name

@@ -24,7 +24,7 @@ from testbed.services.load_balancers.source_ranges import (
     range_rule,
 )
 from testbed.services.load_balancers.targets import Target, TargetGroup
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.instance import primary_facts
 from testbed.vpc.fabric.load_balancers import NO_LISTENER, NO_TARGET, TABLE
 from testbed.vpc.fabric.namespaces import forwarding

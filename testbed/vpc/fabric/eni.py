@@ -2,7 +2,7 @@
 
 from testbed.net import names
 from testbed.net.facts import Veth
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.naming import router
 
 

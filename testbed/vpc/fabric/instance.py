@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, Address, Bridge, Fact, Netns, Route, Sysctl
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import device, instance_side
 from testbed.vpc.fabric.namespaces import end_system
 from testbed.vpc.model import Instance, Subnet

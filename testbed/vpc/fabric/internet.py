@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Interface
 
 from testbed.net.facts import Address, Fact, Netns, Route
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.internet_gateway import OUTER_GATEWAY_SIDE, outer_device
 from testbed.vpc.fabric.namespaces import forwarding
 from testbed.vpc.fabric.routing import host

@@ -15,7 +15,7 @@ from testbed.net.facts import (
     Route,
 )
 from testbed.vpc.checks.ranges import PRIVATE, SHARED
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.namespaces import forwarding, link
 from testbed.vpc.fabric.routing import GATEWAY_DEVICE, GATEWAY_SIDE, ROUTER_SIDE
 from testbed.vpc.fabric.subnets import keep_ttl

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from testbed.net import names
 from testbed.net.facts import ANYWHERE, ChainRule, Fact, NftChain, Route, Rule
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import bridge, router
 

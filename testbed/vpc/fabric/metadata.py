@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from testbed.net import names
 from testbed.net.served.metadata import InstanceMetadata
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import MetadataOptions, Subnet, Vpc
 from testbed.vpc.naming import ACCOUNT, region
 

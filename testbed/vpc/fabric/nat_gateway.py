@@ -16,7 +16,7 @@ from testbed.net.facts import (
     Sysctl,
 )
 from testbed.vpc.checks.ranges import widest
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import instance_side
 from testbed.vpc.fabric.namespaces import forwarding
 from testbed.vpc.fabric.subnets import JUMBO

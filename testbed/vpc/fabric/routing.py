@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.net.facts import ANYWHERE, Fact, Route, Rule
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import nat_netns
 from testbed.vpc.model import BLACKHOLE, INTERNET_GATEWAY, PROPAGATION, RouteEntry, Subnet, Vpc
 from testbed.vpc.naming import (

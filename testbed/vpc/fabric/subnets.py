@@ -24,7 +24,7 @@ from testbed.net.facts import (
     NftSet,
     Sysctl,
 )
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric import eni as enis_of
 from testbed.vpc.fabric.load_balancers import back_facts
 from testbed.vpc.fabric.routing import LIFTED, address_route, routing_facts

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.net.netfilter.spelling import icmp_code, icmp_type
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.routing import LIFTED
 from testbed.vpc.fabric.surroundings import Attached
 from testbed.vpc.model import Vpc

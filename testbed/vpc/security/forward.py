@@ -8,7 +8,7 @@ forward   jump security-groups-out      the order a packet meets them in (VPC Us
 from collections.abc import Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.surroundings import Surroundings
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import RESOLVER_DEVICE, router

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network
 from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
 from testbed.vpc.checks.ranges import widest
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.eni import port
 from testbed.vpc.model import Vpc
 from testbed.vpc.naming import router

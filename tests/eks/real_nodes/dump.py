@@ -16,7 +16,7 @@ from testbed.eks.render import Wired
 from testbed.eks.rollout import with_settings
 from testbed.kubernetes.model import Node, Pod
 from testbed.kubernetes.placement import PodAddress
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 from testbed.vpc.model import Subnet, Vpc
 
 Release = tuple[int, ...]

@@ -8,7 +8,7 @@ from testbed.kubernetes.model import Service
 from testbed.lab import Cluster, Lab, hostname, load_balancers
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.health import Judged, States, TargetState
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 
 Row = dict[str, Any]
 SILENT = "its haproxy does not answer"

@@ -8,7 +8,7 @@ from testbed.eks.ipamd.datastore.checkpoint import Entry, Recovery
 from testbed.eks.model import EksCluster
 from testbed.eks.profiles import ERAS
 from testbed.kubernetes.placement import PodAddress
-from testbed.vpc.ec2 import Eni
+from testbed.vpc.eni import Eni
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from testbed.eks.ipamd.settings import Settings
 from testbed.eks.model import EksCluster
 from testbed.errors import AwsError
 from testbed.kubernetes.model import Node
-from testbed.vpc.ec2 import Ec2, Eni, InterfaceSpecification
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import Eni, InterfaceSpecification
 from testbed.vpc.model import Subnet, Vpc
 
 # amazon-vpc-cni-k8s v1.18: the tag that opens a subnet for pods; "0" closes it

@@ -19,7 +19,8 @@ from testbed.eks.model import EksCluster
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Node
 from testbed.vpc.checks.ranges import fits
-from testbed.vpc.ec2 import Ec2, InterfaceSpecification
+from testbed.vpc.ec2 import Ec2
+from testbed.vpc.eni import InterfaceSpecification
 from testbed.vpc.model import Internet, Subnet, Vpc
 
 PERIOD_S = 5.0  # amazon-vpc-cni-k8s: ipPoolMonitorInterval, half of it before a pass
