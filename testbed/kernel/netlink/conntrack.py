@@ -87,8 +87,7 @@ def unsure() -> Unsure:
         told = kernel.dump(_SUBSYSTEM | uapi.IPCTNL_MSG_CT_GET, _IPV4 + asked)
     (assured,) = _U32.unpack(_ASSURED)
     entries = sum(
-        not _number(attributes(one.body, _NFGENMSG.size), uapi.CTA_STATUS) & assured
-        for one in told
+        not _number(attributes(one, _NFGENMSG.size), uapi.CTA_STATUS) & assured for one in told
     )
     return Unsure(entries, int(sysctl.read("net.netfilter.nf_conntrack_buckets") or 0))
 
@@ -103,7 +102,7 @@ def counters() -> Counters:
     )
     with NetlinkSocket(uapi.NETLINK_NETFILTER) as kernel:
         processors = [
-            attributes(one.body, _NFGENMSG.size)
+            attributes(one, _NFGENMSG.size)
             for one in kernel.dump(_SUBSYSTEM | uapi.IPCTNL_MSG_CT_GET_STATS_CPU, _ANY)
         ]
     return Counters(*(sum(_number(one, kind) for one in processors) for kind in kinds))

@@ -18,7 +18,7 @@ from ipaddress import (
 from socket import AF_BRIDGE, AF_INET
 
 from testbed.kernel.netlink import uapi
-from testbed.kernel.netlink.wire import Message, attributes, first_attribute, text, u32
+from testbed.kernel.netlink.wire import attributes, first_attribute, text, u32
 from testbed.net.facts import (
     ANYWHERE,
     LOCAL,
@@ -40,6 +40,15 @@ Names = Mapping[int, str]  # the devices of one namespace by their numbers
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg; fib_rule_hdr has the same shape
+
+DUMPS: Mapping[type[Fact], tuple[int, bytes]] = {
+    Address: (uapi.RTM_GETADDR, _ADDRESS.pack(AF_INET, 0, 0, 0, 0)),
+    Route: (uapi.RTM_GETROUTE, _ROUTE.pack(AF_INET, *bytes(8))),
+    Rule: (uapi.RTM_GETRULE, _ROUTE.pack(AF_INET, *bytes(8))),
+    Neighbour: (uapi.RTM_GETNEIGH, _NEIGHBOUR.pack(AF_INET, 0, 0, 0, 0)),
+    Fdb: (uapi.RTM_GETNEIGH, _NEIGHBOUR.pack(AF_BRIDGE, 0, 0, 0, 0)),
+}  # what the kernel is asked for all IPv4 facts of a kind
+
 _NO_SUPPRESSION = b"\xff\xff\xff\xff"
 _INTERNED = 1 << 16  # addresses remembered, so that equal ones are one object
 _REPEATED = 256  # bodies remembered that many namespaces have
@@ -76,23 +85,22 @@ _RULE_ATTRIBUTES = frozenset(
 )
 
 
-def facts(ns: str, dump: Iterable[Message], names: Names) -> Iterator[Fact]:
-    """The facts in a namespace's dumps; what `telling` leaves out is left out here too."""
-    for message in telling(dump):
-        fact = _READERS[message.kind](ns, message.body, names)
+def facts(ns: str, kind: type[Fact], dump: Iterable[bytes], names: Names) -> Iterator[Fact]:
+    """The facts in a namespace's dump of a kind, but for what `telling` leaves out."""
+    read = _READERS[kind]
+    for body in telling(kind, dump):
+        fact = read(ns, body, names)
         if fact:
             yield fact
 
 
-def telling(dump: Iterable[Message]) -> Iterator[Message]:
-    """The messages that are about a lab.
+def telling(kind: type[Fact], dump: Iterable[bytes]) -> Iterable[bytes]:
+    """What is about a lab in the messages of a dump.
 
     Left out: table local, loopback's own address, what the kernel learnt by itself.
     """
-    for message in dump:
-        told = _TOLD.get(message.kind)
-        if told and told(message.body):
-            yield message
+    told = _TOLD.get(kind)
+    return filter(told, dump) if told else dump
 
 
 def complete(found: Iterable[Fact]) -> Iterator[Fact]:
@@ -271,15 +279,16 @@ def _optional(family: int, packed: bytes | None) -> IpAddress | None:
 
 
 _TABLE = 4  # the byte of a rtmsg
-_TOLD: Mapping[int, Callable[[bytes], bool]] = {
-    uapi.RTM_NEWADDR: _is_elsewhere,
-    uapi.RTM_NEWROUTE: lambda body: body[_TABLE] != LOCAL,
-    uapi.RTM_NEWRULE: lambda body: True,
-    uapi.RTM_NEWNEIGH: _is_written,
+_TOLD: Mapping[type[Fact], Callable[[bytes], bool]] = {
+    Address: _is_elsewhere,
+    Route: lambda body: body[_TABLE] != LOCAL,
+    Neighbour: _is_written,
+    Fdb: _is_written,
 }
-_READERS: Mapping[int, Callable[[str, bytes, Names], Fact | None]] = {
-    uapi.RTM_NEWADDR: address,
-    uapi.RTM_NEWROUTE: route,
-    uapi.RTM_NEWRULE: rule,
-    uapi.RTM_NEWNEIGH: neighbour,
+_READERS: Mapping[type[Fact], Callable[[str, bytes, Names], Fact | None]] = {
+    Address: address,
+    Route: route,
+    Rule: rule,
+    Neighbour: neighbour,
+    Fdb: neighbour,
 }

@@ -12,7 +12,7 @@ from socket import AF_INET, AF_INET6
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
 from testbed.kernel.netlink.layouts import Layouts
-from testbed.kernel.netlink.wire import Message, text, u32
+from testbed.kernel.netlink.wire import text, u32
 from testbed.net.facts import Bridge, BridgePort, Fact, Foreign, Netns, Veth
 
 # Devices the kernel itself puts into every new namespace once a module for them is loaded
@@ -55,11 +55,11 @@ class Link:
     queueing: str = ""  # the discipline at its root
 
 
-def link(ns: str, message: Message, layouts: Layouts) -> Link:
+def link(ns: str, body: bytes, layouts: Layouts) -> Link:
     """One message of a link dump."""
     attributes = layouts.attributes
-    _, _, index, flags, _ = _LINK.unpack_from(message.body)
-    found = attributes(message.body, _LINK.size)
+    _, _, index, flags, _ = _LINK.unpack_from(body)
+    found = attributes(body, _LINK.size)
     info = attributes(found.get(uapi.IFLA_LINKINFO, b""))
     families = attributes(found.get(uapi.IFLA_AF_SPEC, b""))
     return Link(

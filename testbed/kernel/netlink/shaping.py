@@ -12,7 +12,6 @@ from socket import htons
 
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.wire import (
-    Message,
     attribute,
     attribute_text,
     attributes,
@@ -72,7 +71,7 @@ def removed(index: int) -> bytes:
     return message(uapi.RTM_DELQDISC, 0, _TC.pack(0, index, 0, ROOT, 0))
 
 
-Dump = Callable[[int, bytes], Iterable[Message]]
+Dump = Callable[[int, bytes], Iterable[bytes]]
 
 
 def shapers(ns: str, devices: Iterable[tuple[int, str]], dump: Dump) -> Iterator[Shaper]:
@@ -123,11 +122,11 @@ def _match(limit: Limit) -> bytes:
     return attribute(uapi.TCA_U32_CLASSID, chosen) + attribute(uapi.TCA_U32_SEL, selector + key)
 
 
-def _default(dump: Iterable[Message], index: int) -> int | None:
+def _default(dump: Iterable[bytes], index: int) -> int | None:
     """The default class of the device's root; None: htb is not there, or is another one."""
-    for answer in dump:
-        _, of, handle, parent, _ = _TC.unpack_from(answer.body)
-        found = attributes(answer.body, _TC.size)
+    for body in dump:
+        _, of, handle, parent, _ = _TC.unpack_from(body)
+        found = attributes(body, _TC.size)
         if (of, handle, parent) == (index, MAJOR, ROOT) and uapi.TCA_OPTIONS in found:
             options = attributes(found[uapi.TCA_OPTIONS])
             if uapi.TCA_HTB_INIT in options:
@@ -135,11 +134,11 @@ def _default(dump: Iterable[Message], index: int) -> int | None:
     return None
 
 
-def _classes(dump: Iterable[Message]) -> Iterator[tuple[int, int]]:
+def _classes(dump: Iterable[bytes]) -> Iterator[tuple[int, int]]:
     """The minor and the rate, in kbit/s, of each class."""
-    for answer in dump:
-        _, _, handle, _, _ = _TC.unpack_from(answer.body)
-        options = attributes(attributes(answer.body, _TC.size).get(uapi.TCA_OPTIONS, b""))
+    for body in dump:
+        _, _, handle, _, _ = _TC.unpack_from(body)
+        options = attributes(attributes(body, _TC.size).get(uapi.TCA_OPTIONS, b""))
         if uapi.TCA_HTB_PARMS in options:
             rate = int(_RATE.unpack_from(options[uapi.TCA_HTB_PARMS])[-1])
             if uapi.TCA_HTB_RATE64 in options:
@@ -147,11 +146,11 @@ def _classes(dump: Iterable[Message]) -> Iterator[tuple[int, int]]:
             yield handle & 0xFFFF, rate * 8 // 1000
 
 
-def _filters(dump: Iterable[Message]) -> Iterator[tuple[int, Side, IPv4Address]]:
+def _filters(dump: Iterable[bytes]) -> Iterator[tuple[int, Side, IPv4Address]]:
     """The class, the side and the address of each rule; u32's tables are no rules."""
     sides = {offset: side for side, offset in OFFSETS.items()}
-    for answer in dump:
-        options = attributes(attributes(answer.body, _TC.size).get(uapi.TCA_OPTIONS, b""))
+    for body in dump:
+        options = attributes(attributes(body, _TC.size).get(uapi.TCA_OPTIONS, b""))
         if uapi.TCA_U32_SEL in options and uapi.TCA_U32_CLASSID in options:
             _, value, offset, _ = _KEY.unpack_from(options[uapi.TCA_U32_SEL], _SELECTOR.size)
             if offset in sides:

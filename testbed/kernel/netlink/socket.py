@@ -14,6 +14,7 @@ from testbed.kernel.netlink.wire import (
     SEQUENCE_OFFSET,
     Message,
     Refusal,
+    gather,
     message,
     messages,
     refusal,
@@ -68,14 +69,14 @@ class NetlinkSocket:
             refused += self._refusals(last - 1)
         return refused
 
-    def dump(self, kind: int, body: bytes) -> list[Message]:
-        """All objects the kernel answers a dump request with.  Raises KernelError."""
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """The bodies of all the kernel answers a dump request with.  Raises KernelError."""
         request = message(kind, uapi.NLM_F_DUMP, body)
         for _ in range(DUMP_ATTEMPTS):
             self._socket.send(request)
-            answers, interrupted = self._answers()
-            if not interrupted:
-                return answers
+            bodies, flags = self._dumped()
+            if not flags & uapi.NLM_F_DUMP_INTR:
+                return bodies
         raise KernelError("the namespace changes faster than it can be read")
 
     def ask(self, kind: int, body: bytes) -> Message | Refusal:
@@ -123,17 +124,16 @@ class NetlinkSocket:
                 return
             yield from (answer for answer in map(refusal, messages(data)) if answer.errno)
 
-    def _answers(self) -> tuple[list[Message], bool]:
-        """The answers of a dump, and whether a change interrupted it."""
-        answers: list[Message] = []
-        interrupted = False
+    def _dumped(self) -> tuple[list[bytes], int]:
+        """The bodies of a dump's messages, and all flags one of them has."""
+        bodies: list[bytes] = []
+        flags = 0
         while True:
-            for answer in messages(self._socket.recv(RECEIVE_SIZE)):
-                interrupted = interrupted or bool(answer.flags & uapi.NLM_F_DUMP_INTR)
-                if answer.kind in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
-                    _check_end(refusal(answer))
-                    return answers, interrupted
-                answers.append(answer)
+            seen, end = gather(self._socket.recv(RECEIVE_SIZE), bodies)
+            flags |= seen
+            if end:
+                _check_end(refusal(end))
+                return bodies, flags
 
 
 def _check_end(end: Refusal) -> None:

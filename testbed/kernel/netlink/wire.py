@@ -15,6 +15,7 @@ from testbed.kernel.netlink.uapi import (
     NLA_TYPE_MASK,
     NLM_F_ACK_TLVS,
     NLM_F_REQUEST,
+    NLMSG_DONE,
     NLMSG_ERROR,
     NLMSGERR_ATTR_MSG,
 )
@@ -30,6 +31,7 @@ _ATTRIBUTE_U8 = struct.Struct("=HHB3x")
 _ATTRIBUTE_LENGTH = _ATTRIBUTE.size
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 _ERROR = struct.Struct("=i")
+_START = struct.Struct("=IHH")  # of a header
 _U32 = struct.Struct("=I")
 
 
@@ -122,6 +124,23 @@ def messages(data: bytes) -> Iterator[Message]:
         length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
         yield Message(kind, flags, sequence, data[offset + HEADER_LENGTH : offset + length])
         offset += (length + ALIGNMENT - 1) & -ALIGNMENT
+
+
+def gather(data: bytes, bodies: list[bytes]) -> tuple[int, Message | None]:
+    """Add the bodies of a datagram's messages to a dump's; all their flags, and its end, if here.
+
+    (`messages` takes four times as long, and a large lab answers with 150,000.)
+    """
+    offset, end, seen = 0, len(data), 0
+    while offset < end:
+        length, kind, flags = _START.unpack_from(data, offset)
+        seen |= flags
+        body = data[offset + HEADER_LENGTH : offset + length]
+        if kind in (NLMSG_DONE, NLMSG_ERROR):
+            return seen, Message(kind, flags, 0, body)
+        bodies.append(body)
+        offset += (length + ALIGNMENT - 1) & -ALIGNMENT
+    return seen, None
 
 
 def refusal(answer: Message) -> Refusal:

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address
 
 from testbed.kernel.namespaces.enter import entered
 from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
-from testbed.kernel.netlink import uapi
+from testbed.kernel.netlink import decode, uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
-from testbed.kernel.netlink.wire import Message, attributes
+from testbed.kernel.netlink.wire import attributes
 from testbed.net.facts import Neighbour
 
 # include/net/neighbour.h, NUD_CONNECTED and what is asked again behind the packet's back: a frame
@@ -28,16 +28,15 @@ def learnt(store: NamespaceStore, names: Iterable[str]) -> frozenset[Neighbour]:
     with Descriptors(store) as spaces:
         for ns in names:
             with entered(spaces.of(ns)), NetlinkSocket() as kernel:
-                body = _NEIGHBOUR.pack(socket.AF_INET, 0, 0, 0, 0)
-                found += _entries(ns, kernel.dump(uapi.RTM_GETNEIGH, body))
+                found += _entries(ns, kernel.dump(*decode.DUMPS[Neighbour]))
     return frozenset(found)
 
 
-def _entries(ns: str, messages: Iterable[Message]) -> Iterator[Neighbour]:
+def _entries(ns: str, bodies: Iterable[bytes]) -> Iterator[Neighbour]:
     names = dict(socket.if_nameindex())
-    for message in messages:
-        _, index, state, _, _ = _NEIGHBOUR.unpack_from(message.body)
-        name, found = uapi.NUD_NAMES.get(state, ""), attributes(message.body, _NEIGHBOUR.size)
+    for body in bodies:
+        _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
+        name, found = uapi.NUD_NAMES.get(state, ""), attributes(body, _NEIGHBOUR.size)
         if name in USED and index in names:
             yield Neighbour(
                 ns=ns,

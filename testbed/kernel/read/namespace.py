@@ -6,11 +6,11 @@ and forwarding entries.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
-from socket import AF_BRIDGE, AF_INET, AF_UNSPEC
+from socket import AF_UNSPEC
 
 from testbed.kernel import sysctl
 from testbed.kernel.namespaces.enter import enter, returning
@@ -19,7 +19,7 @@ from testbed.kernel.netlink import decode, devconf, dumped, shaping, uapi
 from testbed.kernel.netlink.decode_links import Link, link
 from testbed.kernel.netlink.layouts import Layouts
 from testbed.kernel.netlink.socket import NetlinkSocket
-from testbed.kernel.netlink.wire import Message, attribute_u32, attributes, text
+from testbed.kernel.netlink.wire import attribute_u32, attributes, text
 from testbed.kernel.read.expected import Expected
 from testbed.kernel.rules import alike, elements, netfilter
 from testbed.kernel.rules.nftables import Place
@@ -39,12 +39,12 @@ from testbed.net.facts import (
 
 IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 MANY_ELEMENTS = 500  # that take nft longer than a program more takes
+TOGETHER = 100  # namespaces whose sockets are open at a time
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h: the families of iptables and ip6tables
 
 _LINKS = struct.pack("=BxHiII", AF_UNSPEC, 0, 0, 0, 0) + attribute_u32(
     uapi.IFLA_EXT_MASK, uapi.RTEXT_FILTER_SKIP_STATS
 )
-_NEIGHBOURS = struct.Struct("=BxxxiHBB")
 _NFTABLES = uapi.NFNL_SUBSYS_NFTABLES << 8
 
 
@@ -74,73 +74,78 @@ class Namespace:
 def read_each(store: NamespaceStore, names: Sequence[str], expected: Expected) -> list[Namespace]:
     """What is in each of these namespaces.  Raises KernelError.
 
-    Neighbours are read by themselves: for each namespace the kernel walks those of all of them
+    Neighbours of some are read at once: for each namespace the kernel walks those of all of them
     (net/core/neighbour.c: one table), 0.3 ms among 3,000 pods while it stays in the processor's
     cache, twice that beside others who need it.  A dump of one device alone walks the same table:
     neigh_dump_table filters afterwards.  That of neighbour tables' parameters takes twice as long.
     """
     layouts = Layouts()
-    with Descriptors(store) as spaces, returning():
-        found = {}
+    found: list[Namespace] = []
+    with returning():
+        for first in range(0, len(names), TOGETHER):
+            found += _read_some(store, names[first : first + TOGETHER], expected, layouts)
+    return found
+
+
+def _read_some(
+    store: NamespaceStore, names: Sequence[str], expected: Expected, layouts: Layouts
+) -> list[Namespace]:
+    with Descriptors(store) as spaces, ExitStack() as sockets:
+        found = []
         for ns in names:
             enter(spaces.of(ns))
-            found[ns] = _read(ns, expected, layouts)
-        for ns, space in found.items():
-            enter(spaces.of(ns))
-            _neighbours(space, expected)
-    return [*found.values()]
+            socket = sockets.enter_context(NetlinkSocket())
+            found.append((_read(ns, socket, expected, layouts), socket))
+        for space, socket in found:
+            _neighbours(space, socket, expected)
+    return [space for space, _ in found]
 
 
-def _read(ns: str, expected: Expected, layouts: Layouts) -> Namespace:
+def _read(ns: str, socket: NetlinkSocket, expected: Expected, layouts: Layouts) -> Namespace:
     """What is in the namespace the thread is in, but for neighbours."""
-    with NetlinkSocket() as socket:
-        space = Namespace(ns, links_of(ns, socket, layouts))
-        dumps = {kind: [*decode.telling(dump)] for kind, dump in _rest(socket)}
-        shaped = [(one.index, one.name) for one in space.links if one.queueing == shaping.HTB]
-        space.facts += shaping.shapers(ns, shaped, socket.dump)
+    space = Namespace(ns, links_of(ns, socket, layouts))
+    dumps = {kind: _told(kind, socket) for kind in (Address, Route, Rule)}
+    shaped = [(one.index, one.name) for one in space.links if one.queueing == shaping.HTB]
+    space.facts += shaping.shapers(ns, shaped, socket.dump)
     if all(_is_known(kind, dump, space, expected) for kind, dump in dumps.items()):
         space.as_planned.update(dumps)
     else:
-        found = chain.from_iterable(dumps.values())
-        space.facts += decode.complete(decode.facts(ns, found, space.names))
+        space.facts += decode.complete(
+            fact
+            for kind, dump in dumps.items()
+            for fact in decode.facts(ns, kind, dump, space.names)
+        )
     _settings(space, expected)
     _netfilter(space, expected)
     return space
 
 
+def _told(kind: type[Fact], socket: NetlinkSocket) -> list[bytes]:
+    return [*decode.telling(kind, socket.dump(*decode.DUMPS[kind]))]
+
+
 def _is_known(
-    kind: type[Fact], dump: Iterable[Message], space: Namespace, expected: Expected
+    kind: type[Fact], dump: Iterable[bytes], space: Namespace, expected: Expected
 ) -> bool:
     """Whether a dump says just that the planned facts of a kind are there."""
-    bodies = (message.body for message in dump)
     planned = expected.of_kind(kind, space.ns)
-    return expected.whole and dumped.says(bodies, kind, planned, space.indexes)
+    return expected.whole and dumped.says(dump, kind, planned, space.indexes)
 
 
 def links_of(ns: str, socket: NetlinkSocket, layouts: Layouts) -> list[Link]:
     """The links of the namespace that a socket was made in."""
-    return [link(ns, message, layouts) for message in socket.dump(uapi.RTM_GETLINK, _LINKS)]
+    return [link(ns, body, layouts) for body in socket.dump(uapi.RTM_GETLINK, _LINKS)]
 
 
-def _rest(socket: NetlinkSocket) -> Iterator[tuple[type[Fact], list[Message]]]:
-    """All but the links and neighbours, by kind."""
-    family = struct.pack("=B", AF_INET)
-    yield Address, socket.dump(uapi.RTM_GETADDR, family + bytes(7))  # ifaddrmsg
-    yield Route, socket.dump(uapi.RTM_GETROUTE, family + bytes(11))  # rtmsg
-    yield Rule, socket.dump(uapi.RTM_GETRULE, family + bytes(11))  # fib_rule_hdr
-
-
-def _neighbours(space: Namespace, expected: Expected) -> None:
-    """Add neighbours of the namespace the thread is in; forwarding entries where a bridge is."""
+def _neighbours(space: Namespace, socket: NetlinkSocket, expected: Expected) -> None:
+    """Add neighbours of the socket's namespace; forwarding entries where a bridge is."""
     bridged = any(one.kind == "bridge" for one in space.links)
-    with NetlinkSocket() as socket:
-        for kind, family in ((Neighbour, AF_INET), (Fdb, AF_BRIDGE))[: 1 + bridged]:
-            dump = socket.dump(uapi.RTM_GETNEIGH, _NEIGHBOURS.pack(family, 0, 0, 0, 0))
-            found = [*decode.telling(dump)]
-            if kind is Neighbour and _is_known(kind, found, space, expected):
-                space.as_planned.add(kind)
-            else:
-                space.facts += decode.facts(space.ns, found, space.names)
+    for kind in (Neighbour, Fdb)[: 1 + bridged]:
+        dump = _told(kind, socket)
+        if kind is Neighbour and _is_known(kind, dump, space, expected):
+            space.as_planned.add(kind)
+        else:
+            space.facts += decode.facts(space.ns, kind, dump, space.names)
 
 
 def _settings(space: Namespace, expected: Expected) -> None:
@@ -174,7 +179,7 @@ def _netfilter(space: Namespace, expected: Expected) -> None:
     """Add rule sets.  Programs are started only where the kernel says there are tables (10 us)."""
     with NetlinkSocket(uapi.NETLINK_NETFILTER) as socket:
         dump = socket.dump(_NFTABLES | uapi.NFT_MSG_GETTABLE, struct.pack("=BBH", AF_UNSPEC, 0, 0))
-    tables = {(message.body[0], _table(message)) for message in dump}
+    tables = {(body[0], _table(body)) for body in dump}
     if not tables:
         return
     iptables = {
@@ -218,5 +223,5 @@ def _read_by_programs(space: Namespace, expected: Expected, *, iptables: bool, n
     space.facts += netfilter.read(space.ns, iptables=iptables, nft=nft)
 
 
-def _table(message: Message) -> str:
-    return text(attributes(message.body, 4)[uapi.NFTA_TABLE_NAME])  # 4: nfgenmsg
+def _table(body: bytes) -> str:
+    return text(attributes(body, 4)[uapi.NFTA_TABLE_NAME])  # 4: nfgenmsg

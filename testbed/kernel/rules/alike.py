@@ -15,7 +15,7 @@ from testbed.errors import KernelError, MissingFeature
 from testbed.kernel.namespaces.enter import CLONE_NEWNET, entered, returning, unshare
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
-from testbed.kernel.netlink.wire import Message, refusal
+from testbed.kernel.netlink.wire import refusal
 from testbed.kernel.rules import netfilter, nftables
 from testbed.kernel.rules.nftables import Place
 from testbed.net.facts import Chain, ChainRule
@@ -120,7 +120,7 @@ def original_of(chains: Iterable[Chain]) -> Original | None:
     )
 
 
-def _made_of(chains: Iterable[Chain]) -> tuple[list[Message], list[Message]]:
+def _made_of(chains: Iterable[Chain]) -> tuple[list[bytes], list[bytes]]:
     """The kernel's chains and rules, of a namespace that ends with this."""
     with returning():
         unshare(CLONE_NEWNET)

@@ -55,7 +55,7 @@ def _are(socket: NetlinkSocket, declared: NftSet, planned: Sequence[NftElement])
         expected = sorted(said(declared, element) for element in planned)
     except _Unknown:
         return False
-    found = [one for message in socket.dump(*_asked(declared)) for one in _elements(message.body)]
+    found = [one for body in socket.dump(*_asked(declared)) for one in _elements(body)]
     return sorted(found) == expected
 
 

@@ -14,7 +14,6 @@ from testbed.kernel.netlink.wire import (
     FLAGS_OFFSET,
     HEADER,
     SEQUENCE_OFFSET,
-    Message,
     attribute,
     attribute_text,
     attributes,
@@ -125,9 +124,9 @@ def transaction(requests: Sequence[bytes]) -> bytes:
     return bytes(buffer + _border(uapi.NFNL_MSG_BATCH_END))
 
 
-def bodies(dump: Iterable[Message]) -> Iterator[bytes]:
+def bodies(dump: Iterable[bytes]) -> Iterator[bytes]:
     """What is behind the nfgenmsg of each message."""
-    return (message.body[NFGENMSG.size :] for message in dump)
+    return (body[NFGENMSG.size :] for body in dump)
 
 
 def _message(kind: int, flags: int, body: bytes) -> bytes:

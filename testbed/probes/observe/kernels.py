@@ -16,7 +16,7 @@ from testbed.kernel.netlink import conntrack, decode, uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import Message, Refusal, attribute, attributes, u32
 from testbed.kernel.read.route import RouteAnswer, route_get
-from testbed.net.facts import LOCAL, IpAddress, Netns, Route, Rule, State, Sysctl
+from testbed.net.facts import LOCAL, Address, IpAddress, Netns, Route, Rule, State, Sysctl
 from testbed.probes.asked.listening import listening
 from testbed.probes.sockets import inside
 
@@ -36,7 +36,6 @@ SETTINGS = (
 
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, changed flags
-_IPV4 = struct.pack("=B", AF_INET)
 
 
 class Kernels:
@@ -115,8 +114,8 @@ def _route(ns: str, answer: RouteAnswer) -> Route:
 
 
 def _rules(kernel: NetlinkSocket, ns: str) -> tuple[Rule, ...]:
-    dump = kernel.dump(uapi.RTM_GETRULE, _IPV4 + bytes(11))  # fib_rule_hdr
-    return tuple(fact for fact in decode.facts(ns, dump, {}) if isinstance(fact, Rule))
+    dump = kernel.dump(*decode.DUMPS[Rule])
+    return tuple(fact for fact in decode.facts(ns, Rule, dump, {}) if isinstance(fact, Rule))
 
 
 def _next_hop(kernel: NetlinkSocket, asked: Question, answer: RouteAnswer) -> str:
@@ -153,12 +152,11 @@ def _entry(answer: Message) -> str:
 def _space(kernel: NetlinkSocket, asked: Question) -> State:
     """All facts of the namespace that routing depends on."""
     ns, names = asked.ns, dict(socket.if_nameindex())
-    dumps = [
-        *kernel.dump(uapi.RTM_GETADDR, _IPV4 + bytes(7)),  # ifaddrmsg
-        *kernel.dump(uapi.RTM_GETROUTE, _IPV4 + bytes(11)),  # rtmsg
-        *kernel.dump(uapi.RTM_GETRULE, _IPV4 + bytes(11)),  # fib_rule_hdr
-    ]
-    found = decode.complete(decode.facts(ns, dumps, names))
+    found = decode.complete(
+        fact
+        for kind in (Address, Route, Rule)
+        for fact in decode.facts(ns, kind, kernel.dump(*decode.DUMPS[kind]), names)
+    )
     return frozenset([Netns(ns=ns), *found, *_settings(ns, asked.iif)])
 
 

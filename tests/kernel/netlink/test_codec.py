@@ -19,6 +19,7 @@ from testbed.kernel.netlink.wire import (
     attribute_u32,
     attributes,
     first_attribute,
+    gather,
     message,
     messages,
     refusal,
@@ -40,6 +41,12 @@ from testbed.net.facts import (
 
 INDEXES = {"lo": 1, "eth0": 7, "eni1": 300_000}
 NAMES = {index: name for name, index in INDEXES.items()}
+KINDS: dict[int, type[Fact]] = {
+    uapi.RTM_NEWADDR: Address,
+    uapi.RTM_NEWROUTE: Route,
+    uapi.RTM_NEWRULE: Rule,
+    uapi.RTM_NEWNEIGH: Neighbour,
+}
 
 devices = some.sampled_from(["eth0", "eni1"])
 macs = some.binary(min_size=6, max_size=6).map(lambda packed: packed.hex(":"))
@@ -92,7 +99,11 @@ rules = some.builds(
 
 def read(data: bytes, names: Mapping[int, str] = NAMES) -> list[Fact]:
     """The facts in a request's bytes, as if the kernel had sent them."""
-    return list(decode.facts("n1", messages(data), names))
+    return [
+        fact
+        for one in messages(data)
+        for fact in decode.facts("n1", KINDS[one.kind], [one.body], names)
+    ]
 
 
 @given(some.one_of(addresses, neighbours, entries, rules))
@@ -103,14 +114,9 @@ def test_what_is_encoded_is_decoded_as_the_same_fact(fact: Fact) -> None:
 @given(some.one_of(addresses, neighbours, rules, routes))
 def test_what_a_dump_says_of_a_fact_is_decoded_as_that_fact(fact: Fact) -> None:
     """So a message of just these bytes need not be decoded."""
-    kinds = {
-        Address: uapi.RTM_NEWADDR,
-        Neighbour: uapi.RTM_NEWNEIGH,
-        Route: uapi.RTM_NEWROUTE,
-        Rule: uapi.RTM_NEWRULE,
-    }
+    body = dumped.said(fact, INDEXES)
 
-    assert read(message(kinds[type(fact)], 0, dumped.said(fact, INDEXES))) == [fact]
+    assert list(decode.facts("n1", type(fact), [body], NAMES)) == [fact]
 
 
 @given(routes)
@@ -230,9 +236,9 @@ def test_an_address_without_its_connected_route_says_so() -> None:
     assert [fact.connected for fact in found if isinstance(fact, Address)] == [True, False, True]
 
 
-def link_dump(body: bytes, *extra: bytes) -> Message:
+def link_dump(body: bytes, *extra: bytes) -> bytes:
     """A link request as the kernel would dump the link that it makes."""
-    return Message(uapi.RTM_NEWLINK, 0, 0, body + b"".join(extra))
+    return body + b"".join(extra)
 
 
 def test_both_ends_of_a_veth_are_found_by_each_others_numbers() -> None:
@@ -325,6 +331,22 @@ def test_only_sysctls_that_netlink_sets_completely_are_written_by_it() -> None:
     assert attributes(attributes(attributes(settings)[2])[uapi.IFLA_INET_CONF])[8] == b"\1\0\0\0"
     with pytest.raises(NotImplementedError, match="forwarding"):
         encode.written(forwarding, INDEXES)
+
+
+def test_a_dump_is_gathered_from_datagrams_until_its_end() -> None:
+    """A change meanwhile is told by a flag of one of the messages."""
+    changed = uapi.NLM_F_DUMP_INTR
+    done = struct.pack("=i", 0)
+    bodies: list[bytes] = []
+
+    first = gather(message(24, 0, b"odd") + b"\0" + message(24, changed, b"four"), bodies)
+    flags, end = gather(message(24, 0, b"five5") + bytes(3) + message(3, 0, done), bodies)
+
+    assert bodies == [b"odd", b"four", b"five5"]
+    assert (first[0] & changed, first[1]) == (changed, None)
+    assert flags & changed == 0
+    assert end is not None
+    assert refusal(end).errno == 0
 
 
 def test_a_refusal_carries_the_kernels_own_words() -> None:

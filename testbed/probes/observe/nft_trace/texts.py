@@ -75,7 +75,7 @@ def _handles(ns: str) -> list[RuleName]:
     """All rules, chain by chain in their order."""
     with NetlinkSocket(NETLINK_NETFILTER) as kernel:
         dump = kernel.dump(nft.GETRULE, bytes(nft.NFGENMSG_BYTES))
-    found = [(one.body[0], attributes(one.body, nft.NFGENMSG_BYTES)) for one in dump]
+    found = [(one[0], attributes(one, nft.NFGENMSG_BYTES)) for one in dump]
     return [
         RuleName(
             ns,
