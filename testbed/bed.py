@@ -3,7 +3,8 @@
     with bed(load(Path("topologies/eks.yaml"))) as lab:
         assert lab.ping("web-4", "client").received == 1
 
-Needs root.  It has no names in /run/netns, no daemon and no files; many run side by side.
+Needs root.  It has no names in /run/netns and no daemon; many run side by side.  The files of its
+programs are in a temporary directory; what a killed test has left of them, the next `bed` sweeps.
 """
 
 import copy
@@ -11,11 +12,11 @@ import pathlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
 from testbed.daemon.shown.views import addresses
+from testbed.kernel.machine import temporary
 from testbed.kernel.machine.modules import load
 from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs import resolv
@@ -194,6 +195,6 @@ def bed(lab: Lab) -> Iterator[Bed]:
         store = undo.enter_context(LocalStore())
         servers = Servers(store)
         undo.callback(servers.stop)
-        directory = pathlib.Path(undo.enter_context(TemporaryDirectory(prefix="testbed-")))
+        directory = undo.enter_context(temporary.directory())
         supervisor = undo.enter_context(Supervisor(store, directory / "programs"))
         yield Bed(lab, store, servers, supervisor, directory / "resolv")

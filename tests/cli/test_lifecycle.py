@@ -15,6 +15,7 @@ import pytest
 from testbed.daemon.process.home import Home
 from testbed.errors import UsageError
 from testbed.kernel.machine.processes import Process
+from testbed.kernel.machine.temporary import PREFIX
 from tests import ordinary
 from tests.cli.conftest import Commands
 from tests.waiting import PATIENCE_S
@@ -84,6 +85,16 @@ def test_what_somebody_broke_is_named_and_healed(commands: Commands) -> None:
     assert "from all to" in commands.on("verify", code=1)
     commands.up()
     commands.on("verify")
+
+
+def test_up_without_a_file_outside_the_testbeds_folder_says_which_one_it_means(
+    commands: Commands,
+) -> None:
+    process = commands.start("up", cwd=commands.file.parent)
+    errors = process.communicate(timeout=PATIENCE_S)[1]
+
+    assert process.returncode == 2
+    assert errors.startswith("error: which FILE? topologies/eks.yaml, meant where none is named")
 
 
 def test_a_lost_namespace_is_made_again(commands: Commands) -> None:
@@ -229,6 +240,17 @@ def test_dead_labs_are_swept(commands: Commands) -> None:
     assert not commands.running()
     assert commands.name in commands.run("clean")
     assert not Home(commands.name).path.exists()
+
+
+def test_clean_sweeps_what_a_killed_test_has_left(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    left = tmp_path / f"{PREFIX}abcdefgh"
+    (left / "programs").mkdir(parents=True)
+
+    assert f"removed {left}, what was left of a test" in commands.run("clean")
+    assert not left.exists()
 
 
 def test_a_process_id_used_again_is_not_the_holder() -> None:

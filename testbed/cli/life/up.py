@@ -19,9 +19,11 @@ from testbed.errors import UsageError
 if TYPE_CHECKING:
     from testbed.lab import Lab  # heavy: only for those who read a file
 
+SHIPPED = Path("topologies/eks.yaml")
+
 
 @click.command("up")
-@click.argument("file", type=FILE, default="topologies/eks.yaml")
+@click.argument("file", type=FILE, required=False)
 @option("--name", metavar="LAB", help="Another name for the lab, to run a file twice.")
 @option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
 @option("--reachability", is_flag=True, help="With --dry-run: which pairs of pods it changes.")
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @rootless_option
 @output_option
 def up_(
-    file: Path,
+    file: Path | None,
     name: str | None,
     dry_run: bool,
     reachability: bool,
@@ -49,7 +51,7 @@ def up_(
     FILE is topologies/eks.yaml where none is named.  Whatever differs from the plan is healed.
     Pods that find no place stay Pending.
     """
-    lab = loaded(file, name)
+    lab = loaded(file or _shipped(), name)
     if reachability or against:
         if not dry_run:
             raise UsageError("--reachability and --against go with --dry-run")
@@ -69,6 +71,13 @@ def up_(
         emit(report, output)
     else:
         _show(report)
+
+
+def _shipped() -> Path:
+    """The lab of `make eks-topology`.  Raises UsageError: this is not the testbed's folder."""
+    if not SHIPPED.exists():
+        raise UsageError(f"which FILE? {SHIPPED}, meant where none is named, is not here")
+    return SHIPPED
 
 
 def _show(report: Json) -> None:
