@@ -1,7 +1,7 @@
 """Tests that root runs, once more as an ordinary user: root of a user namespace, as without sudo.
 
 Not all: what is different for such a user is in the mounts, the privileges and the limits.  The
-command line has its own: tests/cli/test_rootless.py, test_killed_anywhere.py.
+command line has its own: tests/cli/life/test_rootless.py, test_killed_anywhere.py.
 """
 
 import subprocess
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "tests/kernel/write/test_apply.py",
     "tests/kernel/programs/test_run.py",
-    "tests/routing/test_eks_pods.py",
-    "tests/routing/test_kops_pods.py",
+    "tests/routing/eks/test_pods.py",
+    "tests/routing/kops/test_pods.py",
 )
 
 

@@ -16,7 +16,17 @@ from testbed.kubernetes.model import Container, Pod, Service, ServicePort
 from testbed.load import load
 from testbed.probes.sockets import socket_in
 from testbed.vpc.fabric.resolver import DNS_ADDRESS
-from tests.routing.dns_messages import CNAME, NXDOMAIN, PTR, SRV, TXT, A, Answer, answers, question
+from tests.routing.services.dns_messages import (
+    CNAME,
+    NXDOMAIN,
+    PTR,
+    SRV,
+    TXT,
+    A,
+    Answer,
+    answers,
+    question,
+)
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel

@@ -17,11 +17,11 @@ from testbed.load import load
 from testbed.probes.sockets import socket_in
 from testbed.services.load_balancers.health import Server
 from testbed.vpc.security.model import SecurityGroup
-from tests.routing.checking import QUICK, SLOW
 from tests.routing.cni.breaking import dies, works
 from tests.routing.cni.conftest import Explain
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
+from tests.routing.load_balancers.checking import QUICK, SLOW
 from tests.routing.services.promises import changed, cluster
 from tests.waiting import PATIENCE_S, wait_until
 

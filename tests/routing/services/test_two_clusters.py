@@ -15,7 +15,7 @@ from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab, hostname, load_balancers
 from testbed.load import load
-from tests.routing.checking import QUICK
+from tests.routing.load_balancers.checking import QUICK
 
 pytestmark = pytest.mark.kernel
 

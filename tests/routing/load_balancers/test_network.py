@@ -21,7 +21,7 @@ from testbed.load import load
 from testbed.net.facts import Chain, Route
 from testbed.plan import served
 from testbed.probes.sockets import inside
-from tests.routing.checking import QUICK
+from tests.routing.load_balancers.checking import QUICK
 from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel

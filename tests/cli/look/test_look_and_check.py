@@ -17,7 +17,7 @@ from tests.waiting import PATIENCE_S
 pytestmark = pytest.mark.kernel
 
 LAB_KINDS = ["pods", "services", "endpoints", "nodes", "enis", "subnets", "vpcs", "routetables"]
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 KERNEL_KINDS = ["rules", "routes", "neighbours", "chains", "addresses", "links", CONNTRACK]
 
 

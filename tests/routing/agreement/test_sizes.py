@@ -13,7 +13,7 @@ from tests.routing.cni.breaking import dies, instead, works
 from tests.routing.cni.conftest import Explain, Explained
 from tests.routing.cni.conftest import explain as explain
 from tests.routing.cni.conftest import observer as observer
-from tests.routing.test_mtu import LAB, STEPS
+from tests.routing.networks.test_mtu import LAB, STEPS
 
 pytestmark = pytest.mark.kernel
 

@@ -1,6 +1,6 @@
 """kill -9 at random moments: the next command is right, and in the end nothing is left.
 
-    pytest tests/cli/test_killed_anywhere.py --rounds 200 [--seed N]
+    pytest tests/cli/life/test_killed_anywhere.py --rounds 200 [--seed N]
 
 A round is the life of one lab: something is killed, then a few commands show that all is well.
 """

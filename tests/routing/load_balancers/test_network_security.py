@@ -12,7 +12,7 @@ from testbed.kubernetes.load_balancers.annotations import PREFIX
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.load import load
 from testbed.probes.observe.observer import Observer
-from tests.routing.test_explain_agreement import Asked, disagreements
+from tests.routing.agreement.test_explain import Asked, disagreements
 
 pytestmark = pytest.mark.kernel
 

@@ -15,7 +15,7 @@ from testbed.kubernetes.model import Service, ServicePort
 from testbed.load import load
 from testbed.net.facts import Chain, NftElement
 from testbed.services.load_balancers.naming import dns_name
-from tests.routing.checking import QUICK
+from tests.routing.load_balancers.checking import QUICK
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel

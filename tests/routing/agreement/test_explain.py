@@ -38,7 +38,7 @@ from testbed.vpc.naming import INTERNET
 
 pytestmark = pytest.mark.kernel
 
-TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 LARGEST = 20  # namespaces of a lab whose pairs are all asked
 SILENCE_S = 0.3
 

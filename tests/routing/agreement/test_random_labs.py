@@ -1,6 +1,6 @@
 """Labs that nobody has designed: what is accepted comes up, is as planned, and goes as predicted.
 
-pytest tests/routing/test_random_labs.py --rounds 100 [--seed N]
+pytest tests/routing/agreement/test_random_labs.py --rounds 100 [--seed N]
 """
 
 import warnings

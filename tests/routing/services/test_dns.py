@@ -19,7 +19,7 @@ from testbed.probes.sockets import socket_in
 from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.fabric.subnets import GATEWAY_MAC
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
-from tests.routing.dns_messages import AAAA, NOERROR, NXDOMAIN, A, answers, question
+from tests.routing.services.dns_messages import AAAA, NOERROR, NXDOMAIN, A, answers, question
 
 pytestmark = pytest.mark.kernel
 

@@ -13,7 +13,7 @@ from testbed.kubernetes.load_balancers.annotations import PREFIX
 from testbed.kubernetes.model import Service, ServicePort
 from testbed.lab import Lab, hostname
 from testbed.load import load
-from tests.routing.checking import QUICK
+from tests.routing.load_balancers.checking import QUICK
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
