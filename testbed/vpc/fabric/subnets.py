@@ -106,10 +106,8 @@ def _checks(ns: str, *, guarded: bool) -> Iterator[Fact]:
     for name, key, value, why in (
         (SERVICES, "ipv4_addr", "", "addresses of Amazon's own services"),
         ("ports", "ifname . ether_addr", "", "the MAC of the ENI behind a port"),
-        ("assigned", "ifname . ether_addr . ipv4_addr", "", "addresses of the ENI behind a port"),
-        ("unchecked", "ifname . ether_addr", "", "ENIs whose source/destination check is off"),
-        ("owners", "ether_addr . ipv4_addr", "", "whose MAC an address has"),
-        ("unchecked-macs", "ether_addr", "", "MACs of ENIs whose check is off"),
+        ("assigned", "ether_addr . ipv4_addr", "", "ENIs, by their MACs, and their addresses"),
+        ("unchecked", "ether_addr", "", "ENIs whose source/destination check is off"),
         ("macs", "ipv4_addr", "ether_addr", "the MAC same-subnet frames keep"),
     ):
         yield NftSet(
@@ -129,7 +127,7 @@ def _checks(ns: str, *, guarded: bool) -> Iterator[Fact]:
 
 
 def _prerouting(guarded: bool) -> tuple[ChainRule, ...]:
-    unchecked = "iifname . ether saddr @unchecked"
+    unchecked = "ether saddr @unchecked"
     if guarded:
         unchecked += f" meta mark set meta mark | 0x{FORWARDED:08x}"
     rules = (
@@ -139,9 +137,7 @@ def _prerouting(guarded: bool) -> tuple[ChainRule, ...]:
         ),
         ChainRule("arp operation request accept", "the bridge answers it, or nobody does"),
         ChainRule('ether type != ip counter drop comment "not IPv4"', "a VPC carries IP only"),
-        ChainRule(
-            "iifname . ether saddr . ip saddr @assigned goto mapping", "source check passed"
-        ),
+        ChainRule("ether saddr . ip saddr @assigned goto mapping", "source check passed"),
         ChainRule(f"{unchecked} goto mapping", "source check is off"),
         ChainRule(
             'counter drop comment "source check"',
@@ -162,9 +158,9 @@ MAPPING = (
         f'ether daddr {GATEWAY_MAC} accept comment "to the router"',
         "frames for the gateway's MAC are routed",
     ),
-    ChainRule("ether daddr . ip daddr @owners goto lift", "for an ENI of the same subnet"),
+    ChainRule("ether daddr . ip daddr @assigned goto lift", "for an ENI of the same subnet"),
     ChainRule(
-        'ether daddr @unchecked-macs accept comment "bridged"',
+        'ether daddr @unchecked accept comment "bridged"',
         "an ENI whose check is off takes any destination",
     ),
     ChainRule(
@@ -191,8 +187,8 @@ POSTROUTING = (
         f"meta mark & 0x{LIFTED:08x} == 0x{LIFTED:08x} ether saddr set ip saddr map @macs",
         "same-subnet frames keep the sender's MAC",
     ),
-    ChainRule("oifname . ether daddr . ip daddr @assigned accept", "destination check passed"),
-    ChainRule("oifname . ether daddr @unchecked accept", "destination check is off"),
+    ChainRule("ether daddr . ip daddr @assigned accept", "destination check passed"),
+    ChainRule("ether daddr @unchecked accept", "destination check is off"),
     ChainRule(
         'counter drop comment "destination check"',
         "ENI_SOURCE_DEST_CHECK_RESTRICTION: the destination is not an address of this ENI",
@@ -271,15 +267,13 @@ def eni_facts(ns: str, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
     yield _element(ns, "ports", f'"{port}" . {eni.mac}', why=why)
     if not eni.source_dest_check:
         unchecked = f"{why}: source/destination check off"
-        yield _element(ns, "unchecked", f'"{port}" . {eni.mac}', why=unchecked)
-        yield _element(ns, "unchecked-macs", eni.mac, why=unchecked)
+        yield _element(ns, "unchecked", eni.mac, why=unchecked)
     for address in eni.delivered:
         text = str(address)  # once: it is slow to spell
         why = f"{text} is assigned to {eni.id} of {eni.instance}"
         yield Neighbour(ns=ns, dev=bridge(subnet), ip=address, mac=eni.mac, why=why)
         yield address_route(ns, subnet, address, why)
-        yield _element(ns, "assigned", f'"{port}" . {eni.mac} . {text}', why=why)
-        yield _element(ns, "owners", f"{eni.mac} . {text}", why=why)
+        yield _element(ns, "assigned", f"{eni.mac} . {text}", why=why)
         yield _element(ns, "macs", text, eni.mac, why=why)
 
 

@@ -22,27 +22,28 @@ FORWARD = "type filter hook forward priority filter; policy accept;"
 def forward_facts(
     vpc: Vpc, enis: Iterable[Eni], groups: Memberships, around: Surroundings
 ) -> Iterator[Fact]:
-    """What decides about packets between ENIs; where nothing is described, everything passes."""
+    """What decides about packets between ENIs; where nothing is described, no chain is asked."""
     ns, enis = router(vpc.name), tuple(enis)
-    guarded = bool(vpc.security_groups)
-    stages: Mapping[str, tuple[ChainRule, ...]] = {
-        "security-groups-out": tracking.stage("out") if guarded else (),
-        "network-acls": acls.stage(vpc, around.attached),
-        "security-groups-in": tracking.stage("in") if guarded else (),
-    }
-    exempt = tuple(_exempt()) if any(stages.values()) else ()
-    yield NftChain(
-        ns=ns,
-        family=FAMILY,
-        table=TABLE,
-        name="forward",
-        hook=FORWARD,
-        rules=(*exempt, *[ChainRule(f"jump {stage}") for stage in stages]),
-    )
+    stages = {name: rules for name, rules in _stages(vpc, around).items() if rules}
+    if stages:
+        rules = (*_exempt(), *[ChainRule(f"jump {stage}") for stage in stages])
+        yield NftChain(
+            ns=ns, family=FAMILY, table=TABLE, name="forward", hook=FORWARD, rules=rules
+        )
     for stage, rules in stages.items():
         yield NftChain(ns=ns, family=FAMILY, table=TABLE, name=stage, rules=rules)
     yield from group_facts(vpc, enis, groups, around.peers)
     yield from acls.acl_facts(vpc, enis, around.attached)
+
+
+def _stages(vpc: Vpc, around: Surroundings) -> Mapping[str, tuple[ChainRule, ...]]:
+    """By name the stages and their rules; without rules where the VPC describes no such thing."""
+    guarded = bool(vpc.security_groups)
+    return {
+        "security-groups-out": tracking.stage("out") if guarded else (),
+        "network-acls": acls.stage(vpc, around.attached),
+        "security-groups-in": tracking.stage("in") if guarded else (),
+    }
 
 
 def _exempt() -> Iterator[ChainRule]:

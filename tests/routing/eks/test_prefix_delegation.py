@@ -69,7 +69,7 @@ def test_a_pod_of_the_second_eni_s_prefix_leaves_by_that_eni(lab: Bed) -> None:
 def test_the_source_check_knows_every_address_of_a_prefix(lab: Bed) -> None:
     """One whose entry is missing is dropped as anybody else's would be."""
     eni = next(eni for eni in lab.allocations.enis if eni.id and eni.instance == "node-1")
-    element = f'"node-1-e0" . {eni.mac} . {lab.pod("web-15").ip}'
+    element = f"{eni.mac} . {lab.pod('web-15').ip}"
 
     with lab.without(lab.fact(NftElement, set="assigned", element=element)):
         assert lab.briefly.ping("web-15", "client").received == 0
