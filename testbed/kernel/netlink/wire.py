@@ -90,6 +90,16 @@ def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     return found
 
 
+def spans(data: bytes, part: slice) -> Iterator[tuple[int, slice, slice]]:
+    """Of each attribute in a part of the data its type, where its head is and where its value."""
+    offset = part.start
+    while offset + _ATTRIBUTE_LENGTH <= part.stop:
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        value = offset + _ATTRIBUTE_LENGTH
+        yield kind & NLA_TYPE_MASK, slice(offset, value), slice(value, offset + length)
+        offset += (length + ALIGNMENT - 1) & -ALIGNMENT
+
+
 def first_attribute(data: bytes, kind: int, offset: int) -> bytes:
     """The first attribute of one type from `offset` on, without a look at those behind it."""
     end = len(data)

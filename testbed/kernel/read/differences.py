@@ -11,7 +11,8 @@ from itertools import chain
 
 from testbed.kernel.machine.shares import shared_out
 from testbed.kernel.namespaces.store import NamespaceStore
-from testbed.kernel.netlink.decode_links import Link, Peers, facts_of, link_facts
+from testbed.kernel.netlink.decode_links import Peers, facts_of, link_facts
+from testbed.kernel.netlink.links import Link
 from testbed.kernel.read.expected import ByKind, Expected, by_kind
 from testbed.kernel.read.namespace import read_each
 from testbed.kernel.read.observe import Observation
@@ -108,7 +109,7 @@ def _compared(
     told = {space.ns: space.as_planned for space in read}
     left = frozenset(_left(expected, names, told))
     seen = frozenset(found)
-    indexes = {(one.ns, one.name): one.index for space in read for one in space.links}
+    indexes = {(one.ns, one.name): one.ifindex for space in read for one in space.links}
     return _Compared(left - seen, seen - left, indexes, alone)
 
 

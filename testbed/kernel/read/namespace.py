@@ -16,8 +16,7 @@ from testbed.kernel import sysctl
 from testbed.kernel.namespaces.enter import enter, returning
 from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
 from testbed.kernel.netlink import decode, devconf, dumped, shaping, uapi
-from testbed.kernel.netlink.decode_links import Link, link
-from testbed.kernel.netlink.layouts import Layouts
+from testbed.kernel.netlink.links import Link, Links
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.netlink.wire import attribute_u32, attributes, text
 from testbed.kernel.read.expected import Expected
@@ -63,12 +62,12 @@ class Namespace:
     @cached_property
     def names(self) -> dict[int, str]:
         """The devices by their numbers."""
-        return {one.index: one.name for one in self.links}
+        return {one.ifindex: one.name for one in self.links}
 
     @cached_property
     def indexes(self) -> dict[str, int]:
         """The numbers of the devices."""
-        return {one.name: one.index for one in self.links}
+        return {one.name: one.ifindex for one in self.links}
 
 
 def read_each(store: NamespaceStore, names: Sequence[str], expected: Expected) -> list[Namespace]:
@@ -79,33 +78,33 @@ def read_each(store: NamespaceStore, names: Sequence[str], expected: Expected) -
     cache, twice that beside others who need it.  A dump of one device alone walks the same table:
     neigh_dump_table filters afterwards.  That of neighbour tables' parameters takes twice as long.
     """
-    layouts = Layouts()
+    known = Links()
     found: list[Namespace] = []
     with returning():
         for first in range(0, len(names), TOGETHER):
-            found += _read_some(store, names[first : first + TOGETHER], expected, layouts)
+            found += _read_some(store, names[first : first + TOGETHER], expected, known)
     return found
 
 
 def _read_some(
-    store: NamespaceStore, names: Sequence[str], expected: Expected, layouts: Layouts
+    store: NamespaceStore, names: Sequence[str], expected: Expected, known: Links
 ) -> list[Namespace]:
     with Descriptors(store) as spaces, ExitStack() as sockets:
         found = []
         for ns in names:
             enter(spaces.of(ns))
             socket = sockets.enter_context(NetlinkSocket())
-            found.append((_read(ns, socket, expected, layouts), socket))
+            found.append((_read(ns, socket, expected, known), socket))
         for space, socket in found:
             _neighbours(space, socket, expected)
     return [space for space, _ in found]
 
 
-def _read(ns: str, socket: NetlinkSocket, expected: Expected, layouts: Layouts) -> Namespace:
+def _read(ns: str, socket: NetlinkSocket, expected: Expected, known: Links) -> Namespace:
     """What is in the namespace the thread is in, but for neighbours."""
-    space = Namespace(ns, links_of(ns, socket, layouts))
+    space = Namespace(ns, links_of(ns, socket, known))
     dumps = {kind: _told(kind, socket) for kind in (Address, Route, Rule)}
-    shaped = [(one.index, one.name) for one in space.links if one.queueing == shaping.HTB]
+    shaped = [(one.ifindex, one.name) for one in space.links if one.queueing == shaping.HTB]
     space.facts += shaping.shapers(ns, shaped, socket.dump)
     if all(_is_known(kind, dump, space, expected) for kind, dump in dumps.items()):
         space.as_planned.update(dumps)
@@ -132,9 +131,9 @@ def _is_known(
     return expected.whole and dumped.says(dump, kind, planned, space.indexes)
 
 
-def links_of(ns: str, socket: NetlinkSocket, layouts: Layouts) -> list[Link]:
+def links_of(ns: str, socket: NetlinkSocket, known: Links) -> list[Link]:
     """The links of the namespace that a socket was made in."""
-    return [link(ns, body, layouts) for body in socket.dump(uapi.RTM_GETLINK, _LINKS)]
+    return [known.link(ns, body) for body in socket.dump(uapi.RTM_GETLINK, _LINKS)]
 
 
 def _neighbours(space: Namespace, socket: NetlinkSocket, expected: Expected) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from testbed.kernel.namespaces.enter import enter, returning
 from testbed.kernel.namespaces.store import Descriptors, NamespaceStore
-from testbed.kernel.netlink.decode_links import Link, Peers, link_facts
-from testbed.kernel.netlink.layouts import Layouts
+from testbed.kernel.netlink.decode_links import Peers, link_facts
+from testbed.kernel.netlink.links import Link, Links
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.read.expected import Expected, by_kind
 from testbed.kernel.read.namespace import Namespace, links_of, read_each
@@ -55,7 +55,7 @@ def observe(
     facts += [fact for space in spaces for fact in space.facts]
     return Observation(
         state=frozenset(facts),
-        indexes={(one.ns, one.name): one.index for one in seen},
+        indexes={(one.ns, one.name): one.ifindex for one in seen},
     )
 
 
@@ -72,16 +72,16 @@ def _read_all(store: NamespaceStore, names: Sequence[str], expected: Expected) -
 def _elsewhere(store: NamespaceStore, seen: list[Link], unread: Iterable[str]) -> list[Link]:
     """The links of namespaces nobody asked for, until each veth's peer is among them."""
     peers, veths = Peers(seen), (one for one in seen if one.kind == "veth")
-    alone = {(one.peer_index, one.index) for one in veths if not peers.of(one)}
+    alone = {(one.peer_ifindex, one.ifindex) for one in veths if not peers.of(one)}
     found: list[Link] = []
-    layouts = Layouts()
+    known = Links()
     with Descriptors(store) as spaces, returning():
         for ns in unread:
             if not alone:
                 break
             enter(spaces.of(ns))
             with NetlinkSocket() as socket:
-                links = links_of(ns, socket, layouts)
-            alone -= {(one.index, one.peer_index) for one in links}
+                links = links_of(ns, socket, known)
+            alone -= {(one.ifindex, one.peer_ifindex) for one in links}
             found += links
     return found

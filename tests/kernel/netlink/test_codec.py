@@ -8,15 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from testbed.kernel.netlink import decode, devconf, dumped, encode, encode_links, uapi
-from testbed.kernel.netlink.decode_links import Link, Peers, link, link_facts
-from testbed.kernel.netlink.layouts import Layouts
+from testbed.kernel.netlink import decode, devconf, dumped, encode, uapi
 from testbed.kernel.netlink.wire import (
     Message,
     Refusal,
     attribute,
     attribute_text,
-    attribute_u32,
     attributes,
     first_attribute,
     gather,
@@ -27,16 +24,13 @@ from testbed.kernel.netlink.wire import (
 from testbed.net.facts import (
     ANYWHERE,
     Address,
-    Bridge,
     Fact,
     Fdb,
     Foreign,
     Neighbour,
-    Netns,
     Route,
     Rule,
     Sysctl,
-    Veth,
 )
 
 INDEXES = {"lo": 1, "eth0": 7, "eni1": 300_000}
@@ -151,18 +145,6 @@ def test_an_attribute_is_found_whatever_flags_its_type_has() -> None:
     assert first_attribute(attribute(1, b"one"), 3, 0) == b""
 
 
-@given(some.lists(some.lists(some.tuples(some.integers(1, 0x3FFF), some.binary(max_size=9)))))
-def test_layouts_read_the_same_whatever_they_met_before(
-    messages: list[list[tuple[int, bytes]]],
-) -> None:
-    """A message of a known length may still be laid out otherwise."""
-    layouts = Layouts()
-
-    for pairs in messages:
-        data = b"".join(attribute(kind, value) for kind, value in pairs)
-        assert layouts.attributes(b"head" + data, 4) == dict(pairs)
-
-
 def test_a_device_without_a_number_is_an_error_of_the_caller() -> None:
     with pytest.raises(KeyError, match="eth9"):
         encode.written(Fdb(ns="n1", dev="eth9", mac="02:00:00:00:00:01"), INDEXES)
@@ -234,73 +216,6 @@ def test_an_address_without_its_connected_route_says_so() -> None:
     found = decode.complete([eth0, eth1, pod, connected])
 
     assert [fact.connected for fact in found if isinstance(fact, Address)] == [True, False, True]
-
-
-def link_dump(body: bytes, *extra: bytes) -> bytes:
-    """A link request as the kernel would dump the link that it makes."""
-    return body + b"".join(extra)
-
-
-def test_both_ends_of_a_veth_are_found_by_each_others_numbers() -> None:
-    near = Veth(
-        ns="pod", name="eth0", peer_ns="n1", peer="eni1", mac="02:00:00:00:00:01", mtu=9001
-    )
-    far = Veth(ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac="02:00:00:00:00:02", mtu=1500)
-    request = next(messages(encode_links.new_veth(near, far, 5, 9, far_netns=3))).body
-    info = attributes(attributes(request, 16)[uapi.IFLA_LINKINFO])
-    peer = attributes(info[uapi.IFLA_INFO_DATA])[uapi.VETH_INFO_PEER]
-    elsewhere = attribute_u32(uapi.IFLA_LINK_NETNSID, 0)
-    veth = attribute(uapi.IFLA_LINKINFO, attribute_text(uapi.IFLA_INFO_KIND, "veth"))
-
-    first = link("pod", link_dump(request, attribute_u32(uapi.IFLA_LINK, 9), elsewhere), Layouts())
-    second = link(
-        "n1", link_dump(peer, veth, attribute_u32(uapi.IFLA_LINK, 5), elsewhere), Layouts()
-    )
-
-    assert (first.index, second.index) == (5, 9)
-    peers = Peers([first, second])
-    assert list(link_facts([first], peers)) == [near]
-    down = Veth(ns="n1", name="eni1", peer_ns="pod", peer="eth0", mac=far.mac, mtu=1500, up=False)
-    assert list(link_facts([second], peers)) == [down]  # its own namespace sets it up
-    assert attributes(peer, 16)[uapi.IFLA_NET_NS_FD] == struct.pack("=I", 3)
-
-
-def test_a_veth_whose_peer_is_nowhere_is_no_fact() -> None:
-    """Its peer's namespace was dropped; the kernel is about to take it away."""
-    orphan = Link(ns="n1", index=9, name="eni1", up=True, kind="veth", peer_index=5, master=3)
-    bridge = Link(ns="n1", index=3, name="br", up=True, kind="bridge", mac="02:00:00:00:00:09")
-
-    facts = list(link_facts([orphan, bridge], Peers([orphan, bridge])))
-
-    assert facts == [Bridge(ns="n1", name="br", mac="02:00:00:00:00:09", mtu=0)]
-
-
-def test_equal_numbers_elsewhere_do_not_make_two_links_peers() -> None:
-    """A user's own veth has numbers of the kernel's choice, used in other namespaces too."""
-    eth0 = Link(ns="pod", index=5, name="eth0", up=True, kind="veth", peer_index=9)
-    other = Link(ns="a", index=9, name="x", up=True, kind="veth", peer_index=8)
-    right = Link(ns="pod", index=9, name="y", up=True, kind="veth", peer_index=5)
-
-    assert Peers([eth0, other, right]).of(eth0) is right
-
-
-def test_a_links_other_kinds_are_its_namespace_a_bridge_or_foreign() -> None:
-    found = [
-        Link(ns="n1", index=1, name="lo", up=False),
-        Link(ns="n1", index=2, name="tunl0", up=False, kind="ipip"),
-        Link(
-            ns="n1", index=3, name="br", up=True, kind="bridge", mac="02:00:00:00:00:09", mtu=9001
-        ),
-        Link(ns="n1", index=4, name="vx", up=True, kind="vxlan"),
-    ]
-
-    facts = list(link_facts(found, Peers(found)))
-
-    assert facts[:2] == [
-        Netns(ns="n1", up=False),
-        Bridge(ns="n1", name="br", mac="02:00:00:00:00:09", mtu=9001),
-    ]
-    assert [fact.text for fact in facts[2:] if isinstance(fact, Foreign)] == ["vxlan vx"]
 
 
 def test_a_devices_sysctls_are_read_out_of_its_dump() -> None:
