@@ -17,13 +17,15 @@ pytestmark = pytest.mark.kernel
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "tests/kernel/write/test_apply.py",
+    "tests/kernel/write/test_changes.py",
+    "tests/kernel/write/test_refusals.py",
     "tests/kernel/programs/test_run.py",
     "tests/routing/eks/test_pods.py",
     "tests/routing/kops/test_pods.py",
 )
 
 
-@pytest.mark.slow  # four files of tests, one after the other
+@pytest.mark.slow  # files of tests, one after the other
 @pytest.mark.parametrize("room", ROOMS)
 def test_what_root_may_test_an_ordinary_user_may(room: str) -> None:
     ordinary.skip_unless_possible()

@@ -1,96 +1,40 @@
-"""Network Load Balancers in real flows: whom targets see, where flows go, how hairpins die."""
+"""Network Load Balancers in real flows: whom targets see, and where flows go."""
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
+from ipaddress import IPv4Network
 
 import pytest
 
 from testbed.bed import Bed
-from testbed.explain.reachability import question
-from testbed.explain.walk.predict import predict
-from testbed.explain.walk.world import World
-from testbed.kubernetes.load_balancers.annotations import PREFIX
-from testbed.kubernetes.model import Service, ServicePort
-from testbed.lab import Lab, hostname
-from testbed.load import load
+from testbed.kubernetes.model import ServicePort
+from testbed.lab import hostname
 from testbed.net.facts import Chain, Route
-from testbed.plan import served
 from testbed.probes.sockets import inside
-from tests.routing.load_balancers.checking import QUICK
+from tests.routing.load_balancers.network import (
+    PODS,
+    SHOWN,
+    ZONE_A,
+    ZONE_B,
+    Serve,
+    address,
+    client,
+    codes,
+    curl,
+    private,
+)
 from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
-
-ZONE_A, ZONE_B = "nlb-web-us-west-2a", "nlb-web-us-west-2b"
-HIDDEN = {"target_group_attributes": "preserve_client_ip.enabled=false"}
-SHOWN = {"target_group_attributes": "preserve_client_ip.enabled=true"}
-PODS = {"type": "external", "nlb_target_type": "ip"}
-
-Serve = Callable[..., Bed]
-
-
-@pytest.fixture
-def serve(topologies: Path, beds: Callable[[Lab], Bed]) -> Serve:
-    """Brings a shipped lab up with one Network Load Balancer, of these annotations."""
-
-    def up(name: str, *ports: ServicePort, policy: str = "Cluster", **annotations: str) -> Bed:
-        lab = load(topologies / f"{name}.yaml")
-        [cluster] = lab.clusters
-        wanted = {"type": "nlb", **annotations}
-        service = Service(
-            "web",
-            {"app": "web"},
-            ports or (ServicePort(80),),
-            type="LoadBalancer",
-            health_check=QUICK,
-            external_traffic_policy=policy,  # type: ignore[arg-type]  # one of the two
-            annotations={PREFIX + key.replace("_", "-"): text for key, text in wanted.items()},
-        )
-        return beds(replace(lab, clusters=(replace(cluster, services=(service,)),)))
-
-    return up
-
-
-def address(bed: Bed, balancer: str) -> str:
-    """Where a zone's load balancer is reached."""
-    [eni] = [eni for eni in bed.allocations.enis if eni.instance == balancer]
-    return str(eni.public_ip or eni.primary)
 
 
 def read_all(called: socket.socket) -> bytes:
     """What comes until the end."""
     with called.makefile("rb") as answers:
         return answers.read()
-
-
-def private(bed: Bed, balancer: str) -> str:
-    [eni] = [eni for eni in bed.allocations.enis if eni.instance == balancer]
-    return str(eni.primary)
-
-
-def curl(bed: Bed, source: str, to: str) -> dict[str, str]:
-    """What the pod that answered said; empty when none did."""
-    url = f"http://{to}/"
-    result = bed.run(source, "curl", "-sS", "--max-time", f"{bed.patience_s}", url)
-    answer: dict[str, str] = json.loads(result.stdout) if result.returncode == 0 else {}
-    return answer
-
-
-def client(answer: dict[str, str]) -> IPv4Address:
-    """Whom the pod saw."""
-    return IPv4Address(answer["client"].rsplit(":", 1)[0])
-
-
-def codes(bed: Bed, source: str, to: str) -> set[str]:
-    """The codes of all the ways that a connection may go; empty for one that works."""
-    asked = question("tcp", bed.address(source), bed.address(to), 80)
-    trips = predict(World.planned(bed.state), source, asked, served(bed.lab, bed.allocations))
-    return {(trip.back or trip.there).end.code for trip in trips}
 
 
 @contextmanager
@@ -203,42 +147,6 @@ def _asked_from(bed: Bed, port: int) -> str:
     return str(json.loads(answer.partition(b"\r\n\r\n")[2])["pod"])
 
 
-def test_a_target_that_is_its_own_client_waits_in_vain(serve: Serve) -> None:
-    """F21: the client's address comes back to its host (kubernetes#66796), and only there.
-
-    With kubenet the pod's node is the client.
-    """
-    bed = serve("kops", internal="true")
-    to = private(bed, ZONE_B)
-    assert bed.pod("web-1").node == "node-2", "premise: zone b's only node"
-
-    assert curl(bed.briefly, "web-1", to) == {}
-    assert codes(bed, "web-1", to) == {"X_NLB_HAIRPIN"}
-    assert curl(bed, "web-0", to)["pod"].startswith("web-"), "control: a client elsewhere"
-
-
-def test_so_do_two_pods_of_one_node_and_hiding_the_client_heals_it(serve: Serve) -> None:
-    """All pods are on node-1: the answer does not leave the node, and the client refuses it.
-
-    Of targets on eth1 already the request dies: there the filter of sources is strict.
-    """
-    bed = serve("eks", **PODS, **SHOWN)
-    to = private(bed, ZONE_A)
-
-    assert curl(bed.briefly, "web-0", to) == {}
-    assert codes(bed, "web-0", to) == {"X_NLB_HAIRPIN", "X_RP_FILTER"}
-    assert curl(bed, "client", to)["pod"].startswith("web-"), "control: from another node"
-
-    [cluster] = bed.lab.clusters
-    [web] = cluster.services
-    key, text = f"{PREFIX}target-group-attributes", HIDDEN["target_group_attributes"]
-    hidden = replace(web, annotations={**web.annotations, key: text})
-    bed.up(replace(bed.lab, clusters=(replace(cluster, services=(hidden,)),)))
-
-    assert codes(bed, "web-0", to) == {""}
-    assert curl(bed, "web-0", to)["pod"].startswith("web-")
-
-
 def test_an_unhealthy_target_gets_no_new_flow_and_all_do_where_none_is_healthy(
     serve: Serve,
 ) -> None:
@@ -312,58 +220,3 @@ def test_udp_is_balanced_and_keeps_the_client(serve: Serve) -> None:
 
     assert f'"client": "{bed.address("internet")}:'.encode() in answer
     assert bed.briefly.tcp("internet", address(bed, ZONE_A), 7).verdict == "timeout"
-
-
-HTTPS = ServicePort(443, 80, name="https")
-
-
-@pytest.mark.parametrize("preserved", [True, False])
-def test_tls_ends_there_and_targets_are_told_who_called(serve: Serve, preserved: bool) -> None:
-    """A relay: the target sees the client, or the load balancer and the PROXY header."""
-    attributes = f"proxy_protocol_v2.enabled=true,preserve_client_ip.enabled={preserved}".lower()
-    bed = serve(
-        "eks",
-        ServicePort(80, name="http"),
-        HTTPS,
-        policy="Local",
-        ssl_cert="arn:aws:acm:us-west-2:1:certificate/1",
-        ssl_ports="https",
-        target_group_attributes=attributes,
-    )
-    to = address(bed, ZONE_A)
-    own = IPv4Address(private(bed, ZONE_A))
-
-    for url in (f"https://{to}/", f"http://{to}/"):
-        argv = ("curl", "-ksS", "--max-time", f"{bed.patience_s}", url)
-        seen = json.loads(bed.run("internet", *argv).stdout)
-        assert IPv4Address(seen["proxied"].rsplit(":", 1)[0]) == bed.address("internet")
-        assert client(seen) == (bed.address("internet") if preserved else own)
-    assert codes(bed, "internet", to) == {""}, "predicted: it ends at the load balancer"
-    assert not bed.drift()
-
-
-def test_a_relay_takes_all_targets_where_none_is_healthy(serve: Serve) -> None:
-    """Fail open, as where flows are translated."""
-    bed = serve("eks", HTTPS, ssl_cert="arn:x", healthcheck_port="9")
-    argv = ("curl", "-ksS", "--max-time", f"{bed.patience_s}", f"https://{address(bed, ZONE_A)}/")
-    wait_until(lambda: {*bed.target_states(ZONE_A).values()} == {"OutOfService"})
-
-    assert json.loads(bed.run("internet", *argv).stdout)["pod"].startswith("web-")
-
-
-def test_source_ranges_keep_others_from_a_relay(serve: Serve) -> None:
-    bed = serve("eks", HTTPS, ssl_cert="arn:x")
-    [cluster] = bed.lab.clusters
-    [web] = cluster.services
-    closed = replace(web, load_balancer_source_ranges=(IPv4Network("198.51.100.0/24"),))
-
-    def answered(asked: Bed) -> bool:
-        url = f"https://{address(bed, ZONE_A)}/"
-        argv = ("curl", "-ksS", "--max-time", f"{asked.patience_s}", url)
-        return asked.run("internet", *argv).returncode == 0
-
-    assert answered(bed), "premise"
-
-    bed.up(replace(bed.lab, clusters=(replace(cluster, services=(closed,)),)))
-
-    assert not answered(bed.briefly)

@@ -1,9 +1,5 @@
 """Today's rules, letter by letter as `iptables-save` shows them (kubernetes v1.30)."""
 
-from typing import Any
-
-import pytest
-
 from tests.services.kube_proxy.conftest import Rendered
 from tests.services.kube_proxy.manifests import (
     AFFINE,
@@ -23,6 +19,7 @@ from tests.services.kube_proxy.manifests import (
 )
 
 TO_CLUSTER_IP = '-d 172.20.0.7/32 -p tcp -m comment --comment "default/web:http cluster IP" -m tcp'
+
 WORDS = '-m comment --comment "default/web:http'
 TO_NODE_PORT = f'-p tcp {WORDS}" -m tcp --dport 31787'
 DROPPED = f'{WORDS} has no local endpoints"'
@@ -249,137 +246,3 @@ def test_a_health_check_is_accepted_on_every_node(rendered: Rendered):
     assert rendered(checked + ELSEWHERE)["filter KUBE-NODEPORTS"] == [
         f'-p tcp {WORDS} health check node port" -m tcp --dport 30123 -j ACCEPT'
     ]
-
-
-LOCALITY = {  # flags: the first words of the rules for what is, and is not, from a pod
-    "ClusterCIDR": ({}, "-s 10.0.0.0/8 -m", "! -s 10.0.0.0/8 -d 172.20.0.7/32 -p"),
-    "NodeCIDR": (
-        {"detect_local_mode": "NodeCIDR"},
-        "-s 10.2.3.0/24 -m",
-        "! -s 10.2.3.0/24 -d 172.20.0.7/32 -p",
-    ),
-    "BridgeInterface": (
-        {"detect_local_mode": "BridgeInterface", "pod_interface": "cbr0"},
-        "-i cbr0 -m",
-        "-d 172.20.0.7/32 ! -i cbr0 -p",
-    ),
-    "InterfaceNamePrefix": (
-        {"detect_local_mode": "InterfaceNamePrefix", "pod_interface": "eni"},
-        "-i eni+ -m",
-        "-d 172.20.0.7/32 ! -i eni+ -p",
-    ),
-}
-
-
-@pytest.mark.parametrize(("flags", "pod", "other"), LOCALITY.values(), ids=LOCALITY)
-def test_pods_are_told_from_others(rendered: Rendered, flags: Any, pod: str, other: str):
-    found = rendered(LOCAL + ENDPOINTS, **flags)
-
-    assert found[f"nat {EXT}"][0].startswith(pod)
-    assert found[f"nat {SVC}"][0].startswith(other)
-
-
-def test_without_a_cluster_cidr_nobody_is_a_pod(rendered: Rendered):
-    """EKS: nothing is masqueraded at the ClusterIP, and pods have no short way."""
-    found = rendered(LOCAL + ENDPOINTS, cluster_cidr=None)
-
-    assert not any("pod traffic" in rule for rule in found[f"nat {EXT}"])
-    assert not any("KUBE-MARK-MASQ" in rule for rule in found[f"nat {SVC}"])
-
-
-def test_masquerade_all(rendered: Rendered):
-    found = rendered(SERVICE + ENDPOINTS, masquerade_all=True)
-
-    assert found[f"nat {SVC}"][0] == f"{TO_CLUSTER_IP} --dport 80 -j KUBE-MARK-MASQ"
-
-
-def test_node_ports_may_be_on_some_addresses_only(rendered: Rendered):
-    last = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule'
-
-    some = rendered(NODE_PORT + ENDPOINTS, node_port_addresses=["10.1.0.0/16"])
-    not_local = rendered(NODE_PORT + ENDPOINTS, localhost_node_ports=False)
-
-    assert some["nat KUBE-SERVICES"][1:] == [
-        f'-d 10.1.0.1/32 {last} in this chain" -j KUBE-NODEPORTS'
-    ]
-    assert not_local["nat KUBE-SERVICES"][1:] == [
-        f'! -d 127.0.0.0/8 {last} in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS'
-    ]
-    assert not_local["filter KUBE-FIREWALL"] == []
-
-
-def test_a_liberal_conntrack_knows_no_invalid_segment(rendered: Rendered):
-    found = rendered("", conntrack_tcp_be_liberal=True)["filter KUBE-FORWARD"]
-
-    assert len(found) == 2
-    assert not any("INVALID" in rule for rule in found)
-
-
-SLICE = """
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
-addressType: IPv4
-endpoints:
-- {addresses: [10.2.0.22], nodeName: other, conditions: {ready: %s}}
-- {addresses: [10.2.0.2], nodeName: me, conditions: {ready: false, serving: %s, terminating: true}}
-ports: [{name: http, port: 8080}]
-"""
-
-
-def test_who_ends_is_taken_only_when_nobody_is_ready(rendered: Rendered):
-    """Each policy decides for itself: Local takes its own that ends, Cluster the ready one."""
-    some = rendered(LOCAL + SLICE % ("true", "true"))
-    none = rendered(LOCAL + SLICE % ("false", "true"))
-
-    assert [rule.rpartition(" ")[2] for rule in some[f"nat {SVC}"][1:]] == [OTHER]
-    assert [rule.rpartition(" ")[2] for rule in some[f"nat {SVL}"]] == [OWN]
-    assert {f"nat {OWN}", f"nat {OTHER}"} <= some.keys()
-    assert [rule.rpartition(" ")[2] for rule in none[f"nat {SVC}"][1:]] == [OWN]
-
-
-def test_who_does_not_serve_is_no_endpoint(rendered: Rendered):
-    assert (
-        "has no endpoints"
-        in (rendered(SERVICE + SLICE % ("false", "false"))["filter KUBE-SERVICES"][0])
-    )
-
-
-def test_more_than_a_thousand_endpoints_silence_their_chains(rendered: Rendered):
-    """The comments of KUBE-SVC and KUBE-SEP go, which is a good part of the text."""
-    many = ", ".join(f"{{ip: 10.2.{i // 250}.{i % 250 + 1}}}" for i in range(1001))
-
-    found = rendered(
-        SERVICE
-        + f"""
----
-apiVersion: v1
-kind: Endpoints
-metadata: {{name: web}}
-subsets: [{{addresses: [{many}], ports: [{{name: http, port: 8080}}]}}]
-"""
-    )
-
-    assert "comment" in found[f"nat {SVC}"][0], "the ClusterIP's own"
-    assert not any("comment" in rule for rule in found[f"nat {SVC}"][1:])
-    assert not any("comment" in rule for rule in found[f"nat {OWN}"])
-
-
-SOMEBODY_ELSES = {
-    "headless": SERVICE.replace("clusterIP: 172.20.0.7", "clusterIP: None"),
-    "external name": SERVICE.replace(
-        "clusterIP: 172.20.0.7", "type: ExternalName\n  externalName: example.com"
-    ),
-    "another proxy's": SERVICE.replace(
-        "name: web}", "name: web, labels: {service.kubernetes.io/service-proxy-name: x}}"
-    ),
-    "labelled headless": SERVICE.replace(
-        "name: web}", 'name: web, labels: {service.kubernetes.io/headless: ""}}'
-    ),
-}
-
-
-@pytest.mark.parametrize("service", SOMEBODY_ELSES.values(), ids=SOMEBODY_ELSES)
-def test_services_that_are_not_kube_proxys_have_no_rules(rendered: Rendered, service: str):
-    assert rendered(service + ENDPOINTS) == rendered("")
