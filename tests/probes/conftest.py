@@ -14,7 +14,7 @@ import pytest
 
 from testbed.kernel.namespaces.enter import new_netns
 from testbed.kernel.namespaces.store import Descriptors, LocalStore
-from testbed.kernel.write.carrier import await_carrier
+from testbed.kernel.write.carrier import Waiting, await_carrier
 from testbed.net.served.endpoints import Endpoint, Listener, Served
 from testbed.probes.servers.process import start
 from testbed.probes.servers.processes import Servers
@@ -133,7 +133,7 @@ class Star:
             ("router", self.port(pod)) for pod in self.pods
         ]
         with Descriptors(self.store) as spaces:
-            await_carrier(spaces, ends)
+            await_carrier(spaces, Waiting(frozenset(ends), frozenset()))
 
 
 def _mac(kind: int, number: int) -> str:

@@ -7,17 +7,22 @@ last sends at once (drivers/net/veth.c: veth_open, then dev_activate).
 
 Until the work queue has been there for the first time, a link's flags say `RUNNING` all the same
 (operstate UNKNOWN counts as up): the operstate alone tells.
+
+The queue takes links in the order in which they were given their carriers, and all that are told
+to send by it at once (linkwatch_urgent_event) before it rests.  So where the last one is finished
+all are; else each is asked.
 """
 
 import select
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 from testbed.errors import KernelError
-from testbed.kernel.namespaces.enter import enter, returning
+from testbed.kernel.namespaces.enter import enter, entered, returning
 from testbed.kernel.namespaces.store import Descriptors
 from testbed.kernel.netlink import uapi
 from testbed.kernel.netlink.socket import NetlinkSocket
@@ -31,18 +36,30 @@ _QUESTION = _LINK.pack(0, 0, 0, 0, 0) + attribute_u32(
 )
 READY_S = 10.0
 LOOK_S = 0.001
+ASK_S = 80e-6  # for one link
 
 
-def await_carrier(spaces: Descriptors, names: Iterable[LinkName]) -> None:
+class Waiting(NamedTuple):
+    """Links that wait for a carrier."""
+
+    ends: frozenset[LinkName]  # of veths
+    bridges: frozenset[LinkName]
+
+
+def await_carrier(spaces: Descriptors, waiting: Waiting, latest: LinkName | None = None) -> None:
     """Return when these links forward packets.
 
+    latest: the end that was given its carrier after all others; None: nobody knows.
     Raises KernelError naming one that does not within READY_S.
     """
-    waiting = sorted(set(names))
+    ends = waiting.ends
+    if latest and _comes(spaces, latest, ASK_S * len(ends)):
+        ends = frozenset({latest})  # the queue keeps the order: the others were finished before
+    names = sorted(ends | waiting.bridges)
     deadline = time.monotonic() + READY_S
-    while waiting := _idle(spaces, waiting):
+    while names := _idle(spaces, names):
         if time.monotonic() > deadline:
-            ns, dev = waiting[0]
+            ns, dev = names[0]
             raise KernelError(f"{ns}: {dev} is up, but has no carrier after {READY_S:g} s")
         select.select([], [], [], LOOK_S)
 
@@ -54,7 +71,7 @@ def _unknown(_: LinkName) -> bool:
 
 def carrying(
     written: Iterable[Fact], wanted: State, last: Callable[[LinkName], bool] = _unknown
-) -> Iterator[LinkName]:
+) -> Waiting:
     """The links that wait for a carrier when facts are written, and their bridges.  Pure.
 
     last: whether an end comes up last, and so waits for nothing.
@@ -62,20 +79,45 @@ def carrying(
     veths = [fact for fact in written if isinstance(fact, Veth)]
     known = links(wanted) if veths else {}
     ports = (fact for fact in wanted if isinstance(fact, BridgePort)) if veths else ()
-    bridges = {(port.ns, port.dev): port.bridge for port in ports}
+    above = {(port.ns, port.dev): (port.ns, port.bridge) for port in ports}
+    ends = set[LinkName]()
     for veth in veths:
-        ends = ((veth.ns, veth.name), (veth.peer_ns, veth.peer))
-        if all(_is_up(known.get(end)) for end in ends):
-            yield from (end for end in ends if not last(end))
-            above = ((ns, bridges.get((ns, dev), "")) for ns, dev in ends)
-            yield from (name for name in above if _is_up(known.get(name)))
+        pair = ((veth.ns, veth.name), (veth.peer_ns, veth.peer))
+        if all(_is_up(known.get(end)) for end in pair):
+            ends.update(pair)
+    return Waiting(
+        ends=frozenset(end for end in ends if not last(end)),
+        bridges=frozenset(
+            above[end] for end in ends & above.keys() if _is_up(known.get(above[end]))
+        ),
+    )
 
 
 def _is_up(link: Veth | Bridge | None) -> bool:
     return link is not None and link.up
 
 
-def _idle(spaces: Descriptors, names: Iterable[LinkName]) -> list[LinkName]:
+def _comes(spaces: Descriptors, name: LinkName, patience_s: float) -> bool:
+    """Whether the work queue comes to a link in this time."""
+    deadline = time.monotonic() + patience_s
+    while not (finished := _is_finished(spaces, name)) and time.monotonic() < deadline:
+        select.select([], [], [], LOOK_S)
+    return finished
+
+
+def _is_finished(spaces: Descriptors, name: LinkName) -> bool:
+    """Whether the work queue has been at a link by itself: a dump does not get its work done."""
+    ns, dev = name
+    with entered(spaces.of(ns)), NetlinkSocket() as kernel:
+        found = kernel.dump(uapi.RTM_GETLINK, _QUESTION)
+    named = dev.encode() + b"\0"
+    return any(
+        first_attribute(link, uapi.IFLA_IFNAME, _LINK.size) == named and _has_carrier(link)
+        for link in found
+    )
+
+
+def _idle(spaces: Descriptors, names: Sequence[LinkName]) -> list[LinkName]:
     """Those that do not carry packets yet, of names in order; 30 us for each namespace."""
     idle: list[LinkName] = []
     with returning():
@@ -93,5 +135,8 @@ def _runs(kernel: NetlinkSocket, name: LinkName) -> bool:
     answer = kernel.ask(uapi.RTM_GETLINK, question)
     if isinstance(answer, Refusal):
         raise KernelError(f"{ns}: {dev}: {answer}")
-    state = first_attribute(answer.body, uapi.IFLA_OPERSTATE, _LINK.size)
-    return state == uapi.IF_OPER_UP
+    return _has_carrier(answer.body)
+
+
+def _has_carrier(link: bytes) -> bool:
+    return first_attribute(link, uapi.IFLA_OPERSTATE, _LINK.size) == uapi.IF_OPER_UP

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from testbed.bed import Bed
-from testbed.kernel.write.carrier import carrying
+from testbed.kernel.netlink.batch import Wiring
+from testbed.kernel.write.carrier import Waiting, carrying
 from testbed.lab import Lab
 from testbed.load import parse
 from testbed.net.facts import Bridge, BridgePort, Veth
@@ -26,11 +27,10 @@ def test_both_ends_and_the_bridge_above_are_awaited() -> None:
     bridge = Bridge(ns="node", name="cbr0", mac="", mtu=0)
     port = BridgePort(ns="node", dev="to-pod", bridge="cbr0")
 
-    assert set(carrying([pod], frozenset({pod, node, bridge, port}))) == {
-        ("pod", "to-node"),
-        ("node", "to-pod"),
-        ("node", "cbr0"),
-    }
+    assert carrying([pod], frozenset({pod, node, bridge, port})) == Waiting(
+        ends=frozenset({("pod", "to-node"), ("node", "to-pod")}),
+        bridges=frozenset({("node", "cbr0")}),
+    )
 
 
 def test_the_end_that_comes_up_last_is_not() -> None:
@@ -38,9 +38,9 @@ def test_the_end_that_comes_up_last_is_not() -> None:
     pod, node = veth("pod", "node"), veth("node", "pod")
     late = {("node", "to-pod")}
 
-    assert set(carrying([pod, node], frozenset({pod, node}), late.__contains__)) == {
-        ("pod", "to-node")
-    }
+    waiting = carrying([pod, node], frozenset({pod, node}), late.__contains__)
+
+    assert waiting.ends == {("pod", "to-node")}
 
 
 def test_a_link_whose_peer_is_down_is_not() -> None:
@@ -48,17 +48,43 @@ def test_a_link_whose_peer_is_down_is_not() -> None:
     pod, node = veth("pod", "node"), veth("node", "pod", up=False)
     bridge = Bridge(ns="node", name="cbr0", mac="", mtu=0)
 
-    assert list(carrying([pod, bridge], frozenset({pod, node, bridge}))) == []
+    nothing = Waiting(ends=frozenset(), bridges=frozenset())
+
+    assert carrying([pod, bridge], frozenset({pod, node, bridge})) == nothing
+
+
+def test_the_last_carrier_is_that_of_the_pair_whose_second_end_is_set_up_last() -> None:
+    """Batches are in order, and links in a batch: where this one has a carrier all have one."""
+    pods, nodes = ("pod-1", "pod-2", "pod-3"), ("node-1", "node-1", "node-2")
+    near = {(pod, f"to-{node}"): veth(pod, node) for pod, node in zip(pods, nodes, strict=True)}
+    far = {(node, f"to-{pod}"): veth(node, pod) for pod, node in zip(pods, nodes, strict=True)}
+    order = ["pod-3", "pod-2", "pod-1", "node-2", "node-1"]
+    wiring = Wiring(
+        wanted=near | far,
+        found={},
+        new=frozenset(near | far),
+        indexes={},
+        places={ns: place for place, ns in enumerate(order)},
+    )
+
+    first = [end for end in near | far if not wiring.comes_up_last(end)]
+
+    assert set(first) == set(near)
+    assert wiring.latest(first) == ("pod-2", "to-node-1")
 
 
 @pytest.mark.kernel
 def test_all_links_of_a_lab_run_when_it_is_up(bed: Bed) -> None:
     """`state UP`, on each device with a carrier to come."""
-    expected = set(carrying(bed.state, bed.state))
+    waiting = carrying(bed.state, bed.state)
+    expected = waiting.ends | waiting.bridges
     assert len(expected) > 20, "premise"
 
-    for ns, dev in expected:
-        assert " state UP " in bed.run(ns, "ip", "-o", "link", "show", "dev", dev).stdout
+    for ns in {ns for ns, _ in expected}:
+        # all at once: to ask for one gets its work done
+        links = bed.run(ns, "ip", "-o", "link", "show").stdout
+        found = dict(re.findall(r"^\d+: ([^@:]+)\S+ .* state (\S+) ", links, re.MULTILINE))
+        assert {found[dev] for of, dev in expected if of == ns} == {"UP"}
 
 
 PAIR = """
