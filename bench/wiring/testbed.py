@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bench.wiring.pods import facts
+from testbed.kernel.machine.garbage import collect_rarely
 from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.read.observe import observe
 from testbed.kernel.write.apply import apply
@@ -10,7 +11,8 @@ from testbed.net.drift.diff import compare
 
 
 def build(count: int) -> Callable[[], None]:
-    """Wire them; what takes them down."""
+    """Wire them, as all processes of a lab do; what takes them down."""
+    collect_rarely()
     store = LocalStore()
     apply(store, frozenset(facts(count)))
     return lambda: store.drop(store.names())

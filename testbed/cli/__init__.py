@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from testbed import __version__
 from testbed.cli.verbs import SECTIONS, VERBS, place
 from testbed.errors import IgnoredSetting, TestbedError, printable, told
-from testbed.kernel.machine.garbage import collect_rarely
+from testbed.kernel.machine.garbage import collect_no_more, collect_rarely
 
 WIDEST = max(map(len, VERBS))  # one column for the verbs of all sections
 
@@ -89,6 +89,8 @@ def main() -> None:
         if os.environ.get("TESTBED_TRACEBACK"):
             raise
         _report(told(error))
+    finally:
+        collect_no_more()
 
 
 def _report(error: TestbedError) -> NoReturn:

@@ -10,3 +10,11 @@ COLLECT_AFTER = 200_000  # objects
 def collect_rarely() -> None:
     """Let this process, and those it forks, look for cycles now and then only."""
     gc.set_threshold(COLLECT_AFTER)
+
+
+def collect_no_more() -> None:
+    """For a process that is about to end: Python would look for cycles among all that it has.
+
+    That takes 0.15 s where a large lab was read, and nothing is gained by it.
+    """
+    gc.freeze()
