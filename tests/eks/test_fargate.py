@@ -1,7 +1,7 @@
-"""Pods on Fargate: which ones, in which subnets, what EKS refuses of it, what is kept."""
+"""Pods on Fargate: which ones, in which subnets, what is kept."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -10,45 +10,18 @@ from testbed.allocations import Allocations, allocate
 from testbed.daemon.shown.described.service import named
 from testbed.daemon.shown.places import places
 from testbed.daemon.shown.views import rows
-from testbed.description.ports import Port, Protocol
-from testbed.eks.fargate.checks import problems
 from testbed.eks.fargate.profiles import CHOSEN, on_fargate
-from testbed.eks.model import ControlPlane, EksCluster, FargateProfile, FargateSelector
-from testbed.errors import AwsError, DescriptionError
-from testbed.kubernetes.model import Container, Node, Pod
+from testbed.eks.model import ControlPlane, FargateSelector
+from testbed.kubernetes.model import Pod
 from testbed.lab import Lab
 from testbed.lab.checks import check
 from testbed.load import load, parse
 from testbed.net.facts import Netns
 from testbed.plan import endpoints, listeners, plan, resolvers
 from testbed.plan.security import memberships
-from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
+from tests.eks.on_fargate import FILE, VPC, cluster, lab, profile
 
-VPC = Vpc(
-    "main",
-    (IPv4Network("10.0.0.0/16"),),
-    (
-        Subnet("out", IPv4Network("10.0.9.0/24"), "us-west-2a", route_table="public"),
-        Subnet("a", IPv4Network("10.0.1.0/28"), "us-west-2a"),
-        Subnet("b", IPv4Network("10.0.2.0/28"), "us-west-2b"),
-    ),
-    (RouteTable("public", (RouteEntry(IPv4Network("0.0.0.0/0"), "internet-gateway"),)),),
-)
-ALL = (FargateSelector("default"),)
 FULL = 11  # addresses of a /28 that AWS does not keep
-
-
-def profile(*selectors: FargateSelector, name: str = "one", **more: object) -> FargateProfile:
-    return FargateProfile(name, selectors or ALL, **more)  # type: ignore[arg-type]
-
-
-def cluster(*pods: Pod, profiles: tuple[FargateProfile, ...] = (profile(),)) -> EksCluster:
-    nodes = (Node("node-1", "out", "t3.small"),)
-    return EksCluster("eks", "main", nodes, pods, fargate_profiles=profiles)
-
-
-def lab(*pods: Pod, profiles: tuple[FargateProfile, ...] = (profile(),)) -> Lab:
-    return check(Lab("lab", (VPC,), (cluster(*pods, profiles=profiles),)))
 
 
 def homes(allocations: Allocations) -> dict[str, str]:
@@ -130,31 +103,6 @@ def test_in_a_full_subnet_a_pod_waits() -> None:
     assert "insufficient" in waiting.reason.lower()
 
 
-@pytest.mark.parametrize(
-    ("containers", "reason"),
-    [
-        ((Container("app"),), "HostNetwork, port contains HostIP or HostPort"),
-        ((Container("app", ()),), "HostNetwork"),
-    ],
-)
-def test_fargate_takes_no_pod_with_host_network(
-    containers: tuple[Container, ...], reason: str
-) -> None:
-    pod = Pod("agent", host_network=True, containers=containers)
-    [waiting] = allocate(lab(pod)).pending
-
-    assert waiting.reason == f"Pod not supported on Fargate: fields not supported: {reason}"
-
-
-def test_fargate_takes_no_pod_with_host_ports() -> None:
-    pod = Pod("agent", containers=(Container("app", (Port(80, host_port=8080),)),))
-    [waiting] = allocate(lab(pod)).pending
-
-    assert waiting.reason == (
-        "Pod not supported on Fargate: fields not supported: port contains HostIP or HostPort"
-    )
-
-
 def test_what_was_given_is_kept_as_long_as_the_profile_allows_it() -> None:
     before = allocate(lab(*Pod.replicas("web", 3)))
     fewer = lab(*Pod.replicas("web", 3)[1:], Pod("new"))
@@ -211,80 +159,6 @@ def test_probes_and_drawings_know_it(topologies: Path) -> None:
     assert (ends["lone"].control_netns, ends["client"].control_netns) == ("", "node-1")
 
 
-def test_a_profile_is_not_named_like_eks_own() -> None:
-    """eksctl checks it too, before it asks the API."""
-    [found] = problems(cluster(profiles=(profile(name="eks-batch"),)), VPC)
-
-    assert (found.key, found.code) == ("fargateProfiles.eks-batch", "InvalidParameterException")
-
-
-IT = r"f.yaml:16: clusters.eks.fargateProfiles.one\."
-REFUSED = {
-    "a public subnet": (
-        "{ selectors: [{ namespace: x }], subnets: [a, out] }",
-        IT + r"subnets\[1\]: Subnet out provided in Fargate Profile is not a private subnet:.*"
-        r"\(InvalidParameterException\)",
-    ),
-    "no such subnet": (
-        "{ selectors: [{ namespace: x }], subnets: [c] }",
-        IT + r"subnets\[0\]: .*\(InvalidParameterException\)",
-    ),
-    "a subnet twice": (
-        "{ selectors: [{ namespace: x }], subnets: [a, a] }",
-        IT + r"subnets: .*twice \(InvalidParameterException\)",
-    ),
-    "no selector": (
-        "{ selectors: [] }",
-        IT + r"selectors: .* 1 to 5 .* 0 \(InvalidParameterException\)",
-    ),
-    "too many": (
-        f"{{ selectors: [{', '.join(['{ namespace: x }'] * 6)}] }}",
-        IT + r"selectors: .*not 6 \(InvalidParameterException\)",
-    ),
-    "too many labels": (
-        "{ selectors: [{ namespace: x, labels: { a: x, b: x, c: x, d: x, e: x, f: x } }] }",
-        IT + r"selectors\[0\].labels: .*\(InvalidParameterException\)",
-    ),
-    "no namespace": (
-        "{ selectors: [{ labels: {} }] }",
-        r"one.selectors\[0\].namespace: .*missing",
-    ),
-    "an empty namespace": ("{ selectors: [{ namespace: '' }] }", r"selectors\[0\].namespace"),
-    "an unknown key": ("{ selectors: [{ namespace: x }], subnet: a }", "one.subnet: unknown key"),
-    "no map": ("[]", "f.yaml:16: clusters.eks.fargateProfiles.one: expected a map"),
-}
-FILE = """\
-testbed: v1
-name: lab
-vpcs:
-  main:
-    cidrs: [10.0.0.0/16]
-    subnets:
-      out: { cidr: 10.0.9.0/24, availabilityZone: us-west-2a, routeTable: public }
-      a: { cidr: 10.0.1.0/24, availabilityZone: us-west-2b }
-    routeTables:
-      public: { 0.0.0.0/0: internet-gateway }
-clusters:
-  eks:
-    vpc: main
-    nodes: {}
-    fargateProfiles:
-      one: %s
-    pods:
-      web: { namespace: x }
-    services:
-      web: { selector: { app: web }, ports: [80] }
-"""
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_eks_refuses_is_refused_with_file_line_and_key(case: str) -> None:
-    body, message = REFUSED[case]
-    with pytest.raises(DescriptionError, match=message) as refused:
-        parse(FILE % body, "f.yaml")
-    assert str(refused.value).startswith("f.yaml:16: ")
-
-
 def test_a_cluster_without_nodes_runs_on_fargate_alone() -> None:
     there = parse(FILE % "{ selectors: [{ namespace: x }] }", "f.yaml")
 
@@ -292,42 +166,3 @@ def test_a_cluster_without_nodes_runs_on_fargate_alone() -> None:
     assert homes(allocations) == {"x.web": "a"}
     [(_, _, place)] = named(there, allocations, "web")
     assert place == "x.web", "its own kube-proxy is the only one"
-
-
-def test_a_cluster_in_public_subnets_has_no_profile() -> None:
-    public = replace(cluster(), subnets=("out",))
-    [found] = problems(public, VPC)
-
-    assert (found.key, found.code) == ("fargateProfiles.one", "InvalidParameterException")
-
-
-def test_profiles_are_few_and_their_names_differ() -> None:
-    many = tuple(profile(name=f"p{i}") for i in range(11))
-    assert [one.code for one in problems(cluster(profiles=many), VPC)] == [
-        "ResourceLimitExceededException"
-    ]
-    assert [one.code for one in problems(cluster(profiles=(profile(), profile())), VPC)] == [
-        "ResourceInUseException"
-    ]
-
-
-def test_a_pod_with_one_interface_asks_for_no_other() -> None:
-    [found] = problems(cluster(Pod("web", eni=1)), VPC)
-    assert found.key == "pods.web.eni"
-
-
-@pytest.mark.parametrize(
-    ("protocol", "key"), [("http", "pods.web.containers.app.ports[1]"), ("udp", "")]
-)
-def test_kubelet_has_its_port_already(protocol: Protocol, key: str) -> None:
-    """Where a pod has its node's network for itself, it shares that with kubelet."""
-    ports = (Port(80, "http"), Port(10250, protocol))
-    pod = Pod("web", containers=(Container("app", ports),))
-
-    assert [one.key for one in problems(cluster(pod), VPC)] == ([key] if key else [])
-    assert not list(problems(cluster(replace(pod, node="node-1")), VPC))
-
-
-def test_an_error_of_aws_has_its_code() -> None:
-    with pytest.raises(AwsError, match="not a private subnet"):
-        lab(profiles=(profile(subnets=("out",)),))

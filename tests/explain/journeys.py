@@ -4,13 +4,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from testbed.explain.answer import Answer
-from testbed.explain.journey import (
-    End,
-    FabricStep,
-    Header,
-    Journey,
-    RoundTrip,
-)
+from testbed.explain.journey import End, FabricStep, Header, Journey, RoundTrip
 from tests.explain.steps import (
     BY_MARK,
     BY_NAT_GATEWAY,

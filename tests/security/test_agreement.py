@@ -16,13 +16,7 @@ from testbed.explain.walk.world import World
 from testbed.net.facts import IpAddress, NftChain
 from testbed.plan import plan
 from testbed.vpc.security.model import GroupRule, Range, SecurityGroup
-from tests.security.by_the_book import (
-    GROUPS,
-    acl_allows,
-    group_allows,
-    some_acl,
-    some_groups,
-)
+from tests.security.by_the_book import GROUPS, acl_allows, group_allows, some_acl, some_groups
 from tests.security.conftest import CALLER, SUBNETS, lab, predicted
 
 PROBES: tuple[tuple[Protocol, int], ...] = (("tcp", 80), ("tcp", 7), ("udp", 7), ("icmp", 0))

@@ -21,17 +21,7 @@ from testbed.kernel.netlink.wire import (
     messages,
     refusal,
 )
-from testbed.net.facts import (
-    ANYWHERE,
-    Address,
-    Fact,
-    Fdb,
-    Foreign,
-    Neighbour,
-    Route,
-    Rule,
-    Sysctl,
-)
+from testbed.net.facts import ANYWHERE, Address, Fact, Fdb, Foreign, Neighbour, Route, Rule, Sysctl
 
 INDEXES = {"lo": 1, "eth0": 7, "eni1": 300_000}
 NAMES = {index: name for name, index in INDEXES.items()}

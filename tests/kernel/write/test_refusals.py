@@ -9,20 +9,8 @@ from testbed.errors import KernelError
 from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.write.apply import apply
 from testbed.net.drift.diff import Drift
-from testbed.net.facts import (
-    ANYWHERE,
-    Address,
-    Fdb,
-    Netns,
-    Route,
-    State,
-    Sysctl,
-)
-from tests.kernel.write.small_lab import (
-    GATEWAY,
-    LAB,
-    drift,
-)
+from testbed.net.facts import ANYWHERE, Address, Fdb, Netns, Route, State, Sysctl
+from tests.kernel.write.small_lab import GATEWAY, LAB, drift
 
 pytestmark = pytest.mark.kernel
 

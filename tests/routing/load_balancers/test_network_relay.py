@@ -8,14 +8,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.kubernetes.model import ServicePort
-from tests.routing.load_balancers.network import (
-    ZONE_A,
-    Serve,
-    address,
-    client,
-    codes,
-    private,
-)
+from tests.routing.load_balancers.network import ZONE_A, Serve, address, client, codes, private
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel

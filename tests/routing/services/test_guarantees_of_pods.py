@@ -9,15 +9,7 @@ import pytest
 from testbed.bed import Bed
 from testbed.kubernetes.model import Container, Pod, Service, ServicePort
 from testbed.probes.sockets import socket_in
-from tests.routing.services.promises import (
-    ALL,
-    IP,
-    changed,
-    cluster,
-    everyone,
-    serve,
-    who,
-)
+from tests.routing.services.promises import ALL, IP, changed, cluster, everyone, serve, who
 from tests.routing.services.promises import bed as bed
 from tests.segments import connected
 from tests.waiting import PATIENCE_S, wait_until

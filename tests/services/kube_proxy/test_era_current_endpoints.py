@@ -3,15 +3,7 @@
 import pytest
 
 from tests.services.kube_proxy.conftest import Rendered
-from tests.services.kube_proxy.manifests import (
-    ENDPOINTS,
-    LOCAL,
-    OTHER,
-    OWN,
-    SERVICE,
-    SVC,
-    SVL,
-)
+from tests.services.kube_proxy.manifests import ENDPOINTS, LOCAL, OTHER, OWN, SERVICE, SVC, SVL
 
 SLICE = """
 ---

@@ -5,14 +5,7 @@ from typing import Any
 import pytest
 
 from tests.services.kube_proxy.conftest import Rendered
-from tests.services.kube_proxy.manifests import (
-    ENDPOINTS,
-    EXT,
-    LOCAL,
-    NODE_PORT,
-    SERVICE,
-    SVC,
-)
+from tests.services.kube_proxy.manifests import ENDPOINTS, EXT, LOCAL, NODE_PORT, SERVICE, SVC
 
 TO_CLUSTER_IP = '-d 172.20.0.7/32 -p tcp -m comment --comment "default/web:http cluster IP" -m tcp'
 

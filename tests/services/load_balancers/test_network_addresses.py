@@ -15,15 +15,7 @@ from testbed.lab.checks import problems
 from testbed.services.load_balancers import balancers
 from testbed.services.load_balancers.naming import dns_name
 from testbed.vpc.fabric.metadata import identifier
-from tests.services.load_balancers.network import (
-    NODES,
-    PODS,
-    VPC,
-    ZONE_A,
-    ZONE_B,
-    lab,
-    service,
-)
+from tests.services.load_balancers.network import NODES, PODS, VPC, ZONE_A, ZONE_B, lab, service
 
 
 def test_its_name_is_in_another_domain_than_a_classic_ones() -> None:

@@ -10,13 +10,7 @@ from testbed.kubernetes.model import ServicePort
 from testbed.lab.checks import problems
 from testbed.load import load
 from testbed.services.load_balancers import balancers
-from tests.services.load_balancers.network import (
-    NODES,
-    PRESERVE,
-    VPC,
-    lab,
-    service,
-)
+from tests.services.load_balancers.network import NODES, PRESERVE, VPC, lab, service
 
 
 def test_the_controllers_are_internal_unless_their_scheme_says_otherwise() -> None:
