@@ -69,8 +69,12 @@ def same_node() -> RoundTrip:
 def other_node() -> RoundTrip:
     """web-3, whose address is eth1's, → client on node-2."""
     syn = request(WEB_3, CLIENT)
+    return RoundTrip(there=_to_client(syn), back=_from_client(answer_to(syn)))
+
+
+def _to_client(syn: Header) -> Journey:
     sent = replace(syn, ttl=63)
-    there = Journey(
+    return Journey(
         visits=(
             visit("web-3", "", "eth0", syn, DEFAULT),
             visit(
@@ -94,9 +98,11 @@ def other_node() -> RoundTrip:
         ),
         end=arrived("client"),
     )  # fmt: skip
-    reply = answer_to(syn)
+
+
+def _from_client(reply: Header) -> Journey:
     later = replace(reply, ttl=63)
-    back = Journey(
+    return Journey(
         visits=(
             visit("client", "", "eth0", reply, DEFAULT),
             visit(
@@ -109,7 +115,6 @@ def other_node() -> RoundTrip:
         ),
         end=arrived("web-3", "the connection is open"),
     )  # fmt: skip
-    return RoundTrip(there=there, back=back)
 
 
 SYN = request(WEB_3, OUTSIDE)  # to the internet, and what the node, nat-a and igw-main make of it

@@ -1,4 +1,9 @@
-"""Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN."""
+"""Writes facts to the kernel: from what was found to what is wanted.  Needs CAP_SYS_ADMIN.
+
+Removals come first, so that names and addresses are free.  Then each namespace gets the sysctls
+that new links inherit.  Then one batch of netlink messages for each, leaves first, and its rule
+sets before that: no packet passes unfiltered.
+"""
 
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,10 +58,6 @@ def apply(
     made: what new namespaces are taken from; none makes them now.
     Raises KernelError, which leaves things half-way: the caller tears a new lab down and applies
     the old state to a running one.
-
-    Removals come first, so that names and addresses are free.  Then each namespace gets the
-    sysctls that new links inherit.  Then one batch of netlink messages for each, leaves first, and
-    its rule sets before that: no packet passes unfiltered.
     """
     found = found or NOTHING_FOUND
     todo = changes(wanted, found.state)
