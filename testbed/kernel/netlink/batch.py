@@ -53,21 +53,7 @@ class Wiring:
         link = self.wanted[end]
         if end not in self.new or not isinstance(link, Veth):
             return False
-        return self._turn(end) > self._turn((link.peer_ns, link.peer))
-
-    def latest(self, ends: Iterable[LinkName]) -> LinkName | None:
-        """Of ends of new pairs that came up first: the one whose peer did last of all."""
-        return max(ends, key=lambda end: self._turn(self._peer(end)), default=None)
-
-    def _peer(self, end: LinkName) -> LinkName:
-        link = self.wanted[end]
-        assert isinstance(link, Veth)
-        return link.peer_ns, link.peer
-
-    def _turn(self, end: LinkName) -> tuple[int, str]:
-        """Where its own message comes: links of one batch are in the order of their names."""
-        ns, name = end
-        return self.places[ns], name
+        return (self.places[link.ns], link.name) > (self.places[link.peer_ns], link.peer)
 
 
 def numbered(found: Numbers, changes: Changes) -> Numbers:

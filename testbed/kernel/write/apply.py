@@ -84,8 +84,7 @@ def apply(
         filtered.result()
         _finish(spaces, left)
         written = chain.from_iterable(todo.written.values())
-        waiting = carrying(written, wanted, wiring.comes_up_last)
-        await_carrier(spaces, waiting, None if found.state else wiring.latest(waiting.ends))
+        await_carrier(spaces, carrying(written, wanted, wiring.comes_up_last))
     return {name: index for name, index in numbers.items() if name[0] not in todo.dropped}
 
 

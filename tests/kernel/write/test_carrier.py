@@ -1,17 +1,21 @@
 """When `apply` returns, packets pass: the kernel finishes links later than it answers."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from testbed.bed import Bed
-from testbed.kernel.netlink.batch import Wiring
-from testbed.kernel.write.carrier import Waiting, carrying
+from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.write.apply import apply
+from testbed.kernel.write.carrier import MANY, Waiting, carrying
 from testbed.lab import Lab
 from testbed.load import parse
-from testbed.net.facts import Bridge, BridgePort, Veth
+from testbed.net.facts import Bridge, BridgePort, Netns, Veth
+from testbed.net.names import mac
+from testbed.probes.sockets import inside
 
 
 def veth(ns: str, peer_ns: str, *, up: bool = True) -> Veth:
@@ -53,24 +57,15 @@ def test_a_link_whose_peer_is_down_is_not() -> None:
     assert carrying([pod, bridge], frozenset({pod, node, bridge})) == nothing
 
 
-def test_the_last_carrier_is_that_of_the_pair_whose_second_end_is_set_up_last() -> None:
-    """Batches are in order, and links in a batch: where this one has a carrier all have one."""
-    pods, nodes = ("pod-1", "pod-2", "pod-3"), ("node-1", "node-1", "node-2")
-    near = {(pod, f"to-{node}"): veth(pod, node) for pod, node in zip(pods, nodes, strict=True)}
-    far = {(node, f"to-{pod}"): veth(node, pod) for pod, node in zip(pods, nodes, strict=True)}
-    order = ["pod-3", "pod-2", "pod-1", "node-2", "node-1"]
-    wiring = Wiring(
-        wanted=near | far,
-        found={},
-        new=frozenset(near | far),
-        indexes={},
-        places={ns: place for place, ns in enumerate(order)},
-    )
+def test_the_port_of_a_bridge_is_awaited_whenever_it_comes_up() -> None:
+    """A bridge lets nothing in by a port that the queue has not been at."""
+    pod, node = veth("pod", "node"), veth("node", "pod")
+    port = BridgePort(ns="node", dev="to-pod", bridge="cbr0")
+    late = {("node", "to-pod")}
 
-    first = [end for end in near | far if not wiring.comes_up_last(end)]
+    waiting = carrying([pod, node], frozenset({pod, node, port}), late.__contains__)
 
-    assert set(first) == set(near)
-    assert wiring.latest(first) == ("pod-2", "to-node-1")
+    assert waiting.ends == {("pod", "to-node"), ("node", "to-pod")}
 
 
 @pytest.mark.kernel
@@ -85,6 +80,23 @@ def test_all_links_of_a_lab_run_when_it_is_up(bed: Bed) -> None:
         links = bed.run(ns, "ip", "-o", "link", "show").stdout
         found = dict(re.findall(r"^\d+: ([^@:]+)\S+ .* state (\S+) ", links, re.MULTILINE))
         assert {found[dev] for of, dev in expected if of == ns} == {"UP"}
+
+
+@pytest.mark.kernel
+def test_all_of_many_links_run_without_being_asked(store: LocalStore) -> None:
+    """What the queue has not been at says UNKNOWN or LOWERLAYERDOWN in a dump."""
+    pods = [f"pod-{number}" for number in range(MANY)]
+    ends = [veth(pod, "node") for pod in pods] + [veth("node", pod) for pod in pods]
+    linked = frozenset(replace(end, mac=mac(end.ns, end.name), mtu=1500) for end in ends)
+
+    apply(store, linked | {Netns(ns=ns) for ns in ("node", *pods)})
+
+    for pod in pods:
+        with inside(store, pod):
+            shown = subprocess.run(
+                ["ip", "-o", "link"], capture_output=True, text=True, check=True
+            )
+        assert " state UP " in shown.stdout
 
 
 PAIR = """
