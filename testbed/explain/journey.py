@@ -12,6 +12,7 @@ from testbed.net.facts import IpAddress
 SIZES = 68, 65535  # bytes: every link of IPv4 carries the least (RFC 791), no packet has more
 
 Protocol = Literal["icmp", "tcp", "udp"]
+FIRST_KIND = {"icmp": "echo-request", "tcp": "SYN", "udp": ""}  # of a new connection
 
 
 @dataclass(frozen=True, kw_only=True)

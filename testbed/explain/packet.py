@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
-from testbed.explain.journey import Header
+from testbed.explain.journey import FIRST_KIND, Header
 from testbed.explain.made import made
 
 TTL = 64  # net.ipv4.ip_default_ttl, of what a kernel sends and answers
@@ -35,7 +35,6 @@ ICMP_KINDS = {
 NO_ICMP = (-1, -1)
 MORE_FRAGMENTS = 0x2000  # net/ip.h: IP_MF
 ECHO = ("echo-request", "echo-reply")
-FIRST_KIND = {"icmp": "echo-request", "tcp": "SYN", "udp": ""}  # of a new connection
 
 
 class Flow(NamedTuple):

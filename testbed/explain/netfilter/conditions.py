@@ -15,6 +15,14 @@ class Range:
     first: int
     last: int
 
+    @classmethod
+    def of(cls, text: str) -> "Range | None":
+        """Of ports, as both tools write them: `8080`, `1024-65535`; none for nothing."""
+        if not text:
+            return None
+        first, _, last = text.partition("-")
+        return cls(int(first), int(last or first))
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:

@@ -53,9 +53,6 @@ _NO_SUPPRESSION = b"\xff\xff\xff\xff"
 _INTERNED = 1 << 16  # addresses remembered, so that equal ones are one object
 _REPEATED = 256  # bodies remembered that many namespaces have
 
-_KINDS = {number: name for name, number in uapi.ROUTE_KINDS.items()}
-_PROTOCOLS = {number: name for name, number in uapi.ROUTE_PROTOCOLS.items()}
-_SCOPES = {number: name for name, number in uapi.ROUTE_SCOPES.items()}
 _ACTIONS = {number: name for name, number in uapi.RULE_ACTIONS.items()}
 
 _ROUTE_ATTRIBUTES = frozenset(
@@ -148,19 +145,19 @@ def route(ns: str, body: bytes, names: Names) -> Fact:
     more += ["tos"] if tos else []
     metrics = attributes(found.get(uapi.RTA_METRICS, b""))
     more += ["metrics"] if metrics.keys() - {uapi.RTAX_MTU} else []
-    if more or source or scope not in _SCOPES or kind not in _KINDS:
+    if more or source or scope not in uapi.ROUTE_SCOPE_NAMES or kind not in uapi.ROUTE_KIND_NAMES:
         words = [f"{dst} table {table}", *more]
         return Foreign(ns=ns, kind="route", text=" ".join(words), message=body)
     return Route(
         ns=ns,
         dst=dst,
         table=table,
-        kind=_KINDS[kind],
+        kind=uapi.ROUTE_KIND_NAMES[kind],
         dev=names[u32(found[uapi.RTA_OIF])] if uapi.RTA_OIF in found else "",
         via=_optional(family, found.get(uapi.RTA_GATEWAY)),
         src=_optional(family, found.get(uapi.RTA_PREFSRC)),
-        scope=_SCOPES[scope],
-        protocol=_PROTOCOLS.get(protocol) or str(protocol),
+        scope=uapi.ROUTE_SCOPE_NAMES[scope],
+        protocol=uapi.ROUTE_PROTOCOL_NAMES.get(protocol) or str(protocol),
         metric=u32(found[uapi.RTA_PRIORITY]) if uapi.RTA_PRIORITY in found else 0,
         onlink=bool(flags & uapi.RTNH_F_ONLINK),
         mtu=u32(metrics[uapi.RTAX_MTU]) if metrics else 0,

@@ -211,6 +211,9 @@ ROUTE_PROTOCOLS = {
     "dhcp": 16,
 }
 ROUTE_SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
+ROUTE_KIND_NAMES = {number: name for name, number in ROUTE_KINDS.items()}
+ROUTE_PROTOCOL_NAMES = {number: name for name, number in ROUTE_PROTOCOLS.items()}
+ROUTE_SCOPE_NAMES = {number: name for name, number in ROUTE_SCOPES.items()}
 RT_TABLE_UNSPEC = 0
 
 # actions of rules and attributes of rules and routes that no fact has, as `ip` names them

@@ -16,9 +16,6 @@ from testbed.kernel.netlink.wire import Refusal, attribute, attribute_u32, attri
 from testbed.net.facts import IpAddress, IpNetwork
 
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
-_KINDS = {number: name for name, number in uapi.ROUTE_KINDS.items()}
-_SCOPES = {number: name for name, number in uapi.ROUTE_SCOPES.items()}
-_PROTOCOLS = {number: name for name, number in uapi.ROUTE_PROTOCOLS.items()}
 
 # What a lookup without a next hop ends with: net/ipv4/fib_semantics.c, fib_props; ENETUNREACH when
 # no rule leads to any route.
@@ -116,14 +113,14 @@ def _answered(body: bytes) -> RouteAnswer:
     metrics = attributes(found.get(uapi.RTA_METRICS, b""))
     via, src = found.get(uapi.RTA_GATEWAY), found.get(uapi.RTA_PREFSRC)
     return RouteAnswer(
-        kind=_KINDS[kind],
+        kind=uapi.ROUTE_KIND_NAMES[kind],
         table=u32(found[uapi.RTA_TABLE]) if uapi.RTA_TABLE in found else table,
         dst=decode.network(family, found.get(uapi.RTA_DST, b""), length),
         dev=socket.if_indextoname(u32(found[uapi.RTA_OIF])) if uapi.RTA_OIF in found else "",
         via=decode.ip_address(family, via) if via else None,
         src=decode.ip_address(family, src) if src else None,
-        scope=_SCOPES.get(scope, str(scope)),
-        protocol=_PROTOCOLS.get(protocol) or str(protocol),
+        scope=uapi.ROUTE_SCOPE_NAMES.get(scope, str(scope)),
+        protocol=uapi.ROUTE_PROTOCOL_NAMES.get(protocol) or str(protocol),
         metric=u32(found[uapi.RTA_PRIORITY]) if uapi.RTA_PRIORITY in found else 0,
         onlink=bool(flags & uapi.RTNH_F_ONLINK),
         mtu=u32(metrics[uapi.RTAX_MTU]) if uapi.RTAX_MTU in metrics else 0,

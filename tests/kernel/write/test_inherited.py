@@ -1,24 +1,19 @@
 """IPv6 sysctls of many new devices: written by few writes, and only to those they are for."""
 
-import os
-from collections.abc import Callable, Iterator
 from ipaddress import IPv4Interface
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from testbed.errors import KernelError
 from testbed.kernel import sysctl
-from testbed.kernel.namespaces.enter import entered
 from testbed.kernel.namespaces.store import LocalStore
-from testbed.kernel.read.observe import Observation, observe
+from testbed.kernel.read.observe import observe
 from testbed.kernel.write.apply import apply
 from testbed.kernel.write.inherited import shared
-from testbed.net.drift.diff import Drift, compare
+from testbed.net.drift.diff import Drift
 from testbed.net.facts import Address, Fact, Netns, State, Sysctl, Veth
-
-T = TypeVar("T")
+from tests.kernel.write.small_lab import change, drift, inside
 
 DEFAULT = "net.ipv6.conf.default.accept_ra"
 
@@ -49,29 +44,8 @@ LAB: State = (
 )
 
 
-@pytest.fixture
-def store() -> Iterator[LocalStore]:
-    """Namespaces that vanish after the test."""
-    with LocalStore() as namespaces:
-        yield namespaces
-
-
-def inside(store: LocalStore, work: Callable[[], T]) -> T:
-    """What `work` returns in the node."""
-    fd = store.open("n1")
-    try:
-        with entered(fd):
-            return work()
-    finally:
-        os.close(fd)
-
-
 def value(store: LocalStore, name: str) -> str | None:
-    return inside(store, lambda: sysctl.read(name))
-
-
-def seen(store: LocalStore, wanted: State) -> Observation:
-    return observe(store, sysctls=[fact for fact in wanted if isinstance(fact, Sysctl)])
+    return inside(store, "n1", lambda: sysctl.read(name))
 
 
 # which values are worth it; pure
@@ -122,16 +96,16 @@ def test_devices_come_with_their_values_and_others_with_the_kernel_s(store: Loca
     assert {value(store, f"net.ipv6.conf.{dev}.accept_ra") for dev in PODS} == {"0"}
     assert value(store, "net.ipv6.conf.eni6.accept_ra") == "1"
     assert value(store, DEFAULT) == "1"
-    assert compare(LAB, seen(store, LAB).state) == Drift()
+    assert drift(store, LAB) == Drift()
 
 
 @pytest.mark.kernel
 def test_a_value_that_somebody_changed_is_drift_and_is_healed(store: LocalStore) -> None:
     apply(store, LAB)
-    inside(store, lambda: sysctl.write("net.ipv6.conf.eni2.accept_ra", "2"))
+    inside(store, "n1", lambda: sysctl.write("net.ipv6.conf.eni2.accept_ra", "2"))
 
-    [(found, wanted)] = compare(LAB, seen(store, LAB).state).changed
-    apply(store, LAB, seen(store, LAB))
+    [(found, wanted)] = drift(store, LAB).changed
+    change(store, LAB)
 
     assert (found, wanted) == (*accept_ra("eni2", value="2"), *accept_ra("eni2"))
     assert value(store, "net.ipv6.conf.eni2.accept_ra") == "0"
@@ -155,7 +129,7 @@ def test_a_device_too_small_for_ipv6_has_no_such_sysctl_and_no_drift(store: Loca
     apply(store, small)
 
     assert value(store, "net.ipv6.conf.eni1.accept_ra") is None, "premise"
-    assert compare(small, seen(store, small).state) == Drift()
+    assert drift(store, small) == Drift()
 
 
 @pytest.mark.kernel

@@ -78,24 +78,17 @@ def _translate(side: str) -> Callable[[list[str]], Action | None]:
         return Translate(
             side,
             int(IPv4Address(host)) if host else None,
-            _to_ports(ports),
+            Range.of(ports),
             random=any(word in options for word in _RANDOM),
         )
 
     return build
 
 
-def _to_ports(text: str) -> Range | None:
-    if not text:
-        return None
-    first, _, last = text.partition("-")
-    return Range(int(first), int(last or first))
-
-
 def _masquerade(options: list[str]) -> Action | None:
     ports = _option(options, "--to-ports")
     random = any(word in options for word in _RANDOM)
-    return Translate("source", None, _to_ports(ports), random=random)
+    return Translate("source", None, Range.of(ports), random=random)
 
 
 def _set_ttl(options: list[str]) -> Action | None:

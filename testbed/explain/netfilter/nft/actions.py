@@ -131,7 +131,7 @@ def _translate(side: str) -> Callable[[Words], Action]:
             to = int(IPv4Address(host)) if host else None
             if to is None:
                 raise NotKnown
-            return Translate(side, to, _ports(ports), random=_randomness(words))
+            return Translate(side, to, Range.of(ports), random=_randomness(words))
         looked_up, _ = fields(words)
         if not words.takes("map"):
             raise NotKnown
@@ -145,14 +145,7 @@ def _translate(side: str) -> Callable[[Words], Action]:
 
 def _masquerade(words: Words) -> Action:
     ports = words.take().lstrip(":") if words.takes("to") else ""
-    return Translate("source", None, _ports(ports), random=_randomness(words))
-
-
-def _ports(text: str) -> Range | None:
-    if not text:
-        return None
-    first, _, last = text.partition("-")
-    return Range(int(first), int(last or first))
+    return Translate("source", None, Range.of(ports), random=_randomness(words))
 
 
 def _randomness(words: Words) -> bool:

@@ -16,7 +16,7 @@ from typing import Self
 
 from testbed.errors import KernelError, UsageError
 from testbed.explain.evidence.witnesses import NOT_ITS_ADDRESS, Flow, Way
-from testbed.explain.journey import Header
+from testbed.explain.journey import FIRST_KIND, Header
 from testbed.probes import icmp
 from testbed.probes.observe.sent import packets, patterns
 from testbed.probes.observe.sent.packets import RST, SYN, Packet
@@ -212,7 +212,6 @@ class Probe:
 
 
 UNSPECIFIED = IPv4Address(0)
-FIRST_KIND = {"icmp": "echo-request", "tcp": "SYN", "udp": ""}
 KINDS = {
     "icmp": (socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMP),
     "tcp": (socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP),
