@@ -5,7 +5,7 @@ veths is made by the first batch that has one of its ends; the other end's batch
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple, TypeVar
@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from testbed.errors import KernelError
 from testbed.kernel.netlink import devconf, encode, encode_links
 from testbed.kernel.netlink.encode import Indexes
-from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
+from testbed.kernel.netlink.encode_links import FIRST_INDEX, LOOPBACK_INDEX
 from testbed.net.drift.changes import Changes, LinkName
 from testbed.net.drift.diff import connected_route
 from testbed.net.facts import Address, Bridge, Fact, Route, Sysctl, Veth
@@ -57,10 +57,28 @@ class Wiring:
 
 
 def numbered(found: Numbers, changes: Changes) -> Numbers:
-    """The numbers of all devices: found ones keep theirs, new ones get numbers nobody has."""
+    """The numbers of all devices: found ones keep theirs.
+
+    A pod's `eth0` has the first there is, any other new link one that nobody has in the lab.
+    """
     loopbacks = {(ns, "lo"): LOOPBACK_INDEX for ns in changes.created}
-    free = count(max(found.values(), default=LOOPBACK_INDEX) + 1)
-    return {**found, **loopbacks, **{name: next(free) for name in sorted(changes.new_links)}}
+    first = dict.fromkeys(_of_leaves(changes), FIRST_INDEX)
+    free = count(max(found.values(), default=FIRST_INDEX) + 1)
+    others = sorted(changes.new_links.difference(first))
+    return {**found, **loopbacks, **first, **{name: next(free) for name in others}}
+
+
+def _of_leaves(changes: Changes) -> Iterator[LinkName]:
+    """The only link of each new namespace; of two such that are a pair, one.
+
+    A kernel keeps its devices in a tree with 64 numbers a node: one above those is two nodes more.
+    """
+    new = _new_links(changes)
+    leaves = {ns for ns in changes.created if new.get(ns) == 1}
+    for ns in leaves:
+        veth = next((fact for fact in changes.written[ns] if isinstance(fact, Veth)), None)
+        if veth and (veth.peer_ns not in leaves or ns < veth.peer_ns):
+            yield ns, veth.name
 
 
 def by_namespace(numbers: Numbers) -> dict[str, dict[str, int]]:

@@ -1,32 +1,16 @@
 """A namespace's link dump to facts.  Pure.
 
 The two ends of a veth pair are found by their numbers: IFLA_LINK is the peer's number in the
-peer's namespace, and the testbed gives no number twice in a lab.
+peer's namespace, and the testbed gives no pair of numbers twice in a lab.
 """
 
 import struct
 from collections.abc import Iterable, Iterator
 
 from testbed.kernel.netlink import uapi
-from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
+from testbed.kernel.netlink.encode_links import FALLBACK_DEVICES, LOOPBACK_INDEX
 from testbed.kernel.netlink.links import Link
 from testbed.net.facts import Bridge, BridgePort, Fact, Foreign, Netns, Veth
-
-# Devices the kernel itself puts into every new namespace once a module for them is loaded
-# (net.core.fb_tunnels_only_for_init_net); they cannot be deleted.
-FALLBACK_DEVICES = frozenset(
-    {
-        "erspan0",
-        "gre0",
-        "gretap0",
-        "ip6_vti0",
-        "ip6gre0",
-        "ip6tnl0",
-        "ip_vti0",
-        "sit0",
-        "tunl0",
-    }
-)
 
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, changed flags
 
@@ -75,14 +59,14 @@ class Peers:
     """Finds a veth's other end among the links of all namespaces."""
 
     def __init__(self, links: Iterable[Link]) -> None:
-        self._by_index: dict[int, list[Link]] = {}
+        self._by_numbers: dict[tuple[int, int], list[Link]] = {}
         for one in links:
-            self._by_index.setdefault(one.ifindex, []).append(one)
+            self._by_numbers.setdefault((one.ifindex, one.peer_ifindex), []).append(one)
 
     def of(self, veth: Link) -> Link | None:
         """The link that says of `veth` what `veth` says of it: "my peer has that number"."""
-        for other in self._by_index.get(veth.peer_ifindex, ()):
-            if other.peer_ifindex == veth.ifindex and (other.ns != veth.ns) == veth.peer_elsewhere:
+        for other in self._by_numbers.get((veth.peer_ifindex, veth.ifindex), ()):
+            if (other.ns != veth.ns) == veth.peer_elsewhere:
                 return other
         return None
 
