@@ -16,6 +16,9 @@ from testbed.errors import UsageError
 PROC = Path("/proc")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PF_EXITING = 4  # linux/sched.h: in do_exit(), from which nothing comes back
+PIDFD_GETFD = 438  # asm-generic/unistd.h: the same number on every machine
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,17 @@ class Process:
             os.close(handle)
 
 
+def descriptor_of(process: int, number: int) -> int:
+    """A copy of a descriptor that another process, by its pidfd, has under a number.
+
+    Raises OSError: none has it, or the caller may not trace that process, see pidfd_getfd(2).
+    """
+    copy = int(_libc.syscall(PIDFD_GETFD, process, number, 0))
+    if copy < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return copy
+
+
 def fork() -> int:
     """What os.fork() returns; for a child that does one thing and ends, without our threads."""
     with warnings.catch_warnings():
@@ -76,7 +90,7 @@ def end_with_parent() -> None:
 
     A parent that has ended already is not noticed: see to that before, or afterwards.
     """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def record(process: Process) -> str:

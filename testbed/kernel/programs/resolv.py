@@ -1,9 +1,10 @@
 """The resolv.conf of each place of a lab, as files that are shown to the programs there.
 
-A directory holds each text once, `.HASH`, and a symbolic link to its text for every namespace:
-3,000 pods have some three texts, and a link costs a tenth of a file.
+A directory holds each text once, `.HASH`, of which every namespace's file is a hard link: 3,000
+pods have some three texts, and such a link takes 0.2 KiB of the kernel's memory, a symbolic one 1.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,13 +29,16 @@ def write(directory: Path, resolvers: Mapping[str, str]) -> None:
         _write(directory / name, text)
     if (switch := Path(SWITCH)).exists():
         _write(directory / OUR_SWITCH, _by_dns(switch.read_text(encoding="utf-8")))
-    links = {link.name: str(link.readlink()) for link in directory.iterdir() if link.is_symlink()}
+    with os.scandir(directory) as entries:
+        there = {one.name: one.inode() for one in entries if not one.name.startswith(".")}
+    inodes = {text: (directory / name).stat().st_ino for text, name in texts.items()}
+    new = directory / NEW
+    new.unlink(missing_ok=True)  # of somebody who was killed
     for netns, text in resolvers.items():
-        if links.pop(netns, "") != texts[text]:
-            new = directory / NEW
-            new.symlink_to(texts[text])
+        if there.pop(netns, 0) != inodes[text]:
+            new.hardlink_to(directory / texts[text])
             new.replace(directory / netns)
-    for gone in links:
+    for gone in there:
         (directory / gone).unlink()
 
 

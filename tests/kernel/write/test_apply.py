@@ -14,7 +14,7 @@ from testbed.kernel.programs.run import run
 from testbed.kernel.read.observe import observe
 from testbed.kernel.write.apply import apply
 from testbed.net.drift.diff import Drift
-from testbed.net.facts import Address, Chain, ChainRule
+from testbed.net.facts import Address, Chain, ChainRule, Veth
 from tests.kernel.write.small_lab import LAB, change, drift, inside, printed, seen
 from tests.waiting import PATIENCE_S
 
