@@ -17,5 +17,5 @@ def all_pairs(world: World, endpoints: Sequence[Endpoint]) -> Reachability:
     asked = partial(reachability, partial(failure, world), endpoints)
     if len(endpoints) < MANY:
         return asked(endpoints)
-    found = shared_out(asked, endpoints)
-    return {pair: reach for share in found for pair, reach in share.items()}
+    found = shared_out(lambda sources: [asked([source]) for source in sources], endpoints)
+    return {pair: reach for share in found for some in share for pair, reach in some.items()}

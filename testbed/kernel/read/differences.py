@@ -6,7 +6,7 @@ the plan, but for what differs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from testbed.kernel.machine.shares import shared_out
@@ -32,7 +32,7 @@ class _Compared:
 
     missing: State
     extra: State
-    indexes: Mapping[LinkName, int]
+    indexes: Mapping[LinkName, int]  # of all links, if they were asked for
     alone: Sequence[tuple[Link, str]] = ()  # veths without a peer here, and their bridges' names
 
 
@@ -41,7 +41,7 @@ def drift(store: NamespaceStore, wanted: State) -> Drift:
 
     `wanted` need not name what the kernel adds by itself.  Raises KernelError.
     """
-    found = _everywhere(store, wanted)
+    found = _everywhere(store, wanted, numbered=False)
     return difference(found.missing, found.extra)
 
 
@@ -50,18 +50,18 @@ def observed(store: NamespaceStore, wanted: State) -> Observation:
 
     Raises KernelError.
     """
-    found = _everywhere(store, wanted)
+    found = _everywhere(store, wanted, numbered=True)
     expected = wanted | implied(wanted)
     return Observation(expected - found.missing | found.extra, found.indexes)
 
 
-def _everywhere(store: NamespaceStore, wanted: State) -> _Compared:
+def _everywhere(store: NamespaceStore, wanted: State, *, numbered: bool) -> _Compared:
     there = store.names()
     planned = by_kind(chain(wanted, connected_routes(wanted)))
 
-    def compare(groups: Sequence[Group]) -> _Compared:
-        names = [ns for group in groups for ns in group]
-        return _compared(store, names, there, {ns: planned.get(ns, {}) for ns in names})
+    def compare(groups: Iterable[Group]) -> _Compared:
+        found = _compared(store, groups, there, Expected.of(planned, whole=True))
+        return found if numbered else replace(found, indexes={})
 
     def weight(group: Group) -> float:
         facts = sum(len(those) for ns in group for those in planned.get(ns, {}).values())
@@ -87,14 +87,17 @@ def together(planned: Mapping[str, ByKind], names: Iterable[str]) -> list[Group]
 
 
 def _compared(
-    store: NamespaceStore,
-    names: Sequence[str],
-    there: frozenset[str],
-    planned: Mapping[str, ByKind],
+    store: NamespaceStore, groups: Iterable[Group], there: frozenset[str], expected: Expected
 ) -> _Compared:
-    """Some namespaces, read and compared."""
-    expected = Expected.of(planned, whole=True)
-    read = read_each(store, [ns for ns in names if ns in there], expected)
+    """Some namespaces, read and compared; groups come when those before them are done."""
+    names: list[str] = []
+
+    def coming() -> Iterator[Group]:
+        for group in groups:
+            names.extend(group)
+            yield [ns for ns in group if ns in there]
+
+    read = read_each(store, coming(), expected)
     peers = Peers(one for space in read for one in space.links)
     found: list[Fact] = []
     alone: list[tuple[Link, str]] = []

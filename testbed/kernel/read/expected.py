@@ -1,5 +1,6 @@
 """What is likely to be found in namespaces: it helps to read them.  Needs CAP_SYS_ADMIN."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
@@ -37,7 +38,7 @@ class Expected:
 
 def by_kind(facts: Iterable[Fact]) -> dict[str, ByKind]:
     """These facts by namespace, and there by kind."""
-    gathered: dict[str, dict[type[Fact], list[Fact]]] = {}
+    gathered: dict[str, dict[type[Fact], list[Fact]]] = defaultdict(lambda: defaultdict(list))
     for fact in facts:
-        gathered.setdefault(fact.ns, {}).setdefault(type(fact), []).append(fact)
-    return dict(gathered)
+        gathered[fact.ns][type(fact)].append(fact)
+    return {ns: dict(kinds) for ns, kinds in gathered.items()}

@@ -38,7 +38,6 @@ from testbed.net.facts import (
 
 IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 MANY_ELEMENTS = 500  # that take nft longer than a program more takes
-TOGETHER = 100  # namespaces whose sockets are open at a time
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h: the families of iptables and ip6tables
 
 _LINKS = struct.pack("=BxHiII", AF_UNSPEC, 0, 0, 0, 0) + attribute_u32(
@@ -70,23 +69,26 @@ class Namespace:
         return {one.name: one.ifindex for one in self.links}
 
 
-def read_each(store: NamespaceStore, names: Sequence[str], expected: Expected) -> list[Namespace]:
+def read_each(
+    store: NamespaceStore, groups: Iterable[Sequence[str]], expected: Expected
+) -> list[Namespace]:
     """What is in each of these namespaces.  Raises KernelError.
 
-    Neighbours of some are read at once: for each namespace the kernel walks those of all of them
-    (net/core/neighbour.c: one table), 0.3 ms among 3,000 pods while it stays in the processor's
-    cache, twice that beside others who need it.  A dump of one device alone walks the same table:
-    neigh_dump_table filters afterwards.  That of neighbour tables' parameters takes twice as long.
+    The neighbours of a group are read one after the other: for each namespace the kernel walks
+    those of all of them (net/core/neighbour.c: one table), 0.3 ms among 3,000 pods while it stays
+    in the processor's cache, twice that beside others who need it.  A dump of one device alone
+    walks the same table: neigh_dump_table filters afterwards.  That of neighbour tables'
+    parameters takes twice as long.
     """
     known = Links()
     found: list[Namespace] = []
     with returning():
-        for first in range(0, len(names), TOGETHER):
-            found += _read_some(store, names[first : first + TOGETHER], expected, known)
+        for group in groups:
+            found += _read_group(store, group, expected, known)
     return found
 
 
-def _read_some(
+def _read_group(
     store: NamespaceStore, names: Sequence[str], expected: Expected, known: Links
 ) -> list[Namespace]:
     with Descriptors(store) as spaces, ExitStack() as sockets:

@@ -15,7 +15,7 @@ from testbed.net.drift.changes import LinkName
 from testbed.net.facts import Chain, State, Sysctl
 
 READERS = 2  # half of reading is the kernel's work and needs no interpreter
-MANY = 64  # namespaces that are worth threads
+MANY = 64  # namespaces whose sockets are open at a time; more are worth threads
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ def observe(
 
 def _read_all(store: NamespaceStore, names: Sequence[str], expected: Expected) -> list[Namespace]:
     """What is in each namespace; many are shared out to threads."""
-    if len(names) < MANY:
-        return read_each(store, names, expected)
+    groups = [names[start : start + MANY] for start in range(0, len(names), MANY)]
+    if len(groups) < READERS:
+        return read_each(store, groups, expected)
     with ThreadPoolExecutor(READERS) as threads:
-        shares = [names[start::READERS] for start in range(READERS)]
+        shares = [groups[start::READERS] for start in range(READERS)]
         found = threads.map(lambda share: read_each(store, share, expected), shares)
         return [one for some in found for one in some]
 

@@ -193,7 +193,7 @@ def test_what_is_as_planned_is_known_without_being_decoded(
     monkeypatch.setattr("testbed.kernel.read.namespace.MANY_ELEMENTS", 1)
     expected = Expected.of(by_kind([*LAB, *connected_routes(LAB)]), whole=True)
 
-    read = read_each(store, ["pod", "vpc"], expected)
+    read = read_each(store, [["pod", "vpc"]], expected)
 
     assert NftElement in read[1].as_planned
     for space in read:
