@@ -62,8 +62,11 @@ def conflicts(clusters: Iterable[KopsCluster]) -> Problems:
 
 
 def _cni(cluster: KopsCluster) -> Problems:
-    """What kubenet has and containerd's configuration has not."""
+    """What kubenet has and containerd's configuration has not, and the other way round."""
     if cluster.cni == "kubenet":
+        if cluster.proxy.mode == "nftables":
+            message = "nftables came with 1.29, kubenet ended with 1.24; `cni: ptp` is of today"
+            yield Problem(("kubeProxy", "mode"), message)
         return
     if cluster.hairpin_mode != "hairpin-veth":
         yield Problem(("hairpinMode",), "a setting of kubenet; ptp routes, and has no bridge")

@@ -14,6 +14,8 @@ from testbed.description.problem import Problem, Problems, found, quoted
 Era = Literal["1.14", "current"]
 DetectLocalMode = Literal["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"]
 
+Mode = Literal["iptables", "nftables"]
+
 ERAS: tuple[Era, ...] = get_args(Era)
 BY_INTERFACE = ("BridgeInterface", "InterfaceNamePrefix")  # modes that look at pod_interface
 LONGEST_INTERFACE = 15  # characters of a device's name (linux/if.h, IFNAMSIZ)
@@ -51,11 +53,13 @@ class KubeProxy:
     """What kube-proxy was started with; defaults are its own, or the cluster's where it has some.
 
     era: `1.14` writes what Kubernetes 1.14 did, `current` what 1.30 does.
+    mode: whose rules it writes, those of iptables or, today, those of nftables.
     cluster_cidr: the pods' range, by which it tells pods from others; empty for none.
     masquerade_bit: of the mark of what gets the node's address; kubelet's is the same.
     detect_local_mode: how it tells them since 1.18.  BridgeInterface and InterfaceNamePrefix look
     at `pod_interface`; NodeCIDR looks at the node's own range.
-    node_port_addresses: the node's addresses that node ports are on; `primary` alone: its first.
+    node_port_addresses: the node's addresses that node ports are on; `primary` alone: its first,
+    which in mode nftables is meant where none is said.
     conntrack_tcp_be_liberal: nf_conntrack_tcp_be_liberal is set, and INVALID is not dropped.
     iptables_sync_period_s: how often it writes its rules again, 30 s really; none leaves them as
     somebody made them, so that one can look.
@@ -63,6 +67,7 @@ class KubeProxy:
     """
 
     era: Annotated[Era | None, BeforeValidator(_era)] = None
+    mode: Mode = "iptables"
     cluster_cidr: Annotated[IPv4Network | Literal[""], cidr_or("")] | None = None
     masquerade_all: bool = False
     masquerade_bit: Annotated[Whole, Field(ge=0, le=31)] = 14
@@ -90,20 +95,26 @@ class KubeProxy:
     @property
     def every_node_address(self) -> bool:
         """Whether node ports are on all addresses of a node."""
-        return not self.node_port_addresses or EVERYWHERE in self.node_port_addresses
+        return not self._node_ports_on or EVERYWHERE in self._node_ports_on
 
     def has_node_ports(self, address: IPv4Address, primary: IPv4Address | None) -> bool:
         """Whether they are on an address of a node whose own is `primary`, if not on all."""
         return any(
-            address == primary if one == PRIMARY else address in one
-            for one in self.node_port_addresses
+            address == primary if one == PRIMARY else address in one for one in self._node_ports_on
         )
+
+    @property
+    def _node_ports_on(self) -> tuple[IPv4Network | Literal["primary"], ...]:
+        by_default = (PRIMARY,) if self.mode == "nftables" else ()
+        return self.node_port_addresses or by_default
 
     @property
     def routes_localnet(self) -> bool:
         """Whether node ports are on 127.0.0.1 too, for which it sets route_localnet."""
         if self.era == "1.14":
             return True
+        if self.mode == "nftables":
+            return False
         loopback = IPv4Network("127.0.0.0/8")
         there = self.every_node_address or any(
             one != PRIMARY and one.overlaps(loopback) for one in self.node_port_addresses
@@ -116,6 +127,8 @@ def problems(proxy: KubeProxy) -> Problems:
     mode, interface = proxy.detect_local_mode, proxy.pod_interface
     if proxy.era == "1.14" and mode != "ClusterCIDR":
         yield Problem(("detectLocalMode",), "came with Kubernetes 1.18: it is not in era 1.14")
+    if proxy.era == "1.14" and proxy.mode == "nftables":
+        yield Problem(("mode",), "nftables came with Kubernetes 1.29: it is not in era 1.14")
     if PRIMARY in proxy.node_port_addresses:
         path = ("nodePortAddresses",)
         if proxy.era == "1.14":

@@ -18,6 +18,7 @@ MARK_MASQUERADE = "KUBE-MARK-MASQ"
 MARK_DROP = "KUBE-MARK-DROP"
 POSTROUTING = "KUBE-POSTROUTING"
 FIREWALL = "KUBE-FIREWALL"
+LOOPBACK = "127.0.0.0/8"
 WHY = "kubelet's own (kubernetes v1.14)"
 
 # empty: kubelet watches its canary; by the hint programs choose between iptables' variants
@@ -26,7 +27,7 @@ EMPTY = (("mangle", HINT), ("mangle", CANARY), ("nat", CANARY), ("filter", CANAR
 
 
 def kubelet_facts(node: str, proxy: KubeProxy) -> Iterator[Fact]:
-    """The chains, in a node's namespace; today kube-proxy has those that packets meet.
+    """The chains, in a node's namespace.
 
     proxy: whose --iptables-masquerade-bit is kubelet's too, as it has to be.
     """
@@ -34,11 +35,19 @@ def kubelet_facts(node: str, proxy: KubeProxy) -> Iterator[Fact]:
         for table, name, rule in _own(proxy.masquerade_mark):
             yield Chain(ns=node, table=table, name=name, rules=(rule,), why=WHY)
         yield _piece(node, "nat", "POSTROUTING", TO_POSTROUTING)
+    else:
+        yield from _today(node)
+    if proxy.era == "1.14" or proxy.mode == "nftables":  # else kube-proxy puts them in front again
         for chain in ("INPUT", "OUTPUT"):
             yield _piece(node, "filter", chain, TO_FIREWALL)
-    else:
-        for table, name in EMPTY:
-            yield Chain(ns=node, table=table, name=name, why="kubelet's own (kubernetes v1.30)")
+
+
+def _today(node: str) -> Iterator[Fact]:
+    """What is left to it: since 1.28 the marks are kube-proxy's (KEP 3178)."""
+    why = "kubelet's own (kubernetes v1.30)"
+    for table, name in EMPTY:
+        yield Chain(ns=node, table=table, name=name, why=why)
+    yield Chain(ns=node, table="filter", name=FIREWALL, rules=(NO_MARTIANS,), why=why)
 
 
 def _piece(node: str, table: str, chain: str, rule: ChainRule) -> ChainPiece:
@@ -77,6 +86,11 @@ def _own(mark: str) -> Iterator[tuple[str, str, ChainRule]]:
     yield "filter", FIREWALL, _DROP_MARKED
 
 
+NO_MARTIANS = ChainRule(
+    f'! -s {LOOPBACK} -d {LOOPBACK} -m comment --comment "block incoming localnet connections" '
+    "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
+    "127.0.0.1 is for the node itself, also where route_localnet is on (CVE-2020-8558)",
+)
 _MARK_TO_DROP = ChainRule(
     f"-j MARK --set-xmark {DROP}/{DROP}",
     "note on the packet: drop it, which table nat cannot do itself",

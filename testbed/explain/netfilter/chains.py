@@ -7,6 +7,7 @@ from typing import Any
 from testbed.explain import fabric
 from testbed.explain.journey import Header, NetfilterStep
 from testbed.explain.netfilter.conditions import (
+    REMEMBERED,
     Action,
     Chance,
     Condition,
@@ -115,6 +116,7 @@ def _without_repetition(parsed: ParsedRule, family: str) -> ParsedRule:
 
 
 def _compiled_rule(parsed: ParsedRule, step: NetfilterStep, around: Surroundings) -> CompiledRule:
+    parsed = _with_chances(parsed, around)
     tests = [(condition, test(condition, around)) for condition in parsed.conditions]
     unknown = [what for condition, made in tests if made is None for what in _unknown(condition)]
     unknown += [action.text for action in parsed.actions if isinstance(action, NotUnderstood)]
@@ -140,13 +142,22 @@ def _compiled_rule(parsed: ParsedRule, step: NetfilterStep, around: Surroundings
     )
 
 
+def _with_chances(parsed: ParsedRule, around: Surroundings) -> ParsedRule:
+    """Where packets fill a set, who is in it is not known: both ways are followed."""
+    conditions = tuple(
+        REMEMBERED if isinstance(one, Matches) and around.remembers(one.set) else one
+        for one in parsed.conditions
+    )
+    return ParsedRule(conditions, parsed.actions)
+
+
 def _unknown(condition: Condition) -> Iterator[str]:
     """Why a condition has no test; chance is no reason."""
     match condition:
         case NotUnderstood(text):
             yield text
         case Matches(set=name):
-            yield f"match @{name}: what packets put into a set is not known"
+            yield f"match @{name}: there is no such set"
 
 
 def _chances(parsed: ParsedRule) -> tuple[float, ...]:

@@ -84,6 +84,9 @@ class Chance:
     probability: float
 
 
+REMEMBERED = Chance(0.5)  # whether the list, iptables' `recent` or a dynamic set, has the client
+
+
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
     """A match or target that this package does not know: the rule's effect is unknown."""

@@ -68,6 +68,9 @@ class Surroundings(Protocol):
     def elements(self, name: str) -> Elements[Any] | None:
         """A set of the rule's table; None where packets change it, or there is none."""
 
+    def remembers(self, name: str) -> bool:
+        """Whether packets put their own addresses into a set."""
+
     def address_type(self, address: int, dev: str) -> str:
         """local, broadcast, unicast … in this namespace."""
 

@@ -48,8 +48,7 @@ class RuleTable:
 
     def elements(self, name: str) -> Elements[NftElement] | None:
         """A set or map; None where packets change it, or there is none."""
-        declared = self.sets.get(name)
-        if declared is None or "dynamic" in declared.flags:
+        if name not in self.sets or self.remembers(name):
             return None
         found = self._elements.get(name)
         if found is None:
@@ -57,6 +56,10 @@ class RuleTable:
             found = Elements((element_of(fact.element), fact) for fact in contents)
             self._elements[name] = found
         return found
+
+    def remembers(self, name: str) -> bool:
+        """Whether packets put their own addresses into a set."""
+        return name in self.sets and "dynamic" in self.sets[name].flags
 
     def address_type(self, address: int, dev: str) -> str:
         """local, broadcast, unicast … in this namespace."""

@@ -16,9 +16,16 @@ WORDS = {
     "traffic not accepted by KUBE-FW-": "X_SOURCE_RANGES",
     "kubernetes firewall for dropping marked packets": "X_MARKED_TO_DROP",
     "--ctstate INVALID -j DROP": "X_INVALID",
+    "vmap @no-endpoint-": "X_NO_LOCAL_ENDPOINTS",  # in nftables mode: who is refused goes on
+    "Reject traffic to invalid ports of ClusterIPs": "X_NO_SERVICE_RULE",
 }
 # Chains whose every refusal means one thing: kube-proxy's of nftables mode, and kubenet's
-CHAINS = {("kube-proxy", "reject-chain"): "X_NO_ENDPOINTS", ("filter", DEDUP): "X_DEDUP"}
+PROXY_TABLE = "kube-proxy"
+CHAINS = {
+    (PROXY_TABLE, "reject-chain"): "X_NO_ENDPOINTS",
+    (PROXY_TABLE, "firewall"): "X_SOURCE_RANGES",  # how the chains of all Services begin
+    ("filter", DEDUP): "X_DEDUP",
+}
 
 
 def filtered_end(ns: str, filtered: Filtered, packet: Packet) -> tuple[End, str]:
@@ -70,7 +77,8 @@ def _called(packet: Packet) -> str:
 
 def _code(filtered: Filtered) -> str:
     step = filtered.step
-    if code := CHAINS.get((step.table, step.chain)):
+    kind = step.chain.partition("-")[0] if step.table == PROXY_TABLE else ""
+    if code := CHAINS.get((step.table, step.chain)) or CHAINS.get((step.table, kind)):
         return code
     for words, code in WORDS.items():
         if words in step.rule:

@@ -5,6 +5,7 @@ process a program: all tables of a namespace go in one restore and one transacti
 takes no lock: XTABLES_LOCKFILE means nothing to it.)
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 from testbed.errors import KernelError, MissingFeature
@@ -17,6 +18,9 @@ TIMEOUT_S = 30.0  # 20,000 rules take iptables-nft-restore half a second
 LACKING = "missing kernel module?"  # iptables' own words
 # A transaction is one message; only root of the machine may send one above net.core.wmem_default.
 TOO_LONG = "Message too long"
+# Something leads to a chain that is to go; or did, and Linux before 6.2 has not noticed yet
+BUSY = "Device or resource busy"
+IDLE_S, AGAIN_S = 5.0, 0.1
 
 NFT = ("nft", "-f", "-")
 
@@ -61,10 +65,27 @@ def _feed_nft(ns: str, script: str) -> None:
     try:
         _feed(ns, NFT, script, nft_text.refusal)
     except KernelError as refused:
-        if TOO_LONG not in str(refused):
+        if TOO_LONG in str(refused):
+            for part in nft_text.parts(script):
+                _feed(ns, NFT, part, nft_text.refusal)
+        elif BUSY in str(refused):
+            changes, removal = nft_text.without_deleted_chains(script)
+            _feed(ns, NFT, changes, nft_text.refusal)
+            _until_idle(lambda: _feed(ns, NFT, removal, nft_text.refusal))
+        else:
             raise
-        for part in nft_text.parts(script):
-            _feed(ns, NFT, part, nft_text.refusal)
+
+
+def _until_idle(remove: Callable[[], None]) -> None:
+    """Removal of what the kernel takes for used a moment longer.  Raises KernelError."""
+    deadline = time.monotonic() + IDLE_S
+    while True:
+        try:
+            return remove()
+        except KernelError as refused:
+            if BUSY not in str(refused) or time.monotonic() > deadline:
+                raise
+        time.sleep(AGAIN_S)
 
 
 def _feed(ns: str, argv: Sequence[str], text: str, refusal: Refusal) -> None:

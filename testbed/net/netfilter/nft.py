@@ -36,6 +36,8 @@ _ERROR = re.compile(r":(\d+):\d+-\d+: Error: (.*)")
 
 NftFact = NftSet | NftChain | NftElement
 
+_DELETE_CHAIN = "delete chain "
+
 LINES_A_PART = 1000  # with long elements 120 kB of netlink, of 212,992 that a socket sends at once
 
 
@@ -71,6 +73,17 @@ def parts(script: str) -> Iterator[str]:
             part = []
         part.append(line)
     yield "".join(part)
+
+
+def without_deleted_chains(script: str) -> tuple[str, str]:
+    """The script but for the removal of chains, and that.
+
+    Linux before 6.2 knows a little later only that nothing leads to a chain any more whose map's
+    element was deleted (kubernetes, pkg/proxy/nftables/proxier.go: staleChains).
+    """
+    lines = script.splitlines(keepends=True)
+    gone = [line for line in lines if line.startswith(_DELETE_CHAIN)]
+    return "".join(line for line in lines if line not in gone), "".join(gone)
 
 
 def _tables(facts: Iterable[Fact]) -> dict[Table, _Content]:
@@ -122,7 +135,7 @@ def _difference(table: str, before: _Content, after: _Content) -> Iterator[str]:
     for name in [*gone_chains, *(chain.name for chain in changed if chain.name in before.chains)]:
         yield f"flush chain {table} {name}"
     yield from (f"delete {_kind(gone)} {table} {gone.name}" for gone in gone_sets)
-    yield from (f"delete chain {table} {name}" for name in gone_chains)
+    yield from (f"{_DELETE_CHAIN}{table} {name}" for name in gone_chains)
     yield from (_set_line(table, new) for new in new_sets)
     yield from (_chain_line(table, after.chains[name]) for name in new_chains)
     yield from _element_lines("add", table, after.elements - before.elements)

@@ -56,7 +56,7 @@ def _healthz(proxy: KubeProxy, node: ProxyNode) -> dict[str, Page]:
 
 def _metrics(proxy: KubeProxy) -> dict[str, Page]:
     fields = (TEXT,) if proxy.era == "1.14" else (TEXT, NO_SNIFFING)
-    return {"/healthz": Page(OK, "ok", fields), "/proxyMode": Page(OK, "iptables", fields)}
+    return {"/healthz": Page(OK, "ok", fields), "/proxyMode": Page(OK, proxy.mode, fields)}
 
 
 def health_listeners(ports: Iterable[ProxiedPort], node: str, era: Era) -> Iterator[Listener]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from testbed.kubernetes.kube_proxy import Era, KubeProxy
 from testbed.net.facts import Chain, ChainPiece, ChainRule, Fact, Sysctl
 from testbed.services.kube_proxy import era_1_14, era_current
+from testbed.services.kube_proxy.nftables.port import port_facts
+from testbed.services.kube_proxy.nftables.static import table_facts
 from testbed.services.kube_proxy.ports import ProxiedPort
 from testbed.services.kube_proxy.rules import Line, ProxyNode
 from testbed.services.kube_proxy.static import JUMPS, empty_chains, first_rules, last_rules
@@ -26,8 +28,27 @@ def node_facts(
     nodes: Iterable[ProxyNode], ports: Iterable[ProxiedPort], proxy: KubeProxy
 ) -> Iterator[Fact]:
     """What kube-proxy writes on every node of a cluster."""
+    writes = _nftables if proxy.mode == "nftables" else _iptables
+    nodes = tuple(nodes)
+    yield from writes(nodes, tuple(ports), proxy)
+    for node in nodes:
+        yield from _sysctls(node.name, proxy)
+
+
+def _nftables(
+    nodes: tuple[ProxyNode, ...], ports: tuple[ProxiedPort, ...], proxy: KubeProxy
+) -> Iterator[Fact]:
+    for node in nodes:
+        yield from table_facts(proxy, node)
+        for port in ports:
+            yield from port_facts(port, proxy, node)
+
+
+def _iptables(
+    nodes: tuple[ProxyNode, ...], ports: tuple[ProxiedPort, ...], proxy: KubeProxy
+) -> Iterator[Fact]:
     assert proxy.era, "the cluster has filled it in"
-    rules = PortRules(tuple(ports), proxy)
+    rules = PortRules(ports, proxy)
     why = WHY[proxy.era]
     for node in nodes:
         lines = [
@@ -39,7 +60,6 @@ def node_facts(
         for (table, name), own in gathered(lines).items():
             yield Chain(ns=node.name, table=table, name=name, rules=tuple(own), why=why)
         yield from _jumps(node.name, proxy.era)
-        yield from _sysctls(node.name, proxy)
 
 
 class PortRules:

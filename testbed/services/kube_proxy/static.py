@@ -7,7 +7,7 @@ ends of syncProxyRules.  Jumps are in the order that inserting each at the front
 from collections.abc import Iterator, Mapping
 
 from testbed.kubernetes.kube_proxy import Era, KubeProxy
-from testbed.net.facts import ChainRule
+from testbed.net.facts import Chain, ChainRule
 from testbed.services.kube_proxy.era_current import FIREWALL as PROXY_FIREWALL
 from testbed.services.kube_proxy.rules import (
     EXTERNAL_SERVICES,
@@ -22,6 +22,7 @@ from testbed.services.kube_proxy.rules import (
 from testbed.services.kubelet import (
     FIREWALL,
     MARK_MASQUERADE,
+    NO_MARTIANS,
     POSTROUTING,
     TO_FIREWALL,
     TO_POSTROUTING,
@@ -41,7 +42,7 @@ def empty_chains(era: Era) -> Iterator[Line]:
     """The chains all Services share, and what watches over them."""
     both = [("nat", SERVICES), ("nat", NODE_PORTS), ("filter", SERVICES)]
     both += [("filter", EXTERNAL_SERVICES), ("filter", FORWARD)]
-    more = [("filter", NODE_PORTS), ("filter", PROXY_FIREWALL), ("filter", FIREWALL)]
+    more = [("filter", NODE_PORTS), ("filter", PROXY_FIREWALL)]
     more += [(table, CANARY) for table in ("mangle", "nat", "filter")]
     for table, chain in both if era == "1.14" else both + more:
         yield Line(table, chain, None)
@@ -51,8 +52,6 @@ def first_rules(proxy: KubeProxy) -> Iterator[Line]:
     """Rules that are there before any Service's; in 1.14 kubelet's chains do this."""
     if proxy.era != "1.14":
         yield from _masquerade(proxy.masquerade_mark)
-        if proxy.routes_localnet:
-            yield Line("filter", FIREWALL, _NO_MARTIANS)
 
 
 def _masquerade(mark: str) -> Iterator[Line]:
@@ -63,6 +62,12 @@ def _masquerade(mark: str) -> Iterator[Line]:
     yield nat(POSTROUTING, f"-j MARK --set-xmark {mark}/0x0", why)
     yield Line("nat", POSTROUTING, _MASQUERADE)
     yield Line("nat", MARK_MASQUERADE, mark_rule(mark))
+
+
+def firewall(node: str, proxy: KubeProxy) -> Chain:
+    """Its copy of kubelet's chain, for machines without one: a rule where it opens 127.0.0.1."""
+    rules = (NO_MARTIANS,) if proxy.routes_localnet else ()
+    return Chain(ns=node, table="filter", name=FIREWALL, rules=rules)
 
 
 def last_rules(proxy: KubeProxy, node: ProxyNode) -> Iterator[Line]:
@@ -124,12 +129,6 @@ _MASQUERADE = ChainRule(
     f"{comment('kubernetes service traffic requiring SNAT')}-j MASQUERADE --random-fully",
     "noted before: the packet gets this node's address, so the answer comes back here",
 )
-_NO_MARTIANS = ChainRule(
-    f"! -s {LOOPBACK} -d {LOOPBACK} {comment('block incoming localnet connections')}"
-    "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
-    "127.0.0.1 is for the node itself, although route_localnet is on (CVE-2020-8558)",
-)
-
 _PORTALS = comment("kubernetes service portals")
 _TRANSLATE = ChainRule(f"{_PORTALS}-j {SERVICES}", "is it for a Service?")
 _REFUSE = ChainRule(

@@ -154,9 +154,31 @@ def test_every_flag_of_kube_proxys_that_changes_a_rule_is_one() -> None:
     assert "INVALID" not in rendered("--conntrack-tcp-be-liberal")
 
 
+def test_the_table_of_nftables_mode_is_rendered_for_nft() -> None:
+    flags = (
+        "--proxy-mode",
+        "nftables",
+        "--node-ip",
+        "10.0.1.11",
+        "--cluster-cidr",
+        "100.65.0.0/16",
+    )
+
+    lines = run("render", "kube-proxy", "-f", "-", *flags, stdin=WEB).splitlines()
+
+    [chain] = [
+        line.split()[-1] for line in lines if line.startswith("add chain ip kube-proxy ser")
+    ][:1]
+    assert "add table ip kube-proxy" in lines
+    assert "\t10.0.1.11," in lines, "where node ports are"
+    assert f"\t100.64.31.116 . tcp . 80 : goto {chain}," in lines
+    assert not [line for line in lines if "KUBE-" in line]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        (["--era", "1.14", "--proxy-mode", "nftables"], "mode: nftables came with"),
         (["--detect-local-mode", "BridgeInterface"], "podInterface: BridgeInterface needs"),
         (["--era", "1.14", "--detect-local-mode", "NodeCIDR"], "detectLocalMode: came with"),
         (["--nodeport-addresses", "10.0.0.1/8"], "--nodeport-addresses"),

@@ -52,7 +52,7 @@ def _rules(text: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("netns")
-@pytest.mark.parametrize("name", ["fabric", "gateways"])
+@pytest.mark.parametrize("name", ["fabric", "gateways", "kube-proxy"])
 def test_nft_tables_are_listed_as_they_were_written(name: str) -> None:
     """Texts are in nft's own spelling, whichever version is installed."""
     wanted = parse_list("vpc-main", (RULES / f"{name}.nft").read_text())

@@ -1,7 +1,7 @@
-"""A script that is too long for one transaction, as several."""
+"""A script as several transactions: one that is too long, or that removes too early."""
 
 from testbed.net.facts import NftElement, NftSet
-from testbed.net.netfilter.nft import LINES_A_PART, parts, script
+from testbed.net.netfilter.nft import LINES_A_PART, parts, script, without_deleted_chains
 
 KNOWN = NftSet(ns="v", family="bridge", table="vpc", name="known", key_type="ipv4_addr")
 
@@ -28,3 +28,13 @@ def test_a_short_script_is_one_part() -> None:
     text = script([], [KNOWN])
 
     assert list(parts(text)) == [text]
+
+
+def test_the_removal_of_chains_can_wait() -> None:
+    """Linux before 6.2 calls a chain busy whose map's element went in the same transaction."""
+    text = "flush chain ip t a\ndelete chain ip t a\nadd chain ip t b\n"
+
+    assert without_deleted_chains(text) == (
+        "flush chain ip t a\nadd chain ip t b\n",
+        "delete chain ip t a\n",
+    )

@@ -17,8 +17,21 @@ from testbed.explain.walk.predict import predict
 from testbed.explain.walk.world import World
 from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.manifests import parse
-from testbed.net.facts import Address, Chain, Fact, Netns, Route, Rule, Sysctl, Veth
+from testbed.net.facts import (
+    Address,
+    Chain,
+    Fact,
+    Netns,
+    NftChain,
+    NftElement,
+    NftSet,
+    Route,
+    Rule,
+    Sysctl,
+    Veth,
+)
 from testbed.net.netfilter.iptables import parse_save
+from testbed.net.netfilter.nft import NftFact
 from testbed.services.kube_proxy.from_manifests import ports_of
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.ports import ProxiedPort
@@ -28,6 +41,8 @@ from testbed.services.kube_proxy.text import node_text
 POD, NODE, SECOND, OTHER = "10.0.0.2", "192.168.0.2", "192.168.1.2", "192.168.99.11"
 CLIENT, BLOCKED = "203.0.113.2", "203.0.113.130"
 LOCALHOST = "127.0.0.1"
+MODES = ("iptables", "nftables")
+MASQUERADE = re.compile("-j MASQUERADE|^masquerade")
 PROTOCOLS: dict[str, Protocol] = {"icmp": "icmp", "tcp": "tcp", "udp": "udp"}
 
 ME = ProxyNode(
@@ -79,7 +94,7 @@ class Flows:
 
 
 def flows(manifests: str, *, vips: Iterable[str] = (), **flags: Any) -> Flows:
-    """The node for manifests and kube-proxy's flags; what was rendered decides, as text.
+    """The node for manifests and kube-proxy's flags; of iptables it is the text that decides.
 
     vips: load balancers' addresses that the node has too, as some clouds make it.
     """
@@ -87,11 +102,18 @@ def flows(manifests: str, *, vips: Iterable[str] = (), **flags: Any) -> Flows:
     proxy = KubeProxy(**given)
     assert proxy.era
     ports = ports_of(parse({"app.yaml": manifests}), proxy.era)
-    settings = (one for one in node_facts([ME], ports, proxy) if isinstance(one, Sysctl))
-    chains = [*parse_save(ME.name, node_text(ports, proxy, ME))]
+    written = [*node_facts([ME], ports, proxy)]
+    settings = (one for one in written if isinstance(one, Sysctl))
     places = [*_places(ports, vips)]
-    world = World.planned(frozenset([*places, *settings, *chains]))
-    _check_jumps(chains, proxy.era)
+    if proxy.mode == "nftables":
+        table = [one for one in written if isinstance(one, NftFact)]
+        chains: list[Chain | NftChain] = [*_check_ways(table)]
+        world = World.planned(frozenset([*places, *settings, *table]))
+    else:
+        saved = parse_save(ME.name, node_text(ports, proxy, ME))
+        chains = [*saved]
+        world = World.planned(frozenset([*places, *settings, *saved]))
+        _check_jumps(saved, proxy.era)
     texts = {(one.table, one.name): [str(rule) for rule in one.rules] for one in chains}
     owners = {str(one.ip.ip): one.ns for one in places if isinstance(one, Address)}
     return Flows(world, texts, owners | {LOCALHOST: ME.name})
@@ -111,6 +133,20 @@ def _check_jumps(chains: Iterable[Chain], era: str) -> None:
     of_services = {key for key in there if own.fullmatch(key[1])}
     assert era == "1.14" or of_services <= jumps
     assert era == "1.14" or all(there[key].rules for key in of_services)
+
+
+def _check_ways(table: Iterable[NftFact]) -> list[NftChain]:
+    """Its chains: all that are led to are there.  So are the sets."""
+    texts = [one.value for one in table if isinstance(one, NftElement)]
+    chains = [one for one in table if isinstance(one, NftChain)]
+    texts += [rule.text for chain in chains for rule in chain.rules]
+    led_to = {name for text in texts for name in re.findall(r"(?:goto|jump) ([^\s,]+)", text)}
+    asked = {name for text in texts for name in re.findall(r"@(\S+)", text)}
+    assert led_to <= {chain.name for chain in chains}
+    assert {chain.name for chain in chains if "/" in chain.name} <= led_to, "a Service's is idle"
+    assert {one.name for one in table if isinstance(one, NftSet)} == asked
+    assert all(chain.rules for chain in chains)
+    return chains
 
 
 def _places(ports: Iterable[ProxiedPort], vips: Iterable[str]) -> Iterator[Fact]:
@@ -154,7 +190,7 @@ def _end(journey: Journey, asked: str) -> str:
             return verdict
     last = journey.visits[-1].arrived
     got = f"{last.destination}:{last.destination_port}"
-    masqueraded = any("-j MASQUERADE" in step.rule for step in _rules(journey))
+    masqueraded = any(MASQUERADE.search(step.rule) for step in _rules(journey))
     return "-" if got == asked else f"{'~' * masqueraded}{got}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.kube_proxy.flows import BALANCED, at, endpoints, flows, service
+from tests.services.kube_proxy.flows import BALANCED, MODES, at, endpoints, flows, service
 
 
 def ready(address: str, node: str) -> dict[str, Any]:
@@ -83,13 +83,15 @@ ENDING = {  # policy, endpoints, who is behind the ClusterIP and behind the load
 }
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("case", ENDING.values(), ids=ENDING)
-def test_endpoints_that_end(case: tuple[str, list[dict[str, Any]], str, str]) -> None:
+def test_endpoints_that_end(case: tuple[str, list[dict[str, Any]], str, str], mode: str) -> None:
     """TestTerminatingEndpointsTrafficPolicyLocal and …Cluster."""
     policy, slices, inside, outside = case
     node = flows(
         service("svc", "172.30.1.1", {"port": 80}, externalTrafficPolicy=policy, **BALANCED)
-        + endpoints("svc", slices, {"port": 80})
+        + endpoints("svc", slices, {"port": 80}),
+        mode=mode,
     )
 
     assert node("10.0.0.2", "172.30.1.1:80") == inside

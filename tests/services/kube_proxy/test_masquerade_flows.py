@@ -90,6 +90,11 @@ IN_1_14 = """
 192.168.0.2  172.30.0.43:80    -> ~10.180.0.3:80, ~10.180.1.3:80
 203.0.113.2  172.30.0.43:80    -> ~10.180.0.3:80, ~10.180.1.3:80
 """
+NOT_ON_LOCALHOST = """
+127.0.0.1    127.0.0.1:3001    -> -
+127.0.0.1    127.0.0.1:3002    -> -
+127.0.0.1    127.0.0.1:3003    -> -
+"""
 NOBODY: dict[str, Any] = {"cluster_cidr": ""}
 FLAGS: dict[str, tuple[dict[str, Any], str]] = {  # and what they change
     "none": ({}, ""),
@@ -98,6 +103,11 @@ FLAGS: dict[str, tuple[dict[str, Any], str]] = {  # and what they change
     "--iptables-masquerade-bit": ({"masquerade_bit": 31}, ""),
     "in 1.14": ({"era": "1.14"}, IN_1_14),
     "both": ({"masquerade_all": True, **NOBODY}, ALL + NO_SHORT_WAY),
+    "in nftables": ({"mode": "nftables"}, NOT_ON_LOCALHOST),
+    "in nftables, --masquerade-all": (
+        {"mode": "nftables", "masquerade_all": True},
+        ALL + NOT_ON_LOCALHOST,
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """What becomes of packets, in the cases of kube-proxy's own tests.
 
-kubernetes v1.30, pkg/proxy/iptables/proxier_test.go; each test here names the one there.  The
-rules are rendered, read back as text and walked by `explain`'s prediction.
+kubernetes v1.30, pkg/proxy/iptables/proxier_test.go and pkg/proxy/nftables/proxier_test.go; each
+test here names the one there.  The rules are rendered and walked by `explain`'s prediction.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from tests.services.kube_proxy.flows import (
     BALANCED,
     BOTH,
+    MODES,
     NP,
     P80,
     TWO,
@@ -21,9 +22,11 @@ from tests.services.kube_proxy.flows import (
 )
 
 
-def test_no_endpoints_reject() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_no_endpoints_reject(mode: str) -> None:
     """TestNoEndpointsReject: each of its addresses."""
-    node = flows(service("svc", "172.30.0.41", NP, externalIPs=["192.168.99.11"], **BALANCED))
+    manifest = service("svc", "172.30.0.41", NP, externalIPs=["192.168.99.11"], **BALANCED)
+    node = flows(manifest, mode=mode)
 
     expected = """
 10.0.0.2     172.30.0.41:80    -> REJECT
@@ -36,8 +39,9 @@ def test_no_endpoints_reject() -> None:
     assert node.table(expected) == expected
 
 
-def test_a_cluster_ip() -> None:
-    """TestClusterIPGeneral: hairpins, target ports, two protocols of one number."""
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cluster_ip(mode: str) -> None:
+    """TestClusterIPGeneral: hairpins, target ports, two protocols of one number, others."""
     http, https = {"name": "http", "port": 80}, {"name": "https", "port": 443}
     udp = {"name": "dns-udp", "port": 53, "protocol": "UDP"}
     tcp = {"name": "dns-tcp", "port": 53}
@@ -52,29 +56,33 @@ def test_a_cluster_ip() -> None:
             https | {"port": 8443},
             udp,
             tcp | {"port": 5353},
-        )
+        ),
+        mode=mode,
     )
+    nobody = "REJECT" if mode == "nftables" else "-"
 
-    expected = """
+    expected = f"""
 10.180.0.2  172.30.0.41:80      -> 10.180.0.1:80
 10.180.0.1  172.30.0.41:80      -> ~10.180.0.1:80
 10.180.0.2  172.30.0.42:80      -> 10.180.0.1:80, 10.180.2.1:80
 10.180.0.2  172.30.0.42:443     -> 10.180.0.1:8443, 10.180.2.1:8443
 10.180.0.2  172.30.0.42:53      -> 10.180.0.1:5353, 10.180.2.1:5353
 10.180.0.2  172.30.0.42:53 udp  -> 10.180.0.1:53, 10.180.2.1:53
-10.180.0.2  172.30.0.42:80 udp  -> -
-10.180.0.2  172.30.0.41:443     -> -
+10.180.0.2  172.30.0.42:80 udp  -> {nobody}
+10.180.0.2  172.30.0.41:443     -> {nobody}
 """
     assert node.table(expected) == expected
 
 
-def test_a_load_balancer_with_source_ranges() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_load_balancer_with_source_ranges(mode: str) -> None:
     """TestLoadBalancer: the node is in a range, a pod and a client are not; nor is a node port."""
     ingress = [{"ip": "1.2.3.4"}, {"ip": "5.6.7.8"}]
     ranges = ["192.168.0.0/24", " 203.0.113.0/25"]
     balanced = {"type": "LoadBalancer", "ingress": ingress, "loadBalancerSourceRanges": ranges}
     node = flows(
-        service("svc", "172.30.0.41", NP, **balanced) + endpoints("svc", [at("10.180.0.1")], P80)
+        service("svc", "172.30.0.41", NP, **balanced) + endpoints("svc", [at("10.180.0.1")], P80),
+        mode=mode,
     )
 
     expected = """
@@ -93,23 +101,27 @@ def test_a_load_balancer_with_source_ranges() -> None:
     assert node.table(expected) == expected
 
 
-def test_a_node_that_has_the_load_balancers_address_calls_with_it() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_node_that_has_the_load_balancers_address_calls_with_it(mode: str) -> None:
     """TestLoadBalancer: its packets never leave, and a range with the node is for them too."""
     ranges = ["192.168.0.0/24"]
     manifest = service("svc", "172.30.0.41", NP, loadBalancerSourceRanges=ranges, **BALANCED)
 
-    inside = flows(manifest + TWO, vips=["1.2.3.4"])
-    outside = flows(manifest.replace(ranges[0], "203.0.113.0/25") + TWO, vips=["1.2.3.4"])
+    inside = flows(manifest + TWO, vips=["1.2.3.4"], mode=mode)
+    elsewhere = manifest.replace(ranges[0], "203.0.113.0/25")
+    outside = flows(elsewhere + TWO, vips=["1.2.3.4"], mode=mode)
 
     assert inside("1.2.3.4", "1.2.3.4:80") == BOTH
     assert outside("1.2.3.4", "1.2.3.4:80") == "DROP"
 
 
-def test_a_load_balancers_address_that_is_a_proxys_is_not_caught() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_load_balancers_address_that_is_a_proxys_is_not_caught(mode: str) -> None:
     """TestLoadBalancerIngressRouteTypeProxy: ipMode Proxy wants its packets itself."""
-    for mode, there in (("Proxy", "-"), ("VIP", BOTH)):
-        ingress = [{"ip": "1.2.3.4", "ipMode": mode}]
-        node = flows(service("svc", "172.30.0.41", NP, type="LoadBalancer", ingress=ingress) + TWO)
+    for ip_mode, there in (("Proxy", "-"), ("VIP", BOTH)):
+        ingress = [{"ip": "1.2.3.4", "ipMode": ip_mode}]
+        manifest = service("svc", "172.30.0.41", NP, type="LoadBalancer", ingress=ingress)
+        node = flows(manifest + TWO, mode=mode)
 
         assert node("203.0.113.2", "1.2.3.4:80") == there
         assert node("203.0.113.2", "192.168.0.2:3001") == BOTH
@@ -217,11 +229,12 @@ POLICIES = {
 }
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("policy", "expected"), POLICIES.items())
-def test_external_traffic_policy(policy: str, expected: str) -> None:
+def test_external_traffic_policy(policy: str, expected: str, mode: str) -> None:
     """TestExternalTrafficPolicyLocal, TestExternalTrafficPolicyCluster."""
     balanced = BALANCED | {"externalIPs": ["192.168.99.11"], "externalTrafficPolicy": policy}
-    node = flows(service("svc", "172.30.0.41", NP, **balanced) + TWO)
+    node = flows(service("svc", "172.30.0.41", NP, **balanced) + TWO, mode=mode)
 
     assert node.table(expected) == expected
 
@@ -234,13 +247,15 @@ NODES = {
 }
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("nodes", "there"), NODES.values(), ids=NODES)
-def test_internal_traffic_policy_local(nodes: tuple[str, ...], there: str) -> None:
+def test_internal_traffic_policy_local(nodes: tuple[str, ...], there: str, mode: str) -> None:
     """TestInternalTrafficPolicy; the port has no name."""
     slices = [at(f"10.0.1.{i}", node, ready=True) for i, node in enumerate(nodes, 1)]
     node = flows(
         service("svc", "172.30.1.1", {"port": 80}, internalTrafficPolicy="Local")
-        + endpoints("svc", slices, {"port": 80})
+        + endpoints("svc", slices, {"port": 80}),
+        mode=mode,
     )
 
     assert node("10.0.0.2", "172.30.1.1:80") == there

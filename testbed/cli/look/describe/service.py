@@ -1,4 +1,4 @@
-"""A Service, kubectl's way, and then its rules as `iptables-save` has them."""
+"""A Service, kubectl's way, and then its rules as `iptables-save` or `nft` has them."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,11 @@ import click
 from testbed.cli.look.describe.words import field, labels, reasoned
 from testbed.cli.table import table
 from testbed.daemon.process.protocol import Json
+from testbed.net.netfilter.iptables import TABLES
 
 
 def service_lines(service: Json) -> Iterator[str]:
-    """kubectl's way, and then the rules as `iptables-save` has them."""
+    """kubectl's way, and then the rules as `iptables-save` or `nft` has them."""
     for title, value in (
         ("Name", service["name"]),
         ("Namespace", service["namespace"]),
@@ -65,5 +66,7 @@ def _port(port: Json) -> Iterator[str]:
 
 
 def _rules(chain: Json) -> Iterator[str]:
+    """In nft's table the name above is enough."""
+    name = f"-A {chain['name']} " if chain["table"] in TABLES else ""
     for rule in chain["rules"]:
-        yield from reasoned({**rule, "text": f"-A {chain['name']} {rule['text']}"})
+        yield from reasoned({**rule, "text": f"{name}{rule['text']}"})

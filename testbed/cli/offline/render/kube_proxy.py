@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ERAS = ("1.14", "current")
 
 
+PROXY_MODES = ("iptables", "nftables")
 MODES = ("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 
 
@@ -35,6 +36,9 @@ def node_port_addresses(text: str) -> "tuple[IPv4Network | Literal['primary'], .
     "-f", "--file", "files", multiple=True, required=True, help="Manifests; `-` is standard input."
 )
 @click.option("--era", type=click.Choice(ERAS), default="current", help="Whose rules.")
+@click.option(
+    "--proxy-mode", "mode", type=click.Choice(PROXY_MODES), default="iptables", help="Written for."
+)
 @click.option("--node", default="", help="Whose endpoints are local; without it, nobody's are.")
 @click.option(
     "--node-ip",
@@ -81,7 +85,8 @@ def kube_proxy_(
     """What `iptables-restore` takes to make an empty node as kube-proxy leaves it.
 
     From Services, Endpoints or EndpointSlices, or pods whose status has an address.  Era 1.14
-    comes with kubelet's chains, which the rules jump to.
+    comes with kubelet's chains, which the rules jump to.  With --proxy-mode nftables it is what
+    `nft -f` takes.
     """
     from testbed.files import texts
     from testbed.kubernetes.kube_proxy import KubeProxy, problems

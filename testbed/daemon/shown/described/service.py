@@ -1,21 +1,30 @@
 """A Service as `describe` shows it: addresses, endpoints, and its chains on a node.  Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from testbed.allocations import Allocations
+from testbed.daemon.shown.described.nft_table import table_rows
 from testbed.daemon.shown.services import cluster_ip, ports_of
 from testbed.description.problem import unknown
 from testbed.errors import UsageError
 from testbed.kubernetes.model import Service
 from testbed.lab import Cluster, Lab
-from testbed.net.facts import Chain, State
+from testbed.net.facts import Chain, Fact, State
 from testbed.plan.proxies import behind, kubelets, node_zones, proxied, proxy_nodes
 from testbed.services.endpoints import Backend
 from testbed.services.kube_proxy.era_current import FIREWALL
+from testbed.services.kube_proxy.nftables.port import port_facts
 from testbed.services.kube_proxy.node import PortRules
-from testbed.services.kube_proxy.rules import EXTERNAL_SERVICES, NODE_PORTS, SERVICES, Line
+from testbed.services.kube_proxy.ports import ProxiedPort
+from testbed.services.kube_proxy.rules import (
+    EXTERNAL_SERVICES,
+    NODE_PORTS,
+    SERVICES,
+    Line,
+    ProxyNode,
+)
 
 Row = dict[str, Any]
 
@@ -52,9 +61,10 @@ def described(
     zones, (node, found) = node_zones(lab.vpcs, allocations), at
     of_cluster = [one for one in allocations.services if one.cluster == cluster.name]
     [address] = [one for one in of_cluster if one.service == service.qualified]
-    there = [fact for fact in found if isinstance(fact, Chain) and fact.ns == node]
+    there = [fact for fact in found if fact.ns == node]
     endpoints = behind(cluster, allocations, zones)
-    planned = _planned(cluster, service, allocations, node, zones)
+    ports = proxied(cluster, allocations, zones)
+    [place] = [one for one in proxy_nodes(cluster, allocations, zones) if one.name == node]
     return {
         "name": service.name,
         "namespace": service.namespace,
@@ -73,24 +83,32 @@ def described(
             for row, port in zip(ports_of(service, address), service.ports, strict=True)
         ],
         "node": node,
-        "chains": [*_chains(service, planned, there)],
+        "chains": [*_rules(cluster, service, ports, place, there)],
     }
 
 
-def _planned(
+def _rules(
     cluster: Cluster,
     service: Service,
-    allocations: Allocations,
-    node: str,
-    zones: Mapping[str, str],
-) -> Iterator[Line]:
-    """The rules of a Service that are planned on a node."""
-    ports = proxied(cluster, allocations, zones)
+    ports: tuple[ProxiedPort, ...],
+    place: ProxyNode,
+    found: Iterable[Fact],
+) -> Iterator[Row]:
+    """The rules of a Service that are planned on a node, as they are there now.
+
+    ports: of all the cluster's Services.
+    """
+    own = [
+        port
+        for port in ports
+        if (port.namespace, port.service) == (service.namespace, service.name)
+    ]
+    if cluster.proxy.mode == "nftables":
+        planned = (fact for port in own for fact in port_facts(port, cluster.proxy, place))
+        return table_rows(planned, found)
     rules = PortRules(ports, cluster.proxy)
-    [place] = [one for one in proxy_nodes(cluster, allocations, zones) if one.name == node]
-    for port in ports:
-        if (port.namespace, port.service) == (service.namespace, service.name):
-            yield from rules.of(port, place)
+    lines = (line for port in own for line in rules.of(port, place))
+    return _chains(service, lines, [fact for fact in found if isinstance(fact, Chain)])
 
 
 def _endpoint(backend: Backend) -> Row:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network
 
 from testbed.explain.netfilter.conditions import (
+    REMEMBERED,
     AddressType,
     Chance,
     Condition,
@@ -120,7 +121,7 @@ def _recent(option: str, words: _Words) -> Iterator[Chance]:
     if option in _OF_LIST:
         words.take()
     elif option in ("--rcheck", "--update"):
-        yield Chance(0.5)
+        yield REMEMBERED
     elif option not in ("--set", "--remove", "--reap", "--rsource", "--rdest", "--rttl"):
         raise _NotKnown(f"recent {option}")
 
