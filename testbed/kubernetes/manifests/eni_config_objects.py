@@ -7,12 +7,11 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT
 from testbed.kubernetes.eni_config import EniConfig
-from testbed.kubernetes.manifests.fields import Ignored, Metadata
+from testbed.kubernetes.manifests.fields import WRITTEN, Ignored, Metadata
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class EniConfigSpec:
     """A subnet and security groups, by their names or ids."""
 
@@ -20,7 +19,7 @@ class EniConfigSpec:
     security_groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class EniConfigObject:
     """Where the ENIs for pods of some nodes are."""
 

@@ -22,8 +22,12 @@ from testbed.kubernetes import topology_hints
 from testbed.kubernetes.cni import bandwidth
 from testbed.kubernetes.load_balancers.annotations import PREFIX, is_ours, misread
 
+# Most topologies have no manifests: how to read one is made up when there is one.
+WRITTEN = ConfigDict(defer_build=True, **STRICT)
 # of a status, which an API server writes: what is not known there asks for nothing
-REPORTED = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
+REPORTED = ConfigDict(
+    defer_build=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+)
 
 Ignored = Any
 
@@ -86,7 +90,7 @@ def _annotations(given: Any) -> dict[str, str]:
 Annotations = Annotated[Mapping[str, str], BeforeValidator(_annotations)]
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Metadata:
     """Of an object, or of a Deployment's template, which needs no name."""
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Ip, refusal
+from testbed.description import Ip, refusal
 from testbed.description.problem import found
 from testbed.kubernetes.manifests.fields import (
     REPORTED,
+    WRITTEN,
     Count,
     Flag,
     Ignored,
@@ -48,7 +49,7 @@ def _source_range(given: Any) -> Any:
 SourceRange = Annotated[IPv4Network, BeforeValidator(_source_range)]
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class ServicePort:
     """A port of a Service; a target may be the name of a container's port."""
 
@@ -60,21 +61,21 @@ class ServicePort:
     app_protocol: Ignored = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class ClientIpConfig:
     """How long a client stays with its endpoint."""
 
     timeout_seconds: Annotated[Count, Field(ge=1, le=LONGEST_AFFINITY_S)] = AFFINITY_S
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class SessionAffinityConfig:
     """Of the only kind of affinity there is."""
 
     client_ip: Annotated[ClientIpConfig, Field(alias="clientIP")] = ClientIpConfig()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class ServiceSpec:
     """A Service, as far as kube-proxy and the cloud make it real."""
 
@@ -135,7 +136,7 @@ class ServiceStatus:
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Service:
     """kind: Service."""
 
@@ -155,7 +156,7 @@ class TargetRef:
     namespace: str = "default"
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class SubsetAddress:
     """An address of an Endpoints object."""
 
@@ -165,7 +166,7 @@ class SubsetAddress:
     hostname: str = ""
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class EndpointPort:
     """A port that all addresses beside it serve; named as the Service's port is."""
 
@@ -175,7 +176,7 @@ class EndpointPort:
     app_protocol: Ignored = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Subset:
     """Addresses that serve the same ports."""
 
@@ -184,7 +185,7 @@ class Subset:
     ports: tuple[EndpointPort, ...] = ()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Endpoints:
     """kind: Endpoints."""
 
@@ -194,7 +195,7 @@ class Endpoints:
     subsets: tuple[Subset, ...] = ()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Conditions:
     """Of an endpoint; one that is not told is ready and serves."""
 
@@ -203,21 +204,21 @@ class Conditions:
     terminating: Flag | None = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class ForZone:
     """A zone an endpoint is meant for."""
 
     name: str
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Hints:
     """Topology hints of an endpoint."""
 
     for_zones: tuple[ForZone, ...] = ()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Endpoint:
     """An endpoint of a slice; of several addresses, which all mean the same, the first counts."""
 
@@ -230,14 +231,14 @@ class Endpoint:
     zone: Ignored = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class SlicePort(EndpointPort):
     """The same of a slice, where no number means all; kube-proxy passes such a one over."""
 
     port: Number | None = None  # type: ignore[assignment]  # wider than where one is needed
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class EndpointSlice:
     """kind: EndpointSlice."""
 

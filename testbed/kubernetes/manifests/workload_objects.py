@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from testbed.description import STRICT, Ip
+from testbed.description import Ip
 from testbed.kubernetes.manifests.fields import (
     REPORTED,
+    WRITTEN,
     Count,
     Flag,
     Ignored,
@@ -27,7 +28,7 @@ def _no_text(given: Any) -> Any:
     return given or None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class ContainerPort:
     """A port a container serves."""
 
@@ -38,7 +39,7 @@ class ContainerPort:
     host_ip: Annotated[Ip | None, BeforeValidator(_no_text), Field(alias="hostIP")] = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Container:
     """A container; what runs in it is the testbed's own server."""
 
@@ -66,7 +67,7 @@ class Container:
     working_dir: Ignored = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class PodSpec:
     """A pod: where it runs, on whose network, and what it serves."""
 
@@ -120,7 +121,7 @@ class PodStatus:
         return all(one.status == "True" for one in self.conditions if one.type == "Ready")
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Pod:
     """kind: Pod."""
 
@@ -131,7 +132,7 @@ class Pod:
     status: PodStatus = PodStatus()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class PodTemplate:
     """What the pods of a Deployment are made from."""
 
@@ -139,7 +140,7 @@ class PodTemplate:
     metadata: Metadata = Metadata()
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class LabelSelector:
     """Which pods are a Deployment's."""
 
@@ -152,7 +153,7 @@ class LabelSelector:
         return asked and all(one.holds(labels) for one in self.match_expressions)
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class DeploymentSpec:
     """How many pods, and what they are made from."""
 
@@ -165,7 +166,7 @@ class DeploymentSpec:
     strategy: Ignored = None
 
 
-@dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, config=WRITTEN, kw_only=True)
 class Deployment:
     """kind: Deployment."""
 
