@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from testbed.daemon.process import ending, publish, tree
@@ -52,8 +53,8 @@ def _start(home: Home, lab: "Lab", progress: Progress | None, *, published: bool
     try:
         home.make()
         with tree.start_holder(home) as lifeline:
-            _start_daemon(home)
-            report = call(home, "up", progress=progress, lab=_described(lab))
+            _start_daemon(home, lab)
+            report = call(home, "up", progress=progress, lab=None)
             if published:
                 publish.publish(home)
             tree.commit(lifeline)
@@ -82,8 +83,8 @@ def lasting(lab: "Lab", progress: Progress | None = None) -> Iterator[Home]:
             undo.callback(_forget, home, home.path.stat().st_ino)
             lifeline = undo.enter_context(tree.start_holder(home))
             undo.callback(ending.hang_up, lifeline, ending.watch(home))
-            _start_daemon(home)
-            call(home, "up", progress=progress, lab=_described(lab))
+            _start_daemon(home, lab)
+            call(home, "up", progress=progress, lab=None)
         yield home
 
 
@@ -109,10 +110,11 @@ def _load_modules(lab: "Lab", progress: Progress | None) -> None:
             progress(f"loaded the kernel module {module}: lab {lab.name} needs it")
 
 
-def _start_daemon(home: Home) -> None:
+def _start_daemon(home: Home, lab: "Lab | None" = None) -> None:
+    """lab: a new one, which the daemon has from us: it is a fork."""
     from testbed.daemon.process import server  # heavy: only where a daemon is started
 
-    tree.start_daemon(home, server.main)
+    tree.start_daemon(home, partial(server.main, lab=lab))
 
 
 def down(name: str) -> bool:

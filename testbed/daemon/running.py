@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from testbed.allocations import Allocations, allocate, rolled_out
@@ -129,9 +129,8 @@ class RunningLab:
         new = not self.store.names()
         with making(len(allocations.namespaces) if new else 0) as made:
             wanted = plan(lab, allocations, self.health)
-            serving = listeners(lab, allocations)
             with self._put_back_on_failure():
-                with self._becoming(lab, allocations, wanted, serving, made):
+                with self._becoming(lab, allocations, wanted, made):
                     applied = record(lab, allocations, names)
                     events[:0] = logs.between(self.lab, self.allocations, lab, allocations)
                     said = logs.texts(lab, allocations, events)
@@ -146,21 +145,22 @@ class RunningLab:
         lab: Lab,
         allocations: Allocations,
         wanted: State,
-        serving: Sequence[Listener],
         made: Maker | None,
     ) -> Iterator[None]:
         """After the block the kernel, and all that is not the kernel's, are as this lab wants.
 
         made: namespaces for those that are new.
         """
-        self.servers.close(leaving(self.servers.listening, serving))
-        self.supervisor.retain(programs(lab, allocations, self.health))
+        serving = cache(lambda: listeners(lab, allocations))
+        if self.lab is not None:  # else nobody serves yet
+            self.servers.close(leaving(self.servers.listening, serving()))
+            self.supervisor.retain(programs(lab, allocations, self.health))
         with self._writing(wanted, serving, made):
             files.write(self.home, lab, allocations)
             yield
         if self.lab is not None:
             forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
-        self._serve(lab, allocations, serving)
+        self._serve(lab, allocations, serving())
 
     def allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
         """Who has which address once this lab is up; what was given already is kept."""
@@ -239,12 +239,15 @@ class RunningLab:
 
     @contextmanager
     def _writing(
-        self, wanted: State, serving: Iterable[Listener] = (), made: Maker | None = None
+        self,
+        wanted: State,
+        serving: Callable[[], Iterable[Listener]] = tuple,
+        made: Maker | None = None,
     ) -> Iterator[None]:
         """After the block the kernel is so: it is written meanwhile.
 
         In a child, whose end gives back all the memory that takes: as much as the lab's own.
-        serving: is served in each namespace of a new lab while the child goes on to the next.
+        serving: what is served in each namespace of a new lab while the child goes on to the next.
         made: what new namespaces are taken from.
         """
         new = not self.store.names()
@@ -253,13 +256,13 @@ class RunningLab:
             apply(self.store, wanted, None if new else self.observe(wanted), tell, made)
 
         theirs: dict[str, list[Listener]] = {}
-        for one in serving if new else ():
-            theirs.setdefault(one.netns, []).append(one)
 
         def serve(wired: Sequence[str]) -> None:
             self.servers.open(one for ns in wired for one in theirs.pop(ns, ()))
 
         with child(write, timeout_s=PATIENCE_S) as writer:
+            for one in serving() if new else ():
+                theirs.setdefault(one.netns, []).append(one)
             yield
             writer.result(serve)
 

@@ -33,8 +33,11 @@ PROGRAM_TIMEOUT_S = 10.0
 Progress = Callable[[str], None]
 
 
-def up(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
-    """Apply a lab; how much of it there is and how long it took."""
+def up(running: RunningLab, progress: Progress, *, lab: Json | None) -> Json:
+    """Apply a lab; how much of it there is and how long it took.
+
+    lab: none is the one that the daemon was started for.
+    """
     start = time.monotonic()
     running.up(_described(running, lab))
     return {
@@ -46,9 +49,11 @@ def up(running: RunningLab, progress: Progress, *, lab: Json) -> Json:
     }
 
 
-def _described(running: RunningLab, lab: Json) -> Lab:
+def _described(running: RunningLab, lab: Json | None) -> Lab:
     """The lab that is wanted now, with what `apply -f` brought into the running one."""
-    wanted = sent(lab)
+    wanted = running.supervisor.lab if lab is None else sent(lab)
+    if wanted is None:
+        raise UsageError("which lab shall be up?")
     if running.lab is None or not running.manifests:
         return wanted
     wanted = kept(running.manifests, running.lab, wanted)

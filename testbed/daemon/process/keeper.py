@@ -15,6 +15,7 @@ from testbed.daemon.process.store import HolderStore
 from testbed.errors import KernelError, NoDaemon, TestbedError
 from testbed.kernel.machine import handover
 from testbed.kernel.programs.supervisor import Supervisor, end_orphans
+from testbed.lab import Lab
 from testbed.net.served.programs import Program
 from testbed.probes.servers import process
 from testbed.probes.servers.process import ServerProcess
@@ -24,12 +25,14 @@ class Keeper:
     """In the daemon: the children (state: they), and what is done to them for a worker.
 
     An earlier daemon's programs have ended with it, or end now.
+    lab: what this daemon is started for, if that is new.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, lab: Lab | None) -> None:
         end_orphans()
         self._programs = Supervisor(HolderStore(home), home.programs)
         self._servers = [process.start()]
+        self.lab = lab
         self.new = True  # no worker has taken over yet what an earlier daemon did
 
     def lent(self) -> list[ServerProcess]:
@@ -77,6 +80,7 @@ class Kept:
 
     servers: those that were there when it began.  directory: of the programs' files.
     new: the daemon is, so an earlier one's servers have ended.
+    lab: the one it was started for, if that was new.
     """
 
     def __init__(
@@ -86,11 +90,13 @@ class Kept:
         directory: Path,
         *,
         new: bool,
+        lab: Lab | None,
     ) -> None:
         self._daemon = daemon
         self._directory = directory
         self.servers = servers
         self.new = new
+        self.lab = lab
 
     def adopted(self) -> None:
         """What an earlier daemon did is taken over."""

@@ -20,6 +20,7 @@ from testbed.daemon.process.protocol import failure, line
 from testbed.kernel.machine.garbage import collect_rarely
 from testbed.kernel.machine.limits import raise_descriptor_limit
 from testbed.kernel.machine.processes import Process, fork, record, recorded
+from testbed.lab import Lab
 
 RECORD = "daemon.json"  # in a lab's directory: which process is its daemon
 WAITING = 100  # clients that nobody has accepted yet
@@ -27,14 +28,17 @@ WAITING = 100  # clients that nobody has accepted yet
 log = logging.getLogger(__name__)
 
 
-def main(home: Home, ready: Callable[[], None]) -> None:
-    """Be the daemon of this lab until it ends; call `ready` when it listens."""
+def main(home: Home, ready: Callable[[], None], lab: Lab | None) -> None:
+    """Be the daemon of this lab until it ends; call `ready` when it listens.
+
+    lab: what it is started for, if that is new.
+    """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     raise_descriptor_limit()
     _succeed(home)
     collect_rarely()
     listener = _listen(home)
-    keeper = Keeper(home)
+    keeper = Keeper(home, lab)
     ready()
     while True:
         select.select([listener], [], [])
@@ -83,7 +87,7 @@ def _let_work(home: Home, listener: socket.socket, keeper: Keeper) -> None:
             child = fork()
             if child == 0:
                 ours.close()
-                kept = Kept(theirs, lent, home.programs, new=keeper.new)
+                kept = Kept(theirs, lent, home.programs, new=keeper.new, lab=keeper.lab)
                 worker.work(home, listener, kept)
         finally:
             theirs.close()
