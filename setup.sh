@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a bare Debian 12 or Ubuntu 24.04 ready: installs the packages that are missing, then
-# fills .venv.  Safe to run again and to interrupt; loads no kernel module.
+# fills .venv.  Safe to run again and to kill; loads no kernel module.
 # `sh setup.sh bench` adds the C compiler that `make bench` needs, `sh setup.sh test` the CNI
 # plugins that tests compare with; both leave .venv alone.
 set -eu
@@ -9,8 +9,21 @@ PATH=$PATH:/usr/sbin:/sbin
 sudo=
 [ "$(id -u)" = 0 ] || { [ -t 0 ] && sudo=sudo || sudo='sudo -n'; }
 
-say() { echo "setup: $*"; }
+say() { printf 'setup: %s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
+
+check_folder() {
+    # Root may have been here before, or the folder may be mounted read-only.
+    for place in . .venv testbed.egg-info; do
+        [ ! -e $place ] || [ -w $place ] ||
+            fail "$(id -un) may not write to $(realpath $place): another user's, or read-only"
+    done
+    # pip gives its programs a line of sh that says where they are, in double quotes.
+    case $(pwd -P) in
+        *[\"\$\`\\]*) fail "the name of this folder may have no \", \$, \` or \\: $(pwd -P)" ;;
+    esac
+}
+[ -n "${1-}" ] || check_folder
 
 # Debian's python3 first: other users, root included, can always run it.
 wanted='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
@@ -34,10 +47,18 @@ find_python || missing="$missing python3 python3-venv"
     missing="$missing containernetworking-plugins"
 
 if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "no apt-get here; please install:$missing"
+    command -v apt-get >/dev/null ||
+        fail "no apt-get here; please install what Debian calls:$missing"
     [ -z "$sudo" ] || command -v sudo >/dev/null || fail "as root, please install:$missing"
     say "installing$missing"
-    apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
+    quietly="$sudo env DEBIAN_FRONTEND=noninteractive"
+    apt="$quietly apt-get -qq -o DPkg::Lock::Timeout=300"
+    install() { log=$($apt install --no-install-recommends $missing </dev/null 2>&1); }
+    finish() {  # an apt-get that was killed refuses to begin again, and says what it wants
+        case $log in *'dpkg --configure -a'*) ;; *) return 1 ;; esac
+        say "finishing what an interrupted installation has left"
+        log=$($quietly dpkg --force-confold --configure -a </dev/null 2>&1) && install
+    }
     # One unreachable third-party archive need not matter, so a failed update is only reported.
     $apt -o APT::Update::Error-Mode=any update </dev/null ||
         say "apt-get update failed; trying with the lists at hand" >&2
@@ -47,9 +68,9 @@ if [ -n "$missing" ]; then
     trap '$sudo rm -f $presets/testbed.preset' EXIT
     $sudo mkdir -p $presets
     echo 'disable haproxy.service' | $sudo tee $presets/testbed.preset >/dev/null
-    log=$($apt install --no-install-recommends $missing </dev/null 2>&1) || {
-        echo "$log" >&2
-        fail "apt-get could not install$missing; its own words are above"
+    install || finish || {
+        echo "$log" | tail -n 5 >&2
+        fail "apt-get could not install$missing; its last words are above"
     }
 fi
 [ -z "${1-}" ] || exit 0
@@ -73,7 +94,7 @@ if command -v uv >/dev/null && [ -z "$(.venv/bin/python -m pip config list)" ]; 
     uv pip install --quiet --compile-bytecode --python .venv --editable '.[dev]'
 else
     .venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
-fi
+fi || fail "the Python packages could not be installed; why is above"
 # Here and now: root's runs write no file into the tree, and would compile all of it each time.
 .venv/bin/python -m compileall -q testbed
 rm .venv/.unfinished
