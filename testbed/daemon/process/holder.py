@@ -21,11 +21,14 @@ import signal
 import socket
 import struct
 import sys
+import time
 from contextlib import suppress
 
 NAMES = "/run/netns"
 OWNER = "owner.json"
 LOOK_S = 5.0  # between two looks whether the lab's directory is still there
+REFUSED_S = 0.1  # between two attempts to let somebody in
+CLIENTS = 8  # descriptors: a daemon and its worker, and who looks whether we are there
 MESSAGE = 65536  # bytes; a `keep` of 200 long names fits well
 
 
@@ -43,8 +46,18 @@ class Holder:
         self.selector.register(self.listener, selectors.EVENT_READ, self.accept)
 
     def accept(self, listener: socket.socket) -> None:
-        """A daemon has come; anybody else is sent away."""
-        client, _ = listener.accept()
+        """A daemon has come; anybody else is sent away.
+
+        The last descriptors are for that, so a lab that has taken all others can still be asked.
+        """
+        limit_descriptors(reserved=0)
+        try:
+            client, _ = listener.accept()
+        except OSError:  # more of them than that: our end would be the end of the lab
+            time.sleep(REFUSED_S)
+            return
+        finally:
+            limit_descriptors(reserved=CLIENTS)
         _, user, _ = struct.unpack(
             "3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         )
@@ -139,13 +152,18 @@ def reap(*_: object) -> None:
         pass
 
 
+def limit_descriptors(*, reserved: int) -> None:
+    """Have as many as we may, but for these."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(0, hard - reserved), hard))
+
+
 def main(directory: str, lifeline: str) -> None:
     """Hold the lab until the end."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, reap)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit_descriptors(reserved=0)
     starter = socket.socket(fileno=int(lifeline))
     try:
         holder = Holder(directory)
@@ -155,6 +173,7 @@ def main(directory: str, lifeline: str) -> None:
         sys.exit(1)
     holder.selector.register(starter, selectors.EVENT_READ, holder.lifeline)
     starter.send(b"ready")
+    limit_descriptors(reserved=CLIENTS)
     holder.run()
 
 

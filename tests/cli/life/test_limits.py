@@ -2,12 +2,14 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from testbed.daemon.process.holder import CLIENTS
 from testbed.daemon.process.home import ROOT_DIRECTORY, Home
 from testbed.kernel.machine import mounts
 from tests.cli.conftest import Commands, OnAHost
@@ -111,6 +113,24 @@ def test_hardly_any_descriptor_is_one_line_all_the_same(
         assert_refused(commands, done, "ulimit -Hn")
 
     on_a_host(test)
+
+
+def test_a_lab_that_has_taken_all_descriptors_can_still_be_asked(commands: Commands) -> None:
+    """Its first process lets a new daemon in, refuses more namespaces, and never ends of it."""
+    commands.up()
+    holder = Home(commands.name).holder()
+    assert holder is not None
+    used = max(int(entry.name) for entry in Path(f"/proc/{holder.pid}/fd").iterdir()) + 1
+    resource.prlimit(holder.pid, resource.RLIMIT_NOFILE, (used, used + CLIENTS))
+    commands.kill_daemon()
+
+    commands.up()
+    commands.on("matrix", "-p", "http")
+    text = commands.file.read_text()
+    commands.file.write_text(text.replace("replicas: 2", "replicas: 9"))
+    assert "Too many open files" in commands.run("up", str(commands.file), code=5)
+    commands.file.write_text(text)
+    commands.on("verify")
 
 
 def test_too_small_files_are_named(on_a_host: OnAHost) -> None:
