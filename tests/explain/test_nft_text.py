@@ -2,8 +2,19 @@
 
 import pytest
 
-from testbed.explain.netfilter.conditions import Field, Lookup, Matches, ParsedRule, Reject
+from testbed.explain.netfilter.conditions import (
+    ChangePlaces,
+    Field,
+    Lookup,
+    Matches,
+    NotUnderstood,
+    ParsedRule,
+    Reject,
+    SetField,
+    Verdict,
+)
 from testbed.explain.netfilter.nft.text import parse
+from testbed.vpc.fabric.frames import ANSWER
 
 TCP = Matches((Field("protocol"),), (("tcp",),))
 
@@ -22,3 +33,20 @@ def test_only_tcp_is_reset() -> None:
     """The protocol is asked for, and not printed."""
     assert parse("reject with tcp reset") == ParsedRule((TCP,), (Reject("RST"),))
     assert parse("reject") == ParsedRule((), (Reject("port-unreachable"),))
+
+
+def test_a_request_is_turned_round_by_statements_that_are_known_together() -> None:
+    """Each of them alone moves bytes, and nobody guesses what that does."""
+    [whole] = [rule.text for rule in ANSWER if "@nh" in rule.text]
+
+    turned = parse(whole)
+
+    assert turned.conditions == ()
+    assert turned.actions == (
+        SetField("dmac", other="smac"),
+        SetField("smac", fields=(Field("destination"),), map="macs"),
+        ChangePlaces(),
+        SetField("kind", "reply"),
+        Verdict("accept"),
+    )
+    assert isinstance(parse("@nh,144,40 set @nh,104,40").conditions[0], NotUnderstood)

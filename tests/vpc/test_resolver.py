@@ -2,9 +2,9 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.net.facts import Neighbour, Route, Rule
+from testbed.net.facts import NftElement, Route, Rule
+from testbed.vpc.fabric.frames import GATEWAY_MAC, MACS
 from testbed.vpc.fabric.resolver import resolver_address, resolver_facts
-from testbed.vpc.fabric.subnets import GATEWAY_MAC
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import ADDRESSES, region
 
@@ -36,20 +36,15 @@ def test_the_router_sends_it_there_before_any_route_table() -> None:
     assert {route.table for route in routes} == {ADDRESSES}
 
 
-def test_arp_for_it_is_answered_with_the_routers_mac_in_its_subnet_alone() -> None:
-    """Instances there take it for a neighbour; link-local addresses are everybody's."""
-    neighbours = {
-        (fact.dev, str(fact.ip), fact.mac)
+def test_arp_for_it_is_answered_with_the_routers_mac() -> None:
+    """Instances of its subnet take it for a neighbour; link-local addresses are everybody's."""
+    mapping = {
+        (fact.element, fact.value)
         for fact in resolver_facts(MAIN)
-        if isinstance(fact, Neighbour) and fact.dev not in ("dns", "vpc")
+        if isinstance(fact, NftElement) and fact.set == MACS
     }
 
-    everywhere = {
-        (subnet, address, GATEWAY_MAC)
-        for subnet in ("first", "second")
-        for address in SERVICES - {"10.0.0.2"}
-    }
-    assert neighbours == {("first", "10.0.0.2", GATEWAY_MAC), *everywhere}
+    assert mapping == {(address, GATEWAY_MAC) for address in SERVICES}
 
 
 def test_a_region_is_a_zone_without_its_letter() -> None:

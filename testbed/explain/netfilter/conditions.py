@@ -140,12 +140,18 @@ class SetMark:
 
 @dataclass(frozen=True, slots=True)
 class SetField:
-    """A field gets a value: a literal, or what a map has for other fields (else no match)."""
+    """A field gets a value: a literal, another field's, or a map's for some (else no match)."""
 
     field: str
     value: int | str = ""
+    other: str = ""
     fields: tuple[Field, ...] = ()
     map: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlaces:
+    """The two addresses of an ARP request change places: who asked is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,7 @@ Action = (
     | Reject
     | SetMark
     | SetField
+    | ChangePlaces
     | ChangeTtl
     | LowerMss
     | Translate

@@ -12,6 +12,7 @@ from testbed.explain.netfilter.chains import CompiledRule, translation_text
 from testbed.explain.netfilter.conditions import (
     ALL_BITS,
     Action,
+    ChangePlaces,
     ChangeTtl,
     LowerMss,
     SetField,
@@ -85,6 +86,8 @@ def _effect(action: Action, rule: CompiledRule) -> Effect:
             return _lowering_mss(most)
         case SetField():
             return _setting(action, rule)
+        case ChangePlaces():
+            return _change_places
         case Translate():
             return lambda passage: _translate(action, rule, passage)
         case _:
@@ -116,13 +119,24 @@ def _lowering_mss(most: int) -> Effect:
 
 
 def _setting(action: SetField, rule: CompiledRule) -> Effect:
+    mapped = rule.mapped if action.map else None
+
     def change(passage: Passage) -> str:
         packet = passage.packet
-        value = action.value if rule.mapped is None else part(value_of(rule.mapped(packet)))
-        setattr(packet, action.field, value)
+        if action.other:
+            setattr(packet, action.field, getattr(packet, action.other))
+        else:
+            value = action.value if mapped is None else part(value_of(mapped(packet)))
+            setattr(packet, action.field, value)
         return ""
 
     return change
+
+
+def _change_places(passage: Passage) -> str:
+    packet = passage.packet
+    packet.source, packet.destination = packet.destination, packet.source
+    return ""
 
 
 def _marking(action: SetMark) -> Effect:

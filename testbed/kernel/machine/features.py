@@ -126,6 +126,7 @@ add chain bridge t c { type filter hook prerouting priority dstnat; policy drop;
 add element bridge t ports { "a" . 02:00:00:00:00:01 . 10.0.0.1 }
 add rule bridge t c iifname . ether saddr . ip saddr @ports meta pkttype set host accept
 add rule bridge t c ether saddr set ip saddr map @macs
+add rule bridge t c arp saddr ip set arp daddr ip @nh,144,40 set @nh,104,40 arp operation set reply
 add set bridge t rates { type ifname; flags dynamic; }
 add rule bridge t c update @rates { iifname limit rate over 9/second } drop
 """
@@ -154,12 +155,12 @@ NEEDED = (
     ),
     Feature(
         "bridge",
-        "subnets: ports that learn nothing, ARP answered from the mapping",
+        "subnets: ports that learn nothing and send answers back where they came from",
         commands(
             "ip link add br0 type bridge",
             "ip link add veth0 type veth peer name veth1",
             "ip link set veth0 master br0",
-            "ip link set veth0 type bridge_slave proxy_arp on learning off flood off",
+            "ip link set veth0 type bridge_slave hairpin on learning off flood off",
         ),
         ("bridge", "veth"),
         needed=True,

@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from ipaddress import IPv4Network
 from socket import AF_INET, inet_pton
 
 from testbed.kernel.netlink import uapi
@@ -36,7 +37,8 @@ class _Unknown(ValueError):
 def are(sets: Iterable[NftSet], elements: Iterable[NftElement]) -> bool:
     """Whether these sets of the namespace the thread is in have just these elements.
 
-    False too where that is not for us to say: of ranges, verdicts and whatever nft knows besides.
+    False too where that is not for us to say: of verdicts, of ranges in a key of one part, and of
+    whatever nft knows besides.
     The elements of a set that packets fill (`flags dynamic`) are nobody's plan.
     """
     of_set: dict[Set, list[NftElement]] = {}
@@ -61,11 +63,35 @@ def _are(socket: NetlinkSocket, declared: NftSet, planned: Sequence[NftElement])
 
 def said(declared: NftSet, element: NftElement) -> bytes:
     """What a dump says of an element of which nothing but its key, and its value, is told."""
-    key = attribute(uapi.NFTA_SET_ELEM_KEY, _value(declared.key_type, element.element))
+    first, last = _ends(element.element) if _has_ends(declared) else (element.element, "")
+    key = attribute(uapi.NFTA_SET_ELEM_KEY, _value(declared.key_type, first))
+    if last:
+        key += attribute(uapi.NFTA_SET_ELEM_KEY_END, _value(declared.key_type, last))
     if not declared.value_type:
         return key
     value = _value(declared.value_type, element.value)
     return key + attribute(uapi.NFTA_SET_ELEM_DATA, value)
+
+
+def _has_ends(declared: NftSet) -> bool:
+    """Whether its elements have a first and a last key: those of ranges that are joint keys."""
+    return declared.flags == "interval" and JOINT in declared.key_type
+
+
+def _ends(text: str) -> tuple[str, str]:
+    """Of `"eth0" . 10.0.1.0/24` those with 10.0.1.0 and 10.0.1.255.  Raises _Unknown."""
+    both = [_range(part) for part in text.split(JOINT)]
+    return JOINT.join(first for first, _ in both), JOINT.join(last for _, last in both)
+
+
+def _range(text: str) -> tuple[str, str]:
+    if "/" not in text:
+        return text, text
+    try:
+        network = IPv4Network(text)
+    except ValueError:
+        raise _Unknown(text) from None
+    return str(network.network_address), str(network.broadcast_address)
 
 
 def _value(types: str, text: str) -> bytes:

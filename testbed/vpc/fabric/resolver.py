@@ -7,16 +7,17 @@ metadata listen.
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from testbed.net.facts import ANYWHERE, Address, Fact, Neighbour, Netns, NftElement, Route, Rule
+from testbed.net.facts import ANYWHERE, Address, Fact, Netns, Route, Rule
 from testbed.net.served import metadata
 from testbed.net.served.endpoints import Listener
 from testbed.net.served.metadata import InstanceMetadata
 from testbed.vpc.checks.routes import SERVICES_RANGE
+from testbed.vpc.fabric.frames import GATEWAY_MAC, MACS, SERVICES, element
 from testbed.vpc.fabric.namespaces import end_system, link
 from testbed.vpc.fabric.routing import host
-from testbed.vpc.fabric.subnets import FAMILY, GATEWAY_MAC, JUMBO, SERVICES, TABLE
+from testbed.vpc.fabric.subnets import JUMBO
 from testbed.vpc.model import Vpc
-from testbed.vpc.naming import ADDRESSES, RESOLVER_DEVICE, bridge, resolver, router
+from testbed.vpc.naming import ADDRESSES, RESOLVER_DEVICE, resolver, router
 
 DNS_ADDRESS = IPv4Address("169.254.169.253")  # VPC User Guide, "Amazon DNS server"
 BEFORE_ROUTE_TABLES = 90  # the priority of the router's rule, before routing.ASSOCIATION
@@ -86,9 +87,8 @@ def resolver_facts(vpc: Vpc, clusters: Sequence[str] = ()) -> Iterator[Fact]:
 def _way_to(vpc: Vpc, address: IPv4Address, why: str) -> Iterator[Fact]:
     """The router's route, before any of the route tables, and its answer to ARP."""
     place = router(vpc.name)
-    yield NftElement(
-        ns=place, family=FAMILY, table=TABLE, set=SERVICES, element=str(address), why=why
-    )
+    yield element(place, SERVICES, str(address), why=why)
+    yield element(place, MACS, str(address), GATEWAY_MAC, why=f"{why}, and is routed to")
     yield Route(
         ns=place,
         table=ADDRESSES,
@@ -100,15 +100,6 @@ def _way_to(vpc: Vpc, address: IPv4Address, why: str) -> Iterator[Fact]:
     )
     if address not in SERVICES_RANGE:
         yield _before_route_tables(place, host(address))
-    for subnet in vpc.subnets:
-        if address in subnet.cidr or address.is_link_local:
-            yield Neighbour(
-                ns=place,
-                dev=bridge(subnet),
-                ip=address,
-                mac=GATEWAY_MAC,
-                why="the bridge answers ARP for Amazon's services; frames for them are routed",
-            )
 
 
 def _before_route_tables(place: str, to: IPv4Network) -> Rule:

@@ -41,15 +41,24 @@ def host(address: IPv4Address) -> IPv4Network:
     return IPv4Network(int(address))  # from a number: three times faster
 
 
-def address_route(ns: str, subnet: Subnet, address: IPv4Address, why: str) -> Route:
-    """Where an assigned address is; `src` makes the subnet's router the sender of ICMP."""
+def address_route(ns: str, subnet: Subnet, eni: Eni, address: IPv4Address, why: str) -> Route:
+    """Where an assigned address is: in the subnet, by way of the ENI that has it.
+
+    10.0.1.4 dev private-a scope link src 10.0.1.1                the ENI's primary address
+    10.0.1.5 via 10.0.1.4 dev private-a src 10.0.1.1 onlink       another one of it
+
+    `src` makes the subnet's router the sender of ICMP.
+    """
+    primary = address == eni.primary
     return Route(
         ns=ns,
         table=ADDRESSES,
         dst=host(address),
+        via=None if primary else eni.primary,
         dev=bridge(subnet),
-        scope="link",
+        scope="link" if primary else "global",
         src=gateway_address(subnet),
+        onlink=not primary,
         why=why,
     )
 

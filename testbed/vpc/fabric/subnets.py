@@ -20,26 +20,27 @@ from testbed.net.facts import (
     Neighbour,
     Netns,
     NftChain,
-    NftElement,
-    NftSet,
     Sysctl,
 )
 from testbed.vpc.eni import Eni
 from testbed.vpc.fabric import eni as enis_of
+from testbed.vpc.fabric.frames import (
+    GATEWAY_MAC,
+    address_elements,
+    eni_elements,
+    frame_facts,
+    router_element,
+)
 from testbed.vpc.fabric.load_balancers import back_facts
-from testbed.vpc.fabric.routing import LIFTED, address_route, routing_facts
+from testbed.vpc.fabric.routing import address_route, routing_facts
 from testbed.vpc.fabric.surroundings import Surroundings
 from testbed.vpc.model import Subnet, Vpc
 from testbed.vpc.naming import bridge, gateway_address, router
 from testbed.vpc.security.forward import forward_facts
 from testbed.vpc.security.groups import Memberships
-from testbed.vpc.security.tracking import FORWARDED
 
-GATEWAY_MAC = "0a:ff:ff:ff:ff:01"  # the router's, in every subnet
 JUMBO = 9001  # bytes: EC2 User Guide, "Network MTU for your EC2 instance"
-FAMILY, TABLE = "bridge", "vpc"
-SERVICES, RATES = "services", "link-local-rates"
-SERVICES_PPS = 1024  # packets per second of an ENI to Amazon's services: Amazon VPC quotas
+TABLE = "vpc"
 
 EXPIRING = 0x2  # the bit of the packet mark for what arrived with TTL 1; 0x1 is routing's LIFTED
 # (0x4 and the upper half are those of security.tracking)
@@ -57,7 +58,7 @@ def fabric_facts(
     enis = sorted(enis, key=lambda eni: eni.id)
     yield Netns(ns=ns, why=f"VPC {vpc.name}: its router and subnets")
     yield from _sysctls(ns)
-    yield from _checks(ns, guarded=bool(vpc.security_groups))
+    yield from frame_facts(ns, guarded=bool(vpc.security_groups))
     yield from _silence(vpc, ns)
     yield from forward_facts(vpc, enis, groups, around)
     yield from keep_ttl(ns)
@@ -76,8 +77,8 @@ def _sysctls(ns: str) -> Iterator[Sysctl]:
         "net.ipv4.conf.default.rp_filter": ("0", "a VPC has no reverse path filter"),
         "net.ipv4.conf.all.send_redirects": ("0", "a VPC sends no ICMP redirects"),
         "net.ipv4.conf.default.send_redirects": ("0", "a VPC sends no ICMP redirects"),
-        "net.ipv4.conf.all.arp_ignore": ("8", "only the bridges answer ARP, from their mapping"),
-        "net.ipv4.conf.default.arp_ignore": ("8", "only the bridges answer ARP"),
+        "net.ipv4.conf.all.arp_ignore": ("8", "only the mapping answers ARP"),
+        "net.ipv4.conf.default.arp_ignore": ("8", "only the mapping answers ARP"),
         "net.ipv4.conf.all.accept_local": ("1", "fragmentation-needed for a NAT gateway's client"),
         "net.ipv4.conf.default.accept_local": ("1", "fragmentation-needed for a NAT client"),
         "net.bridge.bridge-nf-call-iptables": ("0", "the subnets' checks are nft bridge rules"),
@@ -86,114 +87,6 @@ def _sysctls(ns: str) -> Iterator[Sysctl]:
     }
     for name, (value, why) in settings.items():
         yield Sysctl(ns=ns, name=name, value=value, why=why)
-
-
-def _checks(ns: str, *, guarded: bool) -> Iterator[Fact]:
-    """The source check, the mapping and the destination check, as nft bridge chains.
-
-    guarded: by security groups, which must know the sender.
-    """
-    yield NftSet(
-        ns=ns,
-        family=FAMILY,
-        table=TABLE,
-        name=RATES,
-        key_type="ifname",
-        flags="dynamic",
-        options=("size 65535",),
-        why="how much each ENI asks of Amazon's services",
-    )
-    for name, key, value, why in (
-        (SERVICES, "ipv4_addr", "", "addresses of Amazon's own services"),
-        ("ports", "ifname . ether_addr", "", "the MAC of the ENI behind a port"),
-        ("assigned", "ether_addr . ipv4_addr", "", "ENIs, by their MACs, and their addresses"),
-        ("unchecked", "ether_addr", "", "ENIs whose source/destination check is off"),
-        ("macs", "ipv4_addr", "ether_addr", "the MAC same-subnet frames keep"),
-    ):
-        yield NftSet(
-            ns=ns, family=FAMILY, table=TABLE, name=name, key_type=key, value_type=value, why=why
-        )
-    for chain, hook, rules in (
-        (
-            "prerouting",
-            "type filter hook prerouting priority dstnat; policy drop;",
-            _prerouting(guarded),
-        ),
-        ("mapping", "", MAPPING),
-        ("lift", "", _lift(guarded)),
-        ("postrouting", "type filter hook postrouting priority srcnat; policy drop;", POSTROUTING),
-    ):
-        yield NftChain(ns=ns, family=FAMILY, table=TABLE, name=chain, hook=hook, rules=rules)
-
-
-def _prerouting(guarded: bool) -> tuple[ChainRule, ...]:
-    unchecked = "ether saddr @unchecked"
-    if guarded:
-        unchecked += f" meta mark set meta mark | 0x{FORWARDED:08x}"
-    rules = (
-        ChainRule(
-            'iifname . ether saddr != @ports counter drop comment "source MAC"',
-            "a MAC that is not the ENI's is dropped, even with the check off",
-        ),
-        ChainRule("arp operation request accept", "the bridge answers it, or nobody does"),
-        ChainRule('ether type != ip counter drop comment "not IPv4"', "a VPC carries IP only"),
-        ChainRule("ether saddr . ip saddr @assigned goto mapping", "source check passed"),
-        ChainRule(f"{unchecked} goto mapping", "source check is off"),
-        ChainRule(
-            'counter drop comment "source check"',
-            "ENI_SOURCE_DEST_CHECK_RESTRICTION: the source is not an address of this ENI",
-        ),
-    )
-    sender = ChainRule("meta mark set iifname map @groups", "whose security groups judge it")
-    return (sender, *rules) if guarded else rules
-
-
-MAPPING = (
-    ChainRule(
-        f"ip daddr @{SERVICES} update @{RATES} {{ iifname limit rate over {SERVICES_PPS}/second"
-        f' burst {SERVICES_PPS} packets }} counter drop comment "link-local rate"',
-        f"X_LINK_LOCAL_PPS: {SERVICES_PPS} packets a second from one ENI (Amazon VPC quotas)",
-    ),
-    ChainRule(
-        f'ether daddr {GATEWAY_MAC} accept comment "to the router"',
-        "frames for the gateway's MAC are routed",
-    ),
-    ChainRule("ether daddr . ip daddr @assigned goto lift", "for an ENI of the same subnet"),
-    ChainRule(
-        'ether daddr @unchecked accept comment "bridged"',
-        "an ENI whose check is off takes any destination",
-    ),
-    ChainRule(
-        'counter drop comment "no mapping"',
-        "X_NO_MAPPING: no ENI has this address at this MAC; no flooding, no broadcast",
-    ),
-)
-
-
-def _lift(guarded: bool) -> tuple[ChainRule, ...]:
-    mark = "meta mark | " if guarded else ""
-    return (
-        ChainRule(
-            f"ether daddr set {GATEWAY_MAC} meta pkttype set host"
-            f" meta mark set {mark}0x{LIFTED:08x} accept",
-            "same-subnet traffic meets the router's forward chain too",
-        ),
-    )
-
-
-POSTROUTING = (
-    ChainRule('ether type arp drop comment "the bridge has answered"', "requests reach no guest"),
-    ChainRule(
-        f"meta mark & 0x{LIFTED:08x} == 0x{LIFTED:08x} ether saddr set ip saddr map @macs",
-        "same-subnet frames keep the sender's MAC",
-    ),
-    ChainRule("ether daddr . ip daddr @assigned accept", "destination check passed"),
-    ChainRule("ether daddr @unchecked accept", "destination check is off"),
-    ChainRule(
-        'counter drop comment "destination check"',
-        "ENI_SOURCE_DEST_CHECK_RESTRICTION: the destination is not an address of this ENI",
-    ),
-)
 
 
 def _silence(vpc: Vpc, ns: str) -> Iterator[NftChain]:
@@ -240,17 +133,14 @@ def _subnet(ns: str, subnet: Subnet) -> Iterator[Fact]:
     yield Address(
         ns=ns, dev="lo", ip=IPv4Interface(f"{gateway}/32"), why=f"the router in {subnet.name}"
     )
-    yield Neighbour(
-        ns=ns,
-        dev=bridge(subnet),
-        ip=gateway,
-        mac=GATEWAY_MAC,
-        why="the bridge answers ARP for the router",
-    )
+    yield router_element(ns, subnet)
 
 
 def eni_facts(ns: str, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
-    """The VPC's end of an ENI, what may pass it, and all its addresses."""
+    """The VPC's end of an ENI, what may pass it, and all its addresses.
+
+    Only the ENI is a neighbour; its other addresses are behind it.
+    """
     port = enis_of.port(eni)
     why = f"{eni.id} of {eni.instance}"
     yield enis_of.vpc_side(eni, JUMBO)
@@ -260,24 +150,14 @@ def eni_facts(ns: str, subnet: Subnet, eni: Eni) -> Iterator[Fact]:
         bridge=bridge(subnet),
         learning=False,
         flood=False,
-        proxy_arp=True,
-        why="AWS's mapping service: no learning, no flooding, ARP answered from the mapping",
+        hairpin=True,
+        why="AWS's mapping service: no learning, no flooding, ARP's answer goes back to who asked",
     )
     yield Fdb(ns=ns, dev=port, mac=eni.mac, why=why)
-    yield _element(ns, "ports", f'"{port}" . {eni.mac}', why=why)
-    if not eni.source_dest_check:
-        unchecked = f"{why}: source/destination check off"
-        yield _element(ns, "unchecked", eni.mac, why=unchecked)
+    yield Neighbour(ns=ns, dev=bridge(subnet), ip=eni.primary, mac=eni.mac, why=why)
+    yield from eni_elements(ns, subnet, eni)
     for address in eni.delivered:
         text = str(address)  # once: it is slow to spell
         why = f"{text} is assigned to {eni.id} of {eni.instance}"
-        yield Neighbour(ns=ns, dev=bridge(subnet), ip=address, mac=eni.mac, why=why)
-        yield address_route(ns, subnet, address, why)
-        yield _element(ns, "assigned", f"{eni.mac} . {text}", why=why)
-        yield _element(ns, "macs", text, eni.mac, why=why)
-
-
-def _element(ns: str, into: str, element: str, value: str = "", *, why: str) -> NftElement:
-    return NftElement(
-        ns=ns, family=FAMILY, table=TABLE, set=into, element=element, value=value, why=why
-    )
+        yield address_route(ns, subnet, eni, address, why)
+        yield from address_elements(ns, eni.mac, text, why)

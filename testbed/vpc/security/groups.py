@@ -121,8 +121,7 @@ def _interfaces(
             value=numbers[profile(of)],
             why=why,
         )
-        for address in eni.delivered:
-            yield _element(ns, "receivers", str(address), f"jump in/{profile(of)}", why)
+        yield _element(ns, "receivers", str(eni.primary), f"jump in/{profile(of)}", why)
 
 
 def _members(ns: str, vpc: Vpc, members: list[tuple[Eni, tuple[str, ...]]]) -> Iterator[Fact]:

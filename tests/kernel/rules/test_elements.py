@@ -38,18 +38,22 @@ def element(of: str, key: str, value: str = "") -> NftElement:
 
 
 SETS = [
-    nft_set("assigned", "ifname . ether_addr . ipv4_addr"),
-    nft_set("owners", "ether_addr . ipv4_addr"),
+    nft_set("ports", "ifname . ether_addr"),
+    nft_set("subnets", "ifname . ipv4_addr", flags="interval"),
+    nft_set("assigned", "ether_addr . ipv4_addr"),
     nft_set("macs", "ipv4_addr", "ether_addr"),
-    nft_set("bridged", "ether_addr"),
+    nft_set("unchecked", "ether_addr"),
     nft_set("empty", "ifname"),
 ]
 ELEMENTS = [
-    element("assigned", '"node-1-e0" . 02:00:00:00:00:01 . 10.0.1.4'),
-    element("assigned", '"node-1-e0" . 02:00:00:00:00:01 . 10.0.1.5'),
-    element("owners", "02:00:00:00:00:01 . 10.0.1.4"),
+    element("ports", '"node-1-e0" . 02:00:00:00:00:01'),
+    element("subnets", '"node-1-e0" . 10.0.1.0/24'),
+    element("subnets", '"node-1-e1" . 10.0.1.0/24'),
+    element("subnets", '"nat-e0" . 10.0.2.4'),
+    element("assigned", "02:00:00:00:00:01 . 10.0.1.4"),
+    element("assigned", "02:00:00:00:00:01 . 10.0.1.5"),
     element("macs", "10.0.1.4", "02:00:00:00:00:01"),
-    element("bridged", "02:00:00:00:00:01"),
+    element("unchecked", "02:00:00:00:00:01"),
 ]
 
 
@@ -84,6 +88,7 @@ def test_elements_of_a_set_that_is_not_there_are_not() -> None:
         (nft_set("ranges", "ipv4_addr", flags="interval"), "10.0.0.0/16"),
         (nft_set("ranges", "ipv4_addr", flags="interval"), "10.0.0.1"),
         (nft_set("those", "ifname", flags="interval"), '"eth*"'),
+        (nft_set("both", "ifname . ipv4_addr", flags="interval"), '"eth0" . 10.0.1.4-10.0.1.6'),
         (nft_set("told", "ipv4_addr"), '10.0.0.1 comment "one"'),
         (nft_set("ports", "inet_service"), "80"),
     ],

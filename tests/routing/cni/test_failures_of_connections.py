@@ -17,8 +17,8 @@ from testbed.eks.model import EksCluster
 from testbed.net.facts import Chain, NftChain
 from testbed.net.served import metadata
 from testbed.probes.sockets import socket_in
+from testbed.vpc.fabric.frames import RATES
 from testbed.vpc.fabric.resolver import DNS_ADDRESS
-from testbed.vpc.fabric.subnets import RATES
 from testbed.vpc.model import MetadataOptions
 from tests.routing.cni.breaking import (
     NODE,

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,10 @@ from testbed.eks.model import EksCluster
 from testbed.kubernetes.model import Node, Pod, Service, ServicePort
 from testbed.lab import Lab
 from testbed.load import load
-from testbed.net.facts import Neighbour, Route, Rule
+from testbed.net.facts import NftElement, Route, Rule
 from testbed.probes.sockets import socket_in
 from testbed.services.load_balancers.naming import dns_name
-from testbed.vpc.fabric.subnets import GATEWAY_MAC
+from testbed.vpc.fabric.frames import GATEWAY_MAC, MACS
 from testbed.vpc.model import RouteEntry, RouteTable, Subnet, Vpc
 from tests.routing.services.dns_messages import AAAA, NOERROR, NXDOMAIN, A, answers, question
 
@@ -170,7 +170,7 @@ SMALL = Lab(
 def test_instances_of_its_subnet_take_it_for_a_neighbour(beds: Callable[[Lab], Bed]) -> None:
     """ARP is answered with the router's MAC, though no ENI has the address."""
     small = beds(SMALL)
-    answer = small.fact(Neighbour, ns="vpc-main", dev="a", ip=IPv4Address(SERVER))
+    answer = small.fact(NftElement, ns="vpc-main", set=MACS, element=SERVER)
 
     assert looked_up(small, "node-1", "web.default.svc.cluster.local") == {cluster_ip(small)}
     assert GATEWAY_MAC in small.run("node-1", "ip", "neigh", "show", SERVER).stdout

@@ -13,6 +13,7 @@ from testbed.probes.sockets import inside
 from tests.waiting import PATIENCE_S
 
 ETH_P_ALL, IPV4, ARP = 0x0003, 0x0800, 0x0806
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
 EXPERIMENT = 253  # RFC 3692: a protocol for nobody
 HEADER = 34  # bytes: Ethernet's and IPv4's
 
@@ -78,13 +79,20 @@ def arp_request(sender_mac: str, sender: str, target: str) -> bytes:
     return _arp(1, (sender_mac, sender), ("00:00:00:00:00:00", target))
 
 
+def arp_reply(mac: str, address: str, asker: tuple[str, str]) -> bytes:
+    """The address is at that MAC.  asker: who wanted to know, its MAC and its address."""
+    return _arp(2, (mac, address), asker, to=asker[0])
+
+
 def gratuitous_arp(mac: str, address: str) -> bytes:
     """An answer nobody asked for, to everybody: the address is at that MAC."""
-    return _arp(2, (mac, address), ("ff:ff:ff:ff:ff:ff", address))
+    return _arp(2, (mac, address), (EVERYBODY, address))
 
 
-def _arp(operation: int, sender: tuple[str, str], target: tuple[str, str]) -> bytes:
-    ethernet = b"\xff" * 6 + packed_mac(sender[0]) + struct.pack("!H", ARP)
+def _arp(
+    operation: int, sender: tuple[str, str], target: tuple[str, str], to: str = EVERYBODY
+) -> bytes:
+    ethernet = packed_mac(to) + packed_mac(sender[0]) + struct.pack("!H", ARP)
     ends = b"".join(
         packed_mac(mac) + IPv4Address(address).packed for mac, address in (sender, target)
     )

@@ -11,8 +11,17 @@ import pytest
 
 from testbed.allocations import allocate
 from testbed.bed import Bed
-from testbed.vpc.fabric.subnets import GATEWAY_MAC
-from tests.routing.vpc.frames import Frame, arp_request, ears, gratuitous_arp, heard_as, send
+from testbed.net.facts import NftElement
+from testbed.vpc.fabric.frames import GATEWAY_MAC
+from tests.routing.vpc.frames import (
+    Frame,
+    arp_reply,
+    arp_request,
+    ears,
+    gratuitous_arp,
+    heard_as,
+    send,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -158,18 +167,24 @@ def test_who_sends_what_dies_is_told_nothing(fabric: Bed, destination: str) -> N
     assert [one.source for one in packets] == ["10.0.2.10"]
 
 
-@pytest.mark.parametrize("target", ["two", "free", "10.0.1.1"])
-def test_arp_is_answered_with_the_owners_mac_and_asks_no_guest(fabric: Bed, target: str) -> None:
-    address = str(fabric.address(target))
-    owner = GATEWAY_MAC if target == "10.0.1.1" else mac(fabric, target)
+@pytest.mark.parametrize("target", ["two", "free", "10.0.1.1", "169.254.169.253"])
+@pytest.mark.parametrize("own", ["10.0.1.10", "10.0.2.99", "0.0.0.0"])
+def test_arp_is_answered_with_the_owners_mac_and_asks_no_guest(
+    fabric: Bed, own: str, target: str
+) -> None:
+    """Whatever address the asker gives: another of its own, or none yet (RFC 5227, a probe)."""
+    asker = mac(fabric, "one"), own
+    is_instance = target in ("two", "free")
+    address = str(fabric.address(target)) if is_instance else target
+    owner = mac(fabric, target) if is_instance else GATEWAY_MAC
     last = replace(ordinary(fabric, "one", "two"), content=CONTROL)
     with ears(fabric, "one", "two") as hear:
-        send(fabric, "one", arp_request(mac(fabric, "one"), "10.0.1.10", address))
+        send(fabric, "one", arp_request(*asker, address))
         answer = hear("one", lambda wire: wire[12:14] == b"\x08\x06")[-1]
         send(fabric, "one", last.packed())
         others = hear("two", lambda wire: wire.endswith(CONTROL))
 
-    assert answer[22:28].hex(":") == owner
+    assert answer == arp_reply(owner, address, asker)
     assert [wire for wire in others if wire[12:14] == b"\x08\x06"] == []
 
 
@@ -182,6 +197,21 @@ def test_arp_for_what_is_not_in_the_subnet_is_not_answered(fabric: Bed, target: 
         heard = hear("one", lambda wire: wire[22:28].hex(":") == mac(fabric, "two"))
 
     assert len([wire for wire in heard if wire[12:14] == b"\x08\x06"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("of", "element"), [("macs", "10.0.1.20"), ("subnets", '"one-e0" . 10.0.1.0/24')]
+)
+def test_without_its_entry_in_the_mapping_nobody_is_told_an_address_s_mac(
+    fabric: Bed, of: str, element: str
+) -> None:
+    entry = fabric.fact(NftElement, ns="vpc-main", set=of, element=element)
+    with fabric.without(entry):
+        fabric.run("one", "ip", "neigh", "flush", "all")
+        assert fabric.briefly.ping("one", "10.0.1.20").received == 0
+        assert fabric.path("one", "10.0.1.20").code == "X_NO_NEIGHBOUR"
+
+    assert fabric.ping("one", "10.0.1.20").received == 1
 
 
 def test_gratuitous_arp_moves_no_address(fabric: Bed) -> None:

@@ -11,8 +11,8 @@ from testbed.bed import Bed
 from testbed.bed import bed as bring_up
 from testbed.load import parse
 from testbed.net import names
+from testbed.vpc.fabric.frames import GATEWAY_MAC
 from testbed.vpc.fabric.internet_gateway import outer_device
-from testbed.vpc.fabric.subnets import GATEWAY_MAC
 from testbed.vpc.naming import INTERNET, internet_gateway
 from tests.routing.vpc.frames import Frame, checksum, ears, heard_as, send
 

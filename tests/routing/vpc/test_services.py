@@ -6,7 +6,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.probes.sockets import socket_in
-from testbed.vpc.fabric.subnets import SERVICES_PPS
+from testbed.vpc.fabric.frames import SERVICES_PPS
 
 pytestmark = pytest.mark.kernel
 

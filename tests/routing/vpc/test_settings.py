@@ -9,7 +9,7 @@ from testbed.bed import Bed
 from testbed.lab import Lab
 from testbed.load import parse
 from testbed.net import names
-from testbed.vpc.fabric.subnets import GATEWAY_MAC
+from testbed.vpc.fabric.frames import GATEWAY_MAC
 from testbed.vpc.naming import internet_gateway
 from tests.routing.vpc.frames import Frame, ears, heard_as, send
 

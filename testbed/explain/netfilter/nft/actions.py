@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from testbed.explain.netfilter.conditions import (
     ALL_BITS,
     Action,
+    ChangePlaces,
     Continue,
     Element,
     Field,
@@ -39,7 +40,12 @@ _SETTABLE = {
     "ip ttl set": "ttl",
     "ip saddr set": "source",
     "ip daddr set": "destination",
+    "arp operation set": "kind",
 }
+# What the fabric's answer to ARP does with the request's addresses (testbed.vpc.fabric.frames)
+_CHANGE_PLACES = (
+    "@nh,144,40 set @nh,104,40 arp saddr ip set arp daddr ip arp daddr ip set @nh,152,32"
+)
 _RANDOM = ("random", "fully-random", "persistent")
 _REJECTIONS = {"no-route": "net-unreachable", "reset": "RST"}
 _BITWISE: Mapping[str, Callable[[int, int, int], tuple[int, int]]] = {
@@ -73,6 +79,8 @@ def verdict(text: str) -> Action:
 
 
 def _assignment(words: Words) -> Action | None:
+    if words.takes_text(_CHANGE_PLACES):
+        return ChangePlaces()
     for names, target in _MARKS.items():
         if words.takes(*names.split()):
             return _set_mark(target, words)
@@ -82,22 +90,25 @@ def _assignment(words: Words) -> Action | None:
     return None
 
 
-def _set_field(target: str, words: Words, length: int = 2) -> SetField:
-    """length: of the field that a map is asked for, in words."""
-    if words.peek(length) != "map":
+def _set_field(target: str, words: Words) -> SetField:
+    """A literal, another field, or fields with the map that is asked for them."""
+    try:
+        looked_up, _ = fields(words)
+    except NotKnown:
         value = part(words.take())
         if not isinstance(value, int | str):
-            raise NotKnown
+            raise
         return SetField(target, value)
-    looked_up, _ = fields(words)
-    words.take()
-    return SetField(target, fields=looked_up, map=set_name(words))
+    if words.takes("map"):
+        return SetField(target, fields=looked_up, map=set_name(words))
+    [other] = looked_up
+    return SetField(target, other=other.name)
 
 
 def _set_mark(target: str, words: Words) -> SetMark | SetField:
     """`0x1`, `meta mark | 0x4000`, `ct mark & 0x80`, `iifname map @groups` …"""
     if target == "mark" and words.peek(1) == "map":
-        return _set_field(target, words, 1)
+        return _set_field(target, words)
     source = ""
     kept, flipped = ALL_BITS, 0
     if words.peek()[:1].isdigit():

@@ -37,7 +37,9 @@ from testbed.explain.netfilter.nft.words import (
 
 RESET = Reject("RST")  # of TCP alone: nft asks for the protocol, and does not print that
 _LOG_WORDS = ("prefix", "level", "flags", "group", "snaplen", "queue-threshold")
-_SEGMENT_SIZE = ("tcp", "option", "maxseg", "size", "set", "rt", "mtu")
+# Of an ARP answer: those of its frame once more
+_MACS_INSIDE = "arp saddr ether set ether saddr", "arp daddr ether set ether daddr"
+_SEGMENT_SIZE = "tcp option maxseg size set rt mtu"
 EXCEEDED = 0.001  # how often a rate is no fact tells: only that it may be
 _LARGEST = {"ttl": 255, "sport": 65535, "dport": 65535}
 
@@ -60,7 +62,7 @@ def parse(text: str) -> ParsedRule:
 
 def _statement(words: Words, conditions: list[Condition], actions: list[Action]) -> None:
     """The next condition or action, to where it belongs.  Raises NotKnown, ValueError."""
-    if words.takes(*_SEGMENT_SIZE):  # of another protocol it is no match: nft_exthdr.c
+    if words.takes_text(_SEGMENT_SIZE):  # of another protocol it is no match: nft_exthdr.c
         conditions.append(Matches((Field("protocol"),), (("tcp",),)))
         actions.append(LowerMss())
         return
@@ -102,7 +104,9 @@ def _is_idle(words: Words) -> bool:
         while words.take() != "}":
             pass
     else:
-        return words.takes("meta", "nftrace", "set", "1")
+        return words.takes("meta", "nftrace", "set", "1") or any(
+            words.takes_text(one) for one in _MACS_INSIDE
+        )
     return True
 
 

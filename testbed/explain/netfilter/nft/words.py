@@ -63,6 +63,8 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "icmp type": ("icmp_type", "icmp"),
     "icmp code": ("icmp_code", "icmp"),
     "arp operation": ("kind", "arp"),
+    "arp saddr ip": ("source", "arp"),
+    "arp daddr ip": ("destination", "arp"),
 }
 
 # What naming a field takes for granted
@@ -115,6 +117,10 @@ class Words:
         if found:
             self._place += len(words)
         return found
+
+    def takes_text(self, text: str) -> bool:
+        """The same with the words of a text."""
+        return self.takes(*_WORD.findall(text))
 
 
 def field(words: Words) -> tuple[Field, tuple[Condition, ...]]:

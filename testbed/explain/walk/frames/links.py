@@ -142,7 +142,7 @@ class Links:
         if veth is not None:
             return self._heard_behind(veth, request, LARGEST_LINK)
         bridge = space.bridges.get(dev)
-        if bridge is None or not _passes(space, request, "output", "", dev):
+        if bridge is None or not _passes(space, arp_frame(request), "output", "", dev):
             return ""
         return self._flood(space, bridge, request, "", LARGEST_LINK)
 
@@ -153,7 +153,7 @@ class Links:
             veth = space.veths.get(port.dev)
             if veth is None or not port.flood or port.dev == came_by:
                 continue
-            if _passes(space, request, "postrouting", "", port.dev):
+            if _passes(space, arp_frame(request), "postrouting", "", port.dev):
                 mac = self._heard_behind(veth, request, depth)
                 if mac:
                     return mac
@@ -167,17 +167,27 @@ class Links:
         if port is None:
             return _answer(space, dev, request)
         bridge = space.bridges.get(port.bridge)
-        if bridge is None or not bridge.up or not _passes(space, request, "prerouting", dev, ""):
+        frame = arp_frame(request)
+        if bridge is None or not bridge.up or not _passes(space, frame, "prerouting", dev, ""):
             return ""
+        if frame.kind == "reply":
+            return self._turned(space, bridge, port, frame)
         return (
             self._mapped(space, bridge, port, request)
             or (
                 _answer(space, bridge.name, request)
-                if _passes(space, request, "input", dev, "")
+                if _passes(space, arp_frame(request), "input", dev, "")
                 else ""
             )
             or self._flood(space, bridge, request, dev, depth - 1)
         )
+
+    def _turned(self, space: Space, bridge: Bridge, port: BridgePort, frame: Packet) -> str:
+        """What an answer says that rules made of a request: it goes back by the same port."""
+        back = self.port_to(space, bridge, frame.dmac)
+        if back != port or not port.hairpin:
+            return ""
+        return frame.smac if _passes(space, frame, "postrouting", "", port.dev) else ""
 
     def _mapped(self, space: Space, bridge: Bridge, port: BridgePort, request: Request) -> str:
         """What a bridge answers for others: a neighbour it knows, behind a port it knows.
@@ -193,9 +203,8 @@ class Links:
         return known.mac if reachable else ""
 
 
-def _passes(space: Space, request: Request, hook: str, iif: str, oif: str) -> bool:
-    """Whether the bridge's own chains let a request through."""
-    frame = arp_frame(request)
+def _passes(space: Space, frame: Packet, hook: str, iif: str, oif: str) -> bool:
+    """Whether the bridge's own chains let a frame through; they may change it."""
     frame.iif, frame.oif = iif, oif
     passage = Passage(space.ns, frame, [], Tracking(), lambda _: 0, space.own)
     try:

@@ -130,8 +130,10 @@ def _asks(trip: Trip, space: Space, decision: Decision) -> bool:
         leaving = trip.links.leaving(space, decision, packet.source, packet.destination)
     except NotPredicted:
         return False
+    if not leaving.mac:
+        return False  # and the packet is as it came
     packet.dmac = leaving.mac
-    return bool(leaving.mac)
+    return True
 
 
 def _made(trip: Trip, space: Space, dev: str, kind: Kind, place: _Place) -> Arrival | None:
