@@ -21,7 +21,7 @@ def test_every_page_is_reached_from_readme_and_every_link_leads_somewhere() -> N
         todo = {target for page in pages for target in linked(page)} - seen
         assert not [target for target in todo if not target.exists()]
 
-    assert {*ROOT.glob("docs/*.md"), ROOT / "SECURITY.md"} <= seen
+    assert {*ROOT.glob("docs/*.md"), ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"} <= seen
 
 
 def test_the_map_has_every_page() -> None:

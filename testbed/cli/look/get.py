@@ -48,8 +48,8 @@ def get_(lab_name: str | None, output: str, kind: str, name: str) -> None:
 
     pods services endpoints endpointslices nodes instances enis subnets vpcs securitygroups
     networkacls routetables peerings transitgateways connections hosts are the lab's.  rules routes
-    neighbours chains addresses links are read from the kernels, and how full their conntrack table
-    is and what it lost; NAME is then the pod, node or router to look at.
+    neighbours chains addresses links are read from the kernels, and so is conntrack: how full the
+    table is and what it lost; NAME is then the pod, node or router to look at.
     """
     kind, name = kind_and_name(kind, name)
     rows = ask(lab_name, "get", kind=kind, name=name)

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @click.command("upgrade")
 @lab_option
-@option("--dry-run", is_flag=True, help="Say what would hinder it; the lab has no versions.")
+@option(
+    "--dry-run",
+    is_flag=True,
+    help="Required, for a lab has no version to update: only say what is short.",
+)
 @output_option
 @click.argument("file", required=False, type=FILE)
 def upgrade_(lab_name: str | None, dry_run: bool, output: str, file: Path | None) -> None:

@@ -35,9 +35,18 @@ def node_port_addresses(text: str) -> "tuple[IPv4Network | Literal['primary'], .
 @click.option(
     "-f", "--file", "files", multiple=True, required=True, help="Manifests; `-` is standard input."
 )
-@click.option("--era", type=click.Choice(ERAS), default="current", help="Whose rules.")
 @click.option(
-    "--proxy-mode", "mode", type=click.Choice(PROXY_MODES), default="iptables", help="Written for."
+    "--era",
+    type=click.Choice(ERAS),
+    default="current",
+    help="Kubernetes' version: its rules of then, or today's.",
+)
+@click.option(
+    "--proxy-mode",
+    "mode",
+    type=click.Choice(PROXY_MODES),
+    default="iptables",
+    help="What its rules are written for.",
 )
 @click.option("--node", default="", help="Whose endpoints are local; without it, nobody's are.")
 @click.option(
@@ -53,11 +62,20 @@ def node_port_addresses(text: str) -> "tuple[IPv4Network | Literal['primary'], .
     help="The pods' range: kube-proxy's own flag.",
 )
 @option("--zone", default="", help="The node's, whose topology hints it follows.")
-@click.option("--masquerade-all", is_flag=True, help="kube-proxy's own flag; so are all below.")
-@click.option("--detect-local-mode", type=click.Choice(MODES), default=MODES[0])
-@click.option("--pod-interface", default="", help="--pod-bridge-interface, -name-prefix.")
+@click.option("--masquerade-all", is_flag=True, help="kube-proxy's own flag.")
 @click.option(
-    "--pod-cidr", metavar="CIDR", callback=parsed(IPv4Network), help="The node's, for NodeCIDR."
+    "--detect-local-mode", type=click.Choice(MODES), default=MODES[0], help="How it knows pods."
+)
+@click.option(
+    "--pod-interface",
+    default="",
+    help="The bridge of BridgeInterface, or the prefix of InterfaceNamePrefix.",
+)
+@click.option(
+    "--pod-cidr",
+    metavar="CIDR",
+    callback=parsed(IPv4Network),
+    help="The node's range, for NodeCIDR.",
 )
 @click.option(
     "--nodeport-addresses",
@@ -65,11 +83,21 @@ def node_port_addresses(text: str) -> "tuple[IPv4Network | Literal['primary'], .
     callback=parsed(node_port_addresses),
     help="Node ports are on these of --node-ip and 127.0.0.1 alone; `primary`: on --node-ip.",
 )
-@click.option("--iptables-localhost-nodeports/--no-iptables-localhost-nodeports", default=True)
 @click.option(
-    "--iptables-masquerade-bit", "masquerade_bit", type=click.IntRange(0, 31), default=14
+    "--iptables-localhost-nodeports/--no-iptables-localhost-nodeports",
+    default=True,
+    help="Node ports on 127.0.0.1.",
 )
-@click.option("--conntrack-tcp-be-liberal", is_flag=True)
+@click.option(
+    "--iptables-masquerade-bit",
+    "masquerade_bit",
+    type=click.IntRange(0, 31),
+    default=14,
+    help="The mark's bit.",
+)
+@click.option(
+    "--conntrack-tcp-be-liberal", is_flag=True, help="Without the rule that drops invalid packets."
+)
 def kube_proxy_(
     *,
     files: tuple[str, ...],

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 @click.option("-f", "--file", type=FILE, help="The topology; else an example.")
 @option("--node", default="", help="The node; without it, the first.")
 @option("--pod", default="", help="The pod of that node; without it, the first.")
-@option("--profile", type=click.Choice(["slides", "current"]), help="The CNI's era.")
-@option("--connmark-backend", type=click.Choice(["iptables", "nftables"]), help="Who marks.")
+@option(
+    "--profile", type=click.Choice(["slides", "current"]), help="v1.5.7 or v1.23.1 of the CNI."
+)
+@option(
+    "--connmark-backend", type=click.Choice(["iptables", "nftables"]), help="What marks packets."
+)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 def vpc_cni_(
