@@ -1,15 +1,16 @@
 """Hops that route and do nothing else: what the kernel itself takes to forward."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import pairwise
 
-from testbed.net.facts import Address, Fact, Netns, Route, Sysctl, Veth
+from testbed.net.facts import Address, Chain, Fact, Netns, Route, State, Sysctl, Veth
 
 MTU = 9001  # as everything in a VPC
 PAIR = ("left", "right")
 ROUTED = ("left", "left-node", "router", "right-node", "right")
-_SUBNETS = [*IPv4Network("10.9.0.0/16").subnets(new_prefix=24)]
+_SUBNETS = [*IPv4Network("10.0.0.0/16").subnets(new_prefix=24)]  # of the large topology's VPC
 
 
 def hops(way: Sequence[str]) -> Iterator[Fact]:
@@ -29,6 +30,15 @@ def hops(way: Sequence[str]) -> Iterator[Fact]:
     for link, (west, east) in enumerate(pairwise(way)):
         yield from _end(link, west, "east", east, "west")
         yield from _end(link, east, "west", west, "east")
+
+
+def with_rules(way: Sequence[str], state: State, node: str) -> Iterator[Fact]:
+    """The same, where both nodes have the iptables rules that a node of a lab has."""
+    yield from hops(way)
+    for fact in state:
+        if isinstance(fact, Chain) and fact.ns == node:
+            yield replace(fact, ns=way[1])
+            yield replace(fact, ns=way[-2])
 
 
 def far_end(way: Sequence[str]) -> str:

@@ -6,16 +6,19 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from statistics import median
 from typing import NamedTuple
 
 from bench import spaces
 from bench.meter import Numbers
-from bench.runs.hops import PAIR, ROUTED, far_end, hops
+from bench.runs.hops import PAIR, ROUTED, far_end, hops, with_rules
 from bench.runs.lab import large
 from testbed.bed import bed
 from testbed.kernel.namespaces.store import LocalStore, NamespaceStore
 from testbed.kernel.write.apply import apply
+from testbed.net.facts import Fact
 from testbed.probes.sockets import inside
 
 CHUNK = 1 << 20
@@ -38,13 +41,13 @@ def measure(seconds: float, times: int) -> Numbers:
     A machine's speed changes within seconds, so each path is measured for a moment only, right
     after the bare pair, many times; the middle one of the ratios counts.
     """
-    with bed(large(2, 2)) as lab, LocalStore() as pair, LocalStore() as routed:
-        apply(pair, frozenset(hops(PAIR)))
-        apply(routed, frozenset(hops(ROUTED)))
-        bare = Path(pair, PAIR[0], PAIR[-1], far_end(PAIR))
+    with bed(large(2, 2)) as lab, ExitStack() as undo:
+        far = str(lab.address("pod-1-0"))
+        bare = _path(PAIR, hops(PAIR), undo)
         paths = {
-            "routed": Path(routed, ROUTED[0], ROUTED[-1], far_end(ROUTED)),
-            "hops": Path(lab.store, "pod-0-0", "pod-1-0", str(lab.address("pod-1-0"))),
+            "routed": _path(ROUTED, hops(ROUTED), undo),
+            "ruled": _path(ROUTED, with_rules(ROUTED, lab.state, "node-0"), undo),
+            "hops": Path(lab.store, "pod-0-0", "pod-1-0", far),
         }
         seen: dict[str, list[float]] = {}
         for _ in range(times):
@@ -54,6 +57,12 @@ def measure(seconds: float, times: int) -> Numbers:
                 seen.setdefault(name, []).append(after)
                 seen.setdefault(f"{name}_of_bare", []).append(after / before)
     return {name: median(values) for name, values in seen.items()}
+
+
+def _path(way: Sequence[str], facts: Iterable[Fact], undo: ExitStack) -> Path:
+    store = undo.enter_context(LocalStore())
+    apply(store, frozenset(facts))
+    return Path(store, way[0], way[-1], far_end(way))
 
 
 def _cost(path: Path, seconds: float) -> float:
