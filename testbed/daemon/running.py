@@ -23,7 +23,7 @@ from testbed.kernel.write.apply import apply
 from testbed.lab import Lab
 from testbed.net.facts import State
 from testbed.net.served.endpoints import Listener
-from testbed.plan import leaving, listeners, plan, programs
+from testbed.plan import check, leaving, listeners, plan, programs, unchecked
 from testbed.plan.proxies import stale_entries
 from testbed.probes.servers.processes import Servers
 from testbed.services.load_balancers.health import ALL_WELL
@@ -128,7 +128,7 @@ class RunningLab:
         allocations = self.allocated(lab, events.append)
         new = not self.store.names()
         with making(len(allocations.namespaces) if new else 0) as made:
-            wanted = plan(lab, allocations, self.health)
+            wanted = unchecked(lab, allocations, self.health)
             with self._put_back_on_failure():
                 with self._becoming(lab, allocations, wanted, made):
                     applied = record(lab, allocations, names)
@@ -156,6 +156,7 @@ class RunningLab:
             self.servers.close(leaving(self.servers.listening, serving()))
             self.supervisor.retain(programs(lab, allocations, self.health))
         with self._writing(wanted, serving, made):
+            check(wanted)
             files.write(self.home, lab, allocations)
             yield
         if self.lab is not None:

@@ -1,5 +1,6 @@
 """Sysctls below /proc/sys, of the network namespace the calling thread is in."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from testbed.errors import KernelError, MissingFeature
 from testbed.net.facts import OF_DEVICE, Sysctl
 
 PROC_SYS = Path("/proc/sys")
+LONGEST = 4096  # bytes: proc_sysctl.c gives no more than a page at once
 
 # Sysctls that come with a module: without it the kernel behaves as with this value.
 OF_MODULES = {
@@ -27,7 +29,7 @@ def path(name: str) -> Path:
 def read(name: str) -> str | None:
     """A sysctl's value, its words parted by one blank; None when this namespace has none such."""
     try:
-        return b" ".join(path(name).read_bytes().split()).decode()
+        return b" ".join(_content(path(name)).split()).decode()
     except FileNotFoundError:
         _, without = OF_MODULES.get(name, ("", None))
         return without
@@ -40,7 +42,7 @@ def write(name: str, value: str) -> None:
     Raises KernelError with the kernel's reason, MissingFeature where a module is not loaded.
     """
     try:
-        path(name).write_text(f"{value}\n")
+        _put(path(name), f"{value}\n".encode())
     except FileNotFoundError as absent:
         module, without = OF_MODULES.get(name, ("", ""))
         if not module:
@@ -61,6 +63,23 @@ def write_all(facts: Iterable[Sysctl]) -> None:
             write(fact.name, fact.value)
         except KernelError as refused:
             raise KernelError(f"{fact.ns}: {refused}") from refused
+
+
+def _content(file: Path) -> bytes:
+    """What is in a small file; without Python's own buffers, as there are thousands to be read."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, LONGEST)
+    finally:
+        os.close(descriptor)
+
+
+def _put(file: Path, value: bytes) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value)
+    finally:
+        os.close(descriptor)
 
 
 def _without_ipv6(name: str) -> bool:

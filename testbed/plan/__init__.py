@@ -42,19 +42,37 @@ from testbed.vpc.fabric.subnets import fabric_facts
 from testbed.vpc.model import Vpc
 from testbed.vpc.prefix_list_routes import with_prefix_list_routes
 
-__all__ = ["endpoints", "leaving", "listeners", "plan", "programs", "resolvers", "served", "vpcs"]
+__all__ = [
+    "check",
+    "endpoints",
+    "leaving",
+    "listeners",
+    "plan",
+    "programs",
+    "resolvers",
+    "served",
+    "unchecked",
+    "vpcs",
+]
 
 
 def plan(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> State:
-    """The kernel this lab wants.  Chains that several write are folded into one fact each.
+    """The kernel this lab wants.
 
     health: of load balancers' targets.
     Raises TestbedError when two facts contradict each other (a bug of the planners).
     """
+    state = unchecked(lab, allocations, health)
+    check(state)
+    return state
+
+
+def unchecked(lab: Lab, allocations: Allocations, health: Health = ALL_WELL) -> State:
+    """The same, for who calls `check` later.  Chains that several write are one fact each."""
     wanted = [*_wanted(lab, allocations), *load_balancer_facts(lab, allocations, health)]
     pieces = [fact for fact in wanted if isinstance(fact, ChainPiece)]
     facts = [fact for fact in wanted if not isinstance(fact, ChainPiece)]
-    return united([*facts, *merge(pieces)])
+    return frozenset([*facts, *merge(pieces)])
 
 
 def _wanted(lab: Lab, allocations: Allocations) -> Iterator[Fact]:
@@ -140,14 +158,12 @@ def _eks_facts(cluster: EksCluster, vpc: Vpc, allocations: Allocations) -> Itera
             yield from micro_vm.pod_facts(eni, subnets[eni.subnet])
 
 
-def united(facts: Iterable[Fact]) -> State:
-    """These facts, of which no two are about one thing.  Raises TestbedError."""
-    state = frozenset(facts)
+def check(state: State) -> None:
+    """Raise TestbedError where two facts are about one thing."""
     for kind, own in _by_kind(state).items():
         if len(set(map(kind.identify, own))) < len(own):
             one, other = _contradicting(own)
             raise TestbedError(f"two plans for one thing: {show(one)} and {show(other)} (a bug)")
-    return state
 
 
 def _by_kind(facts: Iterable[Fact]) -> dict[type[Fact], list[Fact]]:

@@ -4,7 +4,7 @@ import gc
 
 # Facts, and nearly all else, go by their counts.  To look for cycles among a large lab's at each
 # 700 new objects, as is Python's way, takes a fifth of `up`.
-COLLECT_AFTER = 200_000  # objects
+COLLECT_AFTER = 500_000  # objects: more than `up` of 3,000 pods has to do with
 
 
 def collect_rarely() -> None:
