@@ -32,7 +32,7 @@ from testbed.net.drift.diff import Drift
 from testbed.net.facts import Fact, IpAddress, State, Sysctl
 from testbed.net.served.endpoints import Probed
 from testbed.plan import endpoints, leaving, listeners, plan, programs, resolvers
-from testbed.plan.balancers import load_balancer_facts
+from testbed.plan.balancers import ended_connections, load_balancer_facts
 from testbed.plan.proxies import stale_entries
 from testbed.probes import http, tcp
 from testbed.probes.asked.path import Path, path
@@ -98,11 +98,13 @@ class Bed:
             frozenset(load_balancer_facts(self.lab, self.allocations, one))
             for one in (self.health, found)
         )
+        ended = ended_connections(self.lab, self.allocations, self.health, found)
         self.health = found
         self.supervisor.serve(programs(self.lab, self.allocations, found))
         if before != after:
             self.state = self.state - before | after
             self.change(self.state)
+        forget(self.store, ended)
 
     def target_states(self, balancer: str) -> Judged:
         """The targets of a load balancer as it judges them.  Raises KernelError."""

@@ -11,6 +11,7 @@ from testbed.plan.proxies import behind
 from testbed.services.endpoints import Behind
 from testbed.services.load_balancers import Balancer
 from testbed.services.load_balancers.classic import balancer_facts
+from testbed.services.load_balancers.ended_flows import Command, ended_flows
 from testbed.services.load_balancers.health import Health
 from testbed.services.load_balancers.network import network_facts
 from testbed.services.load_balancers.targets import TargetGroup, target_groups
@@ -42,6 +43,21 @@ class Given:
             self.to(cluster, balancer.service),
             self._behind[cluster.name],
         )
+
+
+def ended_connections(
+    lab: Lab, allocations: Allocations, before: Health, after: Health
+) -> dict[str, tuple[Command, ...]]:
+    """The conntrack commands of each Network Load Balancer, by namespace, for another health."""
+    given = Given(lab, allocations)
+    found = {
+        balancer.netns: tuple(
+            ended_flows(balancer.netns, given.groups(cluster, balancer), before, after)
+        )
+        for cluster, balancer in load_balancers(lab)
+        if balancer.is_network
+    }
+    return {ns: commands for ns, commands in found.items() if commands}
 
 
 def load_balancer_facts(lab: Lab, allocations: Allocations, health: Health) -> Iterator[Fact]:

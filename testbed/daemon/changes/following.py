@@ -9,11 +9,12 @@ from testbed.daemon.found import ended_programs, target_states
 from testbed.daemon.running import RunningLab
 from testbed.errors import TestbedError
 from testbed.kernel.read.observe import observe
+from testbed.kernel.rules.conntrack import forget
 from testbed.kernel.write.apply import apply
 from testbed.lab import Lab, health, load_balancers
 from testbed.net.facts import Sysctl
 from testbed.plan import programs
-from testbed.plan.balancers import load_balancer_facts
+from testbed.plan.balancers import ended_connections, load_balancer_facts
 from testbed.services.load_balancers.health import Health
 from testbed.vpc.naming import router
 
@@ -62,6 +63,7 @@ def _become(running: RunningLab, lab: Lab, found: Health) -> None:
     wanted = programs(lab, running.allocations, found)
     running.supervisor.serve(one for one in wanted if one.key not in ended)
     _balance(running, lab, found)
+    forget(running.store, ended_connections(lab, running.allocations, running.health, found))
     running.health = found
 
 

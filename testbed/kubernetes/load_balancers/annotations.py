@@ -44,6 +44,7 @@ TARGET_GROUP_ATTRIBUTES: Mapping[str, Setting] = {
     "deregistration_delay.timeout_seconds": checked(between(0, MOST_DRAINING_S)),
     "deregistration_delay.connection_termination.enabled": checked(one_of("false")),
     "proxy_protocol_v2.enabled": sets("proxy_protocol", truth),
+    "target_health_state.unhealthy.connection_termination.enabled": sets("ends_unhealthy", truth),
 }
 # By the annotation behind the prefix.  Ranges are AWS' own.
 READERS: Mapping[str, Reader] = {

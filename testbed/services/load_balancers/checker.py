@@ -70,12 +70,13 @@ def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Ite
     if protocol == "http":
         yield f"    option httpchk GET {path}"
         yield "    http-check expect rstatus ^[23]"
+    ended = relay.ended(group) if group.is_relayed else ""
     for target in group.targets:
         port = wanted.check_port or asked or target.port
         how = relay.sent(group) if group.is_relayed else ""
         how += " no-check-ssl" if group.spoken.encrypts else ""
         how += " check-send-proxy" if _tells(balancer.service, group, target, port) else ""
-        yield f"    server {target.name} {target.ip}:{target.port}{how} check port {port}"
+        yield f"    server {target.name} {target.ip}:{target.port}{how} check port {port}{ended}"
 
 
 def _tells(service: Service, group: TargetGroup, target: Target, port: int) -> bool:

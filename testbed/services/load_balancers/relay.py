@@ -93,6 +93,15 @@ def sent(group: TargetGroup) -> str:
     return f"{secured} send-proxy-v2" if group.tells_client else secured
 
 
+def ended(group: TargetGroup) -> str:
+    """What becomes of the connections to who is unhealthy: where there are others they end.
+
+    (haproxy knows no exception for the last healthy one of several.)
+    """
+    ends = group.ends_unhealthy and len(group.targets) > 1
+    return " on-marked-down shutdown-sessions" if ends else ""
+
+
 def accepted(groups: Sequence[TargetGroup]) -> Iterator[ChainRule]:
     """The rules that let clients in."""
     for group in relayed(groups):

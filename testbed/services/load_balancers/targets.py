@@ -31,6 +31,7 @@ class TargetGroup:
 
     spoken: what with clients and with targets.  tells_client: by the PROXY protocol, version 2.
     preserved: targets see the client's address.  sticky: a client stays with its target.
+    ends_unhealthy: its connections end when it becomes unhealthy.
     """
 
     protocol: str
@@ -40,6 +41,7 @@ class TargetGroup:
     tells_client: bool = False
     preserved: bool = True
     sticky: bool = False
+    ends_unhealthy: bool = True
 
     @property
     def is_relayed(self) -> bool:
@@ -82,6 +84,7 @@ def target_groups(
             tells_client=wanted.proxy_protocol and port.protocol == "TCP",
             preserved=wanted.preserves(port.protocol),
             sticky=wanted.sticky,
+            ends_unhealthy=wanted.ends_unhealthy,
         )
         for port, targets in zip(ports, found, strict=True)
     )

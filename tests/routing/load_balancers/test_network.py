@@ -205,6 +205,46 @@ def test_a_flow_that_is_forgotten_is_reset(serve: Serve) -> None:
             read_all(called)
 
 
+@pytest.mark.parametrize("ends", ["true", "false"])
+def test_connections_to_a_target_that_becomes_unhealthy_are_reset(serve: Serve, ends: str) -> None:
+    """By the next packet of the client; where that is turned off they stay where they are."""
+    attribute = f"target_health_state.unhealthy.connection_termination.enabled={ends}"
+    bed = serve(
+        "eks",
+        ServicePort(7),
+        target_group_attributes=attribute,
+        cross_zone_load_balancing_enabled="true",
+    )
+
+    def ill() -> set[str]:
+        states = bed.target_states(ZONE_A)
+        return {one.target for one, state in states.items() if state == "OutOfService"}
+
+    wait_until(lambda: not ill())
+    with inside(bed.store, "internet"):
+        called = socket.create_connection((address(bed, ZONE_A), 7), timeout=PATIENCE_S)
+    with called:
+        called.sendall(b"hello\n")
+        assert called.recv(2048)
+        [node] = taken_by(bed, called)
+        with without_node_ports(bed, node):
+            wait_until(lambda: ill() == {node})
+            bed.follow_balancers()
+            called.sendall(b"again\n")
+            if ends == "true":
+                with pytest.raises(ConnectionResetError):
+                    read_all(called)
+            else:
+                assert called.recv(2048)
+
+
+def taken_by(bed: Bed, called: socket.socket) -> list[str]:
+    """The node to which the load balancer sends a client's flow."""
+    port = str(called.getsockname()[1])
+    flow = bed.run(ZONE_A, "conntrack", "-L", "-p", "tcp", "--orig-port-src", port).stdout
+    return [node for node in ("node-1", "node-2", "node-3") if f"src={bed.address(node)} " in flow]
+
+
 def test_udp_is_balanced_and_keeps_the_client(serve: Serve) -> None:
     """Preservation cannot be turned off for UDP; what nobody listens on is silent."""
     port = ServicePort(7, name="echo", protocol="UDP")

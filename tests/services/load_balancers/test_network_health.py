@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.allocations import allocate
 from testbed.kubernetes.model import HealthCheck, ServicePort
 from testbed.lab import health
+from testbed.plan.balancers import ended_connections
 from testbed.services.load_balancers.health import Health, Judged, Server, health_check
 from tests.services.load_balancers.network import (
     HTTP,
@@ -96,6 +98,33 @@ def test_without_preservation_the_relay_speaks_for_itself() -> None:
 
     assert "usesrc" not in checks(web)
     assert "10.0.2.4:31787" in checks(web)
+
+
+def test_flows_of_who_becomes_unhealthy_end_unless_all_are() -> None:
+    """A RST is for what clients still send; where all targets are taken, nothing ends."""
+    described = lab(service(cross_zone_load_balancing_enabled="true"))
+    allocations = allocate(described)
+
+    def ended(before: str, after: str) -> dict[str, tuple[tuple[str, ...], ...]]:
+        was, now = ill(ZONE_A, *before.split()), ill(ZONE_A, *after.split())
+        return ended_connections(described, allocations, was, now)
+
+    command = ("conntrack", "-D", "-p", "tcp", "--dport", "80", "--dst-nat", "10.0.1.4")
+    assert ended("", "node-1") == {ZONE_A: (command,)}
+    assert ended("node-1", "node-1") == {}, "they have ended"
+    assert ended("", "node-1 node-2") == {}, "fail open"
+    assert ended("node-1", "") == {}
+
+
+def test_what_is_relayed_ends_by_haproxy() -> None:
+    """Where there is another target; and not where the attribute says so."""
+    told = "proxy_protocol_v2.enabled=true"
+    kept = f"{told},target_health_state.unhealthy.connection_termination.enabled=false"
+    both = {"cross_zone_load_balancing_enabled": "true"}
+
+    assert "shutdown-sessions" in checks(service(target_group_attributes=told, **both))
+    assert "shutdown-sessions" not in checks(service(target_group_attributes=kept, **both))
+    assert "shutdown-sessions" not in checks(service(target_group_attributes=told)), "one target"
 
 
 def test_whether_checks_of_another_port_have_the_proxy_header_is_a_setting() -> None:
