@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from testbed.cli.output import note
@@ -62,6 +63,12 @@ def become_root(words: Sequence[str]) -> NoReturn:
     if refusal := _refusal():
         raise MissingFeature(f"root has labs ({', '.join(roots_labs())}), and {refusal}")
     _through_sudo(words)
+
+
+def itself() -> str:
+    """What to type for this program after `sudo`, whose PATH is its own."""
+    typed = sys.argv[0]
+    return typed if Path(typed).name == "testbed" else f"{sys.executable} -m testbed"
 
 
 def _through_sudo(words: Sequence[str]) -> NoReturn:

@@ -24,7 +24,7 @@ def ls_(output: str) -> None:
         if (holder := home.holder())
     ]
     rows += [
-        {"name": name, "status": "root's: `sudo testbed ls` tells more", "pid": None}
+        {"name": name, "status": f"root's: `sudo {privilege.itself()} ls` tells more", "pid": None}
         for name in privilege.roots_labs()
     ]
     if rows or output != "table":

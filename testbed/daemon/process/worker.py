@@ -119,9 +119,9 @@ class Worker:
             loop.call_soon_threadsafe(writer.write, line({"progress": text}))
 
         try:
-            if _may_talk(connection):
-                request = json.loads(await reader.readline())
-                writer.write(line(await self._result(request, progress)))
+            # `ls` comes and says nothing: it only looks whether somebody is there
+            if _may_talk(connection) and (asked := await reader.readline()):
+                writer.write(line(await self._result(json.loads(asked), progress)))
                 await writer.drain()
         except (ConnectionError, ValueError) as gone:
             log.info("a client went away: %s", gone)

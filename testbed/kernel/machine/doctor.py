@@ -61,7 +61,7 @@ def _user() -> Finding:
     if userns.privileged():
         return Finding("root", "ok", "labs are made by root", needed=True)
     detail = f"this is user {os.geteuid()}: labs are made by root through sudo, or rootless"
-    return Finding("root", "limited", detail, "for what root has: sudo testbed doctor")
+    return Finding("root", "limited", detail, "for what root has: run this with sudo")
 
 
 NAMESPACES = (
@@ -168,7 +168,7 @@ def _untried(feature: Feature, kernel: Modules) -> Finding:
 def _other_kernel(feature: Feature, kernel: Modules) -> str:
     if not feature.modules:
         outside = "run outside a container, or in a privileged one"
-        return outside if userns.privileged() else "sudo testbed doctor"
+        return outside if userns.privileged() else "run this with sudo"
     if not kernel.dynamic:
         return "another kernel: this one has no such part and loads no modules"
     return (

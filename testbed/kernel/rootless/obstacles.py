@@ -51,7 +51,7 @@ SETTINGS = (
         "`userns,` for this Python",
     ),
 )
-OUTSIDE = "run outside the container, or as root: sudo testbed …"
+OUTSIDE = "run outside the container, or as root, with sudo"
 FILTERED = (
     "a seccomp filter, as containers have: docker run --security-opt seccomp=unconfined, or run "
     "outside the container"

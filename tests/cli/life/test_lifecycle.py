@@ -239,6 +239,7 @@ def test_an_ordinary_user_is_told_that_a_lab_is_roots(commands: Commands, tmp_pa
         assert process.returncode == code, errors
         assert commands.name in output + errors
         assert "root" in output + errors
+        assert words != ["ls"] or f"sudo {sys.executable} -m testbed ls" in output
     assert commands.running()
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from testbed.daemon.process.home import Home
 from testbed.kernel.machine.processes import forks
 from tests.cli.conftest import Commands
 from tests.waiting import wait_until
@@ -26,6 +27,15 @@ def test_a_worker_whom_nobody_asks_ends_and_the_next_one_knows_the_same(
     commands.on("explain", "web-0", "client", "--predict")
     commands.on("matrix", "-p", "http")
     assert (commands.daemon(), commands.servers()) == (daemon, servers)
+
+
+def test_who_only_looks_whether_somebody_answers_is_not_in_the_log(commands: Commands) -> None:
+    """The log's last line is told as the daemon's last words when it is killed."""
+    commands.up()
+    assert commands.running()
+    commands.on("get", "pods")
+
+    assert Home(commands.name).log.read_text() == ""
 
 
 def test_a_killed_worker_loses_nothing(commands: Commands) -> None:

@@ -138,9 +138,9 @@ def test_an_ordinary_user_is_told_what_a_lab_of_theirs_has():
 
     found = by_feature(findings)
     assert found["root"].status == "limited"
-    assert "sudo testbed doctor" in found["root"].remedy
+    assert "run this with sudo" in found["root"].remedy
     assert (found["user namespaces"].status, found["user namespaces"].needed) == ("ok", True)
-    assert (found["tracefs"].status, found["tracefs"].remedy) == ("missing", "sudo testbed doctor")
+    assert (found["tracefs"].status, found["tracefs"].remedy) == ("missing", "run this with sudo")
     assert satisfied(findings)
 
 
