@@ -144,7 +144,8 @@ def writing(
                 continue
             case _:
                 messages = _known(encode.written, fact, indexes)
-        requests.extend(Request(fact, data, _forgiven(fact)) for data in messages)
+        forgiven = _forgiven(fact)
+        requests += [Request(fact, data, forgiven) for data in messages]
         if isinstance(fact, Address) and not fact.connected:
             data = encode.removed(connected_route(fact), indexes)
             requests.append(Request(fact, data, GONE))

@@ -37,6 +37,9 @@ BRIDGE_FLAGS = uapi.IFF_UP | uapi.IFF_PROMISC  # of all flags the ones a bridge'
 
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, flags to change
 _NEW = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
+_VETH = attribute_text(uapi.IFLA_INFO_KIND, "veth")
+# the default of one queue per CPU costs two RCU waits a pair
+_ONE_QUEUE = attribute_u32(uapi.IFLA_NUM_TX_QUEUES, 1) + attribute_u32(uapi.IFLA_NUM_RX_QUEUES, 1)
 
 
 def mac_bytes(text: str) -> bytes:
@@ -58,8 +61,7 @@ def new_veth(near: Veth, far: Veth, near_index: int, far_index: int, far_netns: 
     """
     peer = _link(far_index, 0) + _end(far) + attribute_u32(uapi.IFLA_NET_NS_FD, far_netns)
     data = attribute(uapi.IFLA_INFO_DATA, attribute(uapi.VETH_INFO_PEER, peer))
-    kind = attribute_text(uapi.IFLA_INFO_KIND, "veth")
-    body = _link(near_index, _up(near)) + _end(near) + attribute(uapi.IFLA_LINKINFO, kind + data)
+    body = _link(near_index, _up(near)) + _end(near) + attribute(uapi.IFLA_LINKINFO, _VETH + data)
     return message(uapi.RTM_NEWLINK, _NEW, body)
 
 
@@ -160,6 +162,5 @@ def _named(link: Veth | Bridge) -> bytes:
 
 
 def _end(veth: Veth) -> bytes:
-    """One end of a pair.  One queue: the default of one per CPU costs two RCU waits a pair."""
-    queues = attribute_u32(uapi.IFLA_NUM_TX_QUEUES, 1) + attribute_u32(uapi.IFLA_NUM_RX_QUEUES, 1)
-    return _named(veth) + queues
+    """One end of a pair."""
+    return _named(veth) + _ONE_QUEUE

@@ -26,6 +26,7 @@ FLAGS_OFFSET, SEQUENCE_OFFSET = 6, 8
 ALIGNMENT = 4  # NLMSG_ALIGNTO, NLA_ALIGNTO
 
 _ATTRIBUTE = struct.Struct("=HH")
+_ATTRIBUTE_4 = struct.Struct("=HH4s")
 _ATTRIBUTE_U32 = struct.Struct("=HHI")
 _ATTRIBUTE_U8 = struct.Struct("=HHB3x")
 _ATTRIBUTE_LENGTH = _ATTRIBUTE.size
@@ -60,6 +61,8 @@ class Refusal(NamedTuple):
 def attribute(kind: int, value: bytes) -> bytes:
     """An attribute with a value of any length."""
     length = len(value)
+    if length == 4:  # as most are: IPv4 addresses
+        return _ATTRIBUTE_4.pack(8, kind, value)
     return _ATTRIBUTE.pack(length + _ATTRIBUTE_LENGTH, kind) + value + _PADDING[length & 3]
 
 

@@ -6,18 +6,17 @@ by its name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from testbed.description.problem import Problem
 from testbed.errors import DescriptionError
 from testbed.kubernetes import model
 from testbed.kubernetes.endpoint_slices import EndpointSlice
 from testbed.kubernetes.eni_config import EniConfig
-from testbed.kubernetes.manifests import documents, service_objects
-from testbed.kubernetes.manifests.eni_config_objects import EniConfigObject, eni_config
-from testbed.kubernetes.manifests.services import endpoint_slices, service
-from testbed.kubernetes.manifests.workload_objects import PodStatus
-from testbed.kubernetes.manifests.workloads import workloads
+
+if TYPE_CHECKING:
+    from testbed.kubernetes.manifests.documents import Manifest
+    from testbed.kubernetes.manifests.workload_objects import PodStatus
 
 
 class ObjectName(NamedTuple):
@@ -45,9 +44,9 @@ class Objects:
     services: tuple[model.Service, ...] = ()
     endpoint_slices: tuple[EndpointSlice, ...] = ()
     eni_configs: tuple[EniConfig, ...] = ()
-    written: Mapping[ObjectName, documents.Manifest] = field(default_factory=dict)
-    origins: Mapping[tuple[str, str], documents.Manifest] = field(default_factory=dict)
-    statuses: Mapping[str, PodStatus] = field(default_factory=dict)
+    written: "Mapping[ObjectName, Manifest]" = field(default_factory=dict)
+    origins: "Mapping[tuple[str, str], Manifest]" = field(default_factory=dict)
+    statuses: "Mapping[str, PodStatus]" = field(default_factory=dict)
 
     def refusal(self, problem: Problem) -> DescriptionError | None:
         """A problem as one of what is written here; None where it is not of that.
@@ -75,40 +74,8 @@ def parse(files: Mapping[str, str]) -> Objects:
 
     Raises DescriptionError with file and line, also for what is not enforced.
     """
-    read = documents.read(files)
-    pods: list[model.Pod] = []
-    services: list[model.Service] = []
-    slices: list[EndpointSlice] = []
-    configs: list[EniConfig] = []
-    origins: dict[tuple[str, str], documents.Manifest] = {}
-    statuses: dict[str, PodStatus] = {}
-    for manifest in read:
-        for workload in workloads(manifest):
-            pods += workload.pods
-            origins |= {("pods", pod.netns): manifest for pod in workload.pods}
-            statuses |= {pod.netns: workload.status for pod in workload.pods}
-        if isinstance(manifest.value, service_objects.Service):
-            services.append(service(manifest.value))
-            origins["services", services[-1].qualified] = manifest
-        if isinstance(manifest.value, EniConfigObject):
-            configs.append(eni_config(manifest.value))
-            origins["eniConfigs", manifest.value.metadata.name] = manifest
-        for one in endpoint_slices(manifest):
-            slices.append(one)
-            origins["endpointSlices", one.qualified] = manifest
-    return Objects(
-        pods=tuple(pods),
-        services=tuple(services),
-        endpoint_slices=tuple(slices),
-        eni_configs=tuple(configs),
-        written={_name(manifest): manifest for manifest in read},
-        origins=origins,
-        statuses=statuses,
-    )
+    if not files:
+        return Objects()
+    from testbed.kubernetes.manifests.reading import read  # heavy: most topologies have none
 
-
-def _name(manifest: documents.Manifest) -> ObjectName:
-    metadata = manifest.value.metadata
-    of_cluster = isinstance(manifest.value, EniConfigObject)
-    namespace = "" if of_cluster else metadata.namespace
-    return ObjectName(manifest.value.kind, namespace, metadata.name)
+    return read(files)

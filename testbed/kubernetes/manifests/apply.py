@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from testbed.errors import UsageError
-from testbed.kubernetes.manifests import ObjectName, Objects, updates
+from testbed.kubernetes.manifests import ObjectName, Objects
 
 Outcome = Literal["created", "configured", "unchanged", "deleted"]  # kubectl's words
 
@@ -53,6 +53,8 @@ def apply(
     known: objects that are there though they have no parts, as a Deployment without replicas.
     Raises DescriptionError, with file and line, for one that may not change so.
     """
+    from testbed.kubernetes.manifests import updates  # comes with all that reads manifests
+
     changes = []
     for name, manifest in objects.written.items():
         before, after = parts(there, name), parts(objects, name)
