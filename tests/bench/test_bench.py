@@ -4,12 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from bench import report
-from bench.contests import Reading
+from bench import peers, report
+from bench.contests import FULL, Progress, Reading, wiring
 from bench.rounds import Results, interleaved
 from bench.targets import BY_NAME, TARGETS
 from bench.wiring.testbed import check
@@ -39,6 +40,26 @@ def test_contenders_take_turns_in_going_first() -> None:
     interleaved(contenders, 3, said.append)
 
     assert [text[-1] for text in said] == ["a", "b", "b", "a", "a", "b"]
+
+
+def test_slow_peers_have_fewer_rounds_and_are_compared_with_us_in_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """300 pods take Mininet 14 seconds; `ip -batch` takes two, and is near its bound."""
+    asked: dict[str, int] = {}
+
+    def ran(contenders: Iterable[str], rounds: int, _progress: Progress) -> Results:
+        asked.update(dict.fromkeys(contenders, rounds))
+        return Results(({name: {"build_s": 1.0} for name in contenders},))
+
+    monkeypatch.setattr(wiring, "interleaved", ran)
+    monkeypatch.setattr(peers, "missing", list)
+
+    found = [reading.name for reading in wiring.against_peers(FULL, print)]
+
+    assert sorted(found) == ["ip-batch", "mininet", "pyroute2"]
+    assert asked.pop("testbed") == asked.pop("ip-batch") == FULL.short_rounds
+    assert asked == {"mininet": FULL.rounds, "pyroute2": FULL.rounds}
 
 
 @pytest.mark.parametrize(
