@@ -24,7 +24,8 @@ from testbed.vpc.naming import network_load_balancer
 class Balancer:
     """A Service's load balancer in one zone: where it is, and the nodes it may take as targets.
 
-    owner: the cluster, where one before it has a Service of this name too.
+    owner: the cluster, where one before it has a Service of this name too.  era: of the cluster's
+    Kubernetes, which made it.
     """
 
     service: Service
@@ -32,6 +33,7 @@ class Balancer:
     subnet: Subnet
     nodes: tuple[str, ...]
     owner: str = ""
+    era: Era = "current"
 
     @property
     def is_network(self) -> bool:
@@ -78,7 +80,9 @@ def balancers(
             places = places or _subnets(vpc, internal=wanted.internal)
             own = {zone: tuple(targets.get(zone, ())) for zone in places}
             found += [
-                Balancer(service, zone, places[zone], every if wanted.cross_zone else near)
+                Balancer(
+                    service, zone, places[zone], every if wanted.cross_zone else near, era=era
+                )
                 for zone, near in own.items()
                 if near or named or wanted.target_type == "ip"
             ]

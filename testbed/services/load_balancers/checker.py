@@ -50,7 +50,7 @@ def _settings(balancer: Balancer) -> Iterator[str]:
     yield "    mode tcp"
     for side in ("connect", "client", "server"):
         yield f"    timeout {side} 1s"
-    yield from checking(balancer.service)
+    yield from checking(balancer)
 
 
 def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Iterator[str]:

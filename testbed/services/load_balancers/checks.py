@@ -30,7 +30,7 @@ def problems(services: Iterable[Service], era: Era | None, *, pods_in_vpc: bool)
         wrong = [*mistakes(service)]
         found = [Problem(("annotations", name), message) for name, message in wrong]
         if not wrong:
-            found += _timers(service)
+            found += _timers(service, era or "current")
         if not wrong and service.type == "LoadBalancer":
             found += _class(service, era)
         if not wrong and is_made(service):
@@ -113,10 +113,12 @@ def _class(service: Service, era: Era | None) -> Problems:
         yield Problem(("loadBalancerClass",), message)
 
 
-def _timers(service: Service) -> Problems:
-    check = health_check(service)
-    if check.timeout_s >= check.interval_s:
-        message = "a health check's timeout must be smaller than its interval"
+def _timers(service: Service, era: Era) -> Problems:
+    """A target group's timeout may be as long as its interval, a Classic one's may not."""
+    check, network = health_check(service, era), load_balancer(service).is_network
+    if check.timeout_s > check.interval_s or (check.timeout_s == check.interval_s and not network):
+        limit = "not be longer" if network else "be smaller"
+        message = f"a health check's timeout must {limit} than its interval"
         yield Problem(("healthCheck", "timeout"), message)
 
 

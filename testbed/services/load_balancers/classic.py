@@ -9,7 +9,6 @@ from ipaddress import IPv4Address
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.load_balancers.model import Listener
-from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.net.facts import Fact, Netns, NftChain
 from testbed.net.served.programs import Program
@@ -81,7 +80,7 @@ def balancer_program(
     own = addresses[balancer.netns]
     targets = {node: addresses[node] for node in balancer.nodes}
     ports = balancer.service.ports
-    lines = [*_settings(balancer.service)]
+    lines = [*_settings(balancer)]
     for port, node_port in zip(ports, given.node_ports, strict=True):
         spoken = load_balancer(balancer.service).listener(port)
         lines += [f"listen {port.port}", f"    bind {own}:{port.port}{_bound(spoken)}"]
@@ -120,8 +119,8 @@ def _checked(spoken: Listener, node_port: int) -> str:
     return f"check port {node_port}{plain}"
 
 
-def _settings(service: Service) -> Iterator[str]:
-    wanted = load_balancer(service)
+def _settings(balancer: Balancer) -> Iterator[str]:
+    wanted = load_balancer(balancer.service)
     yield "global"
     yield "    nbthread 1"
     yield f"    maxconn {MOST_CONNECTIONS}"
@@ -133,6 +132,6 @@ def _settings(service: Service) -> Iterator[str]:
     yield f"    timeout connect {CONNECT_S}s"
     yield f"    timeout client {wanted.idle_timeout_s}s"
     yield f"    timeout server {wanted.idle_timeout_s}s"
-    yield from checking(service)
+    yield from checking(balancer)
     if wanted.proxy_protocol:
         yield "    default-server send-proxy no-check-send-proxy"

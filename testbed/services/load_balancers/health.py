@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from testbed.kubernetes.kube_proxy import Era
 from testbed.kubernetes.load_balancers.annotations import load_balancer
 from testbed.kubernetes.model import Service
 from testbed.services.load_balancers import Balancer
@@ -54,12 +55,30 @@ class Check:
 # kubernetes v1.14, pkg/cloudprovider/providers/aws: aws_loadbalancer.go
 CLASSIC = Check(interval_s=10, timeout_s=5, healthy_threshold=2, unhealthy_threshold=6)
 NETWORK = Check(interval_s=30, timeout_s=10, healthy_threshold=3, unhealthy_threshold=3)
+# cloud-provider-aws, pkg/providers/v1/aws.go: buildNLBHealthCheckConfiguration, with policy Local
+NETWORK_LOCAL = Check(interval_s=10, timeout_s=10, healthy_threshold=2, unhealthy_threshold=2)
+# AWS Load Balancer Controller, pkg/service/model_builder.go; …ForInstanceModeLocal
+CONTROLLER = Check(interval_s=10, timeout_s=10, healthy_threshold=3, unhealthy_threshold=3)
+CONTROLLER_LOCAL = Check(interval_s=10, timeout_s=6, healthy_threshold=2, unhealthy_threshold=2)
 
 
-def health_check(service: Service) -> Check:
-    """A Service's: what annotations say, else what the Service does, else as its kind has it."""
-    wanted, own = load_balancer(service), service.health_check
-    usual = NETWORK if wanted.is_network else CLASSIC
+def _usual(service: Service, era: Era) -> Check:
+    """As who makes it has it; nodes with policy Local tell sooner that they have no endpoint."""
+    wanted = load_balancer(service)
+    local = service.needs_health_check and wanted.target_type == "instance"
+    if not wanted.is_network:
+        return CLASSIC
+    if wanted.by_controller:
+        return CONTROLLER_LOCAL if local else CONTROLLER
+    return NETWORK_LOCAL if local and era != "1.14" else NETWORK
+
+
+def health_check(service: Service, era: Era = "current") -> Check:
+    """A Service's: what annotations say, else what the Service does, else as its kind has it.
+
+    era: of its cluster's Kubernetes.
+    """
+    wanted, own, usual = load_balancer(service), service.health_check, _usual(service, era)
     return Check(
         wanted.check_interval_s or own.interval_s or usual.interval_s,
         wanted.check_timeout_s or own.timeout_s or usual.timeout_s,
@@ -68,13 +87,13 @@ def health_check(service: Service) -> Check:
     )
 
 
-def checking(service: Service) -> Iterator[str]:
+def checking(balancer: Balancer) -> Iterator[str]:
     """The lines of haproxy's `defaults` with which it checks.
 
     Targets begin as healthy and leave with the first check that fails; at AWS it is the other way
     round, and a new load balancer takes no connection for as long as checks take.
     """
-    check = health_check(service)
+    check = health_check(balancer.service, balancer.era)
     yield f"    timeout check {_ms(check.timeout_s)}"
     thresholds = f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}"
     yield f"    default-server inter {_ms(check.interval_s)} {thresholds}"

@@ -1,12 +1,15 @@
 """How a Network Load Balancer checks its targets, and what it does with what it finds."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from testbed.allocations import allocate
-from testbed.kubernetes.model import HealthCheck, ServicePort
+from testbed.kubernetes.kube_proxy import Era
+from testbed.kubernetes.model import HealthCheck, Service, ServicePort
 from testbed.lab import health
+from testbed.lab.checks import problems
 from testbed.plan.balancers import ended_connections
 from testbed.services.load_balancers.health import Health, Judged, Server, health_check
 from tests.services.load_balancers.network import (
@@ -57,6 +60,44 @@ def test_its_health_check_has_its_own_numbers() -> None:
     text = checks(service())
     assert "    timeout check 10000ms\n    default-server inter 30000ms rise 3 fall 3\n" in text
     assert "backend tcp-80\n    server node-1 10.0.1.4:31787 check port 31787\n" in text
+
+
+LOCAL = {"external_traffic_policy": "Local", "health_check_node_port": 32000}
+NUMBERS: dict[str, tuple[dict[str, str], dict[str, Any], Era, tuple[int, int, int, int]]] = {
+    "Kubernetes'": ({}, {}, "current", (30, 10, 3, 3)),
+    "policy Local": ({}, LOCAL, "current", (10, 10, 2, 2)),
+    "policy Local, 1.14": ({}, LOCAL, "1.14", (30, 10, 3, 3)),
+    "the controller's": ({"type": "external"}, {}, "current", (10, 10, 3, 3)),
+    "the controller's, Local": ({"type": "external"}, LOCAL, "current", (10, 6, 2, 2)),
+    "the controller's, pods": ({"type": "nlb-ip"}, LOCAL, "current", (10, 10, 3, 3)),
+    "as annotations say": ({"healthcheck_interval": "7"}, LOCAL, "current", (7, 10, 2, 2)),
+}
+
+
+@pytest.mark.parametrize(("how", "policy", "era", "numbers"), NUMBERS.values(), ids=NUMBERS)
+def test_who_makes_it_says_how_often_targets_are_checked(
+    how: dict[str, str], policy: dict[str, Any], era: Era, numbers: tuple[int, int, int, int]
+) -> None:
+    """Interval, timeout, healthy and unhealthy threshold: how long an outage is."""
+    check = health_check(replace(service(**how), **policy), era)
+
+    found = check.interval_s, check.timeout_s, check.healthy_threshold, check.unhealthy_threshold
+    assert found == numbers
+
+
+def test_a_timeout_may_be_as_long_as_the_interval() -> None:
+    """As the controller's own are; a Classic one's has to be smaller."""
+
+    def said(timeout_s: float, **how: str) -> list[str]:
+        web = replace(service(**how), health_check=HealthCheck(interval_s=5, timeout_s=timeout_s))
+        return [problem.message for problem in problems(lab(web))]
+
+    assert said(5) == []
+    assert said(6) == ["a health check's timeout must not be longer than its interval"]
+    classic = Service("web", {"app": "web"}, (HTTP,), type="LoadBalancer")
+    equal = replace(classic, health_check=HealthCheck(interval_s=5, timeout_s=5))
+    [problem] = problems(lab(equal))
+    assert problem.message == "a health check's timeout must be smaller than its interval"
 
 
 def test_with_policy_local_nodes_are_asked_for_an_endpoint() -> None:
