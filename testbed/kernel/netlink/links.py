@@ -70,17 +70,18 @@ class Links:
 
     def __init__(self) -> None:
         self._shapes: dict[int, _Shape] = {}  # by length: the one met last
-        self._known: dict[int, tuple[Any, ...]] = {}
+        self._known: dict[int, tuple[_Shape, tuple[Any, ...]]] = {}
 
     def link(self, ns: str, body: bytes) -> Link:
         """One message of a link dump."""
-        shape = self._shapes.get(len(body))
-        like = self._known.get(shape.shared(body)) if shape else None
-        if shape and like:
+        last = self._shapes.get(len(body))
+        known = self._known.get(last.shared(body)) if last else None
+        if known:
+            shape, like = known  # not the last one: `eth0` and `eth-1` have the same length here
             return Link(ns, *shape.own(body), *like)
         found = _link(ns, body)
         shape = self._shapes[len(body)] = _Shape(body)
-        self._known[shape.shared(body)] = found[_FIRST_SHARED:]
+        self._known[shape.shared(body)] = shape, found[_FIRST_SHARED:]
         return found
 
 

@@ -72,6 +72,18 @@ def link_bodies(draw: some.DrawFn) -> bytes:
     return draw(heads) + b"".join(draw(piece) for piece in order)
 
 
+def test_a_name_is_read_whole_after_a_shorter_one_that_fills_as_many_bytes() -> None:
+    """Attributes are padded to four bytes: of both names the messages are equally long."""
+    links = Links()
+    head, rest = struct.pack("=BxHiII", 0, 1, 5, 0, 0), attribute_u32(uapi.IFLA_MTU, 1500)
+    names = ["pcx-pcx", "pcx-p", "pcx-pcx", "pcx-q", "pcx-qcx"]
+
+    bodies = [head + attribute_text(uapi.IFLA_IFNAME, name) + rest for name in names]
+
+    assert len({*map(len, bodies)}) == 1, "premise"
+    assert [links.link("n1", body).name for body in bodies] == names
+
+
 @given(some.lists(link_bodies(), max_size=8))
 def test_a_link_is_read_the_same_whatever_links_were_met_before(bodies: Sequence[bytes]) -> None:
     """What is alike in many is decoded once, and nothing else may be taken for alike."""
