@@ -72,13 +72,7 @@ def apply(
         rules = [_netfilter(state, todo.refiltered) for state in (found.state, wanted)]
         filtered = other.submit(_filter, spaces, *rules)
         numbers = numbered(found.indexes, todo)
-        wiring = Wiring(
-            wanted=links(wanted),
-            found=links(found.state),
-            new=todo.new_links,
-            indexes=by_namespace(numbers),
-            places={ns: place for place, ns in enumerate(order)},
-        )
+        wiring = _wiring(found.state, wanted, todo, numbers, order)
         with inherited(spaces, _late(todo), todo.new_links) as left, returning():
             _wire(spaces, todo, wiring, filtered, wired)
         filtered.result()
@@ -103,6 +97,18 @@ def _prepare(spaces: Descriptors, todo: Changes) -> None:
         if settings:
             with entered(spaces.of(ns)):
                 sysctl.write_all(sorted(settings, key=_reach))
+
+
+def _wiring(
+    found: State, wanted: State, todo: Changes, numbers: Numbers, order: Sequence[str]
+) -> Wiring:
+    return Wiring(
+        wanted=links(wanted),
+        found=links(found),
+        new=todo.new_links,
+        indexes=by_namespace(numbers),
+        places={ns: place for place, ns in enumerate(order)},
+    )
 
 
 def _wire(

@@ -165,21 +165,25 @@ def _chains(proxy: KubeProxy) -> dict[str, tuple[ChainRule, ...]]:
                 "note on the packet: give it this node's address when it leaves",
             ),
         ),
-        "masquerading": (
-            ChainRule(
-                f"meta mark & {mark} == 0x00000000 return",
-                "it was not noted that the packet needs this node's address",
-            ),
-            ChainRule(
-                f"meta mark set meta mark ^ {mark}",
-                "take the note off: the packet may come by again",
-            ),
-            ChainRule(
-                "masquerade fully-random",
-                "noted before: the packet gets this node's address, so the answer comes back here",
-            ),
-        ),
+        "masquerading": _masquerading(mark),
     }
+
+
+def _masquerading(mark: str) -> tuple[ChainRule, ...]:
+    return (
+        ChainRule(
+            f"meta mark & {mark} == 0x00000000 return",
+            "it was not noted that the packet needs this node's address",
+        ),
+        ChainRule(
+            f"meta mark set meta mark ^ {mark}",
+            "take the note off: the packet may come by again",
+        ),
+        ChainRule(
+            "masquerade fully-random",
+            "noted before: the packet gets this node's address, so the answer comes back here",
+        ),
+    )
 
 
 def _node_port_ips(proxy: KubeProxy, node: ProxyNode) -> Iterator[IPv4Address]:
