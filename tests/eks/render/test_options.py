@@ -9,7 +9,7 @@ from testbed.eks.render import example, render, to_json, to_text
 from testbed.eks.rollout import with_settings
 from testbed.errors import DescriptionError, UsageError
 from testbed.kubernetes.model import Container
-from tests.eks.rendered import rendered, rules
+from tests.eks.render.rendered import rendered, rules
 
 
 def test_variables_of_the_cni_take_the_place_of_the_topology_s() -> None:

@@ -17,7 +17,7 @@ from testbed.kubernetes.placement import PodAddress
 from testbed.net.facts import MAIN, Address, Fact, Neighbour, Netns, Route, Sysctl, Veth
 from testbed.net.show import show
 from testbed.vpc.model import Vpc
-from tests.eks.wired import rules, sysctls
+from tests.eks.wiring.wired import rules, sysctls
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
 VETH_1, VETH_2 = "eni83dbd022cd5", "enifbd243bfedd"

@@ -7,7 +7,7 @@ import pytest
 
 from testbed.eks.model import Profile
 from testbed.eks.render import example, render, to_text
-from tests.eks.rendered import rendered, rules
+from tests.eks.render.rendered import rendered, rules
 
 BOTH = pytest.mark.parametrize("profile", ["slides", "current"])
 

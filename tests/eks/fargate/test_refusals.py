@@ -10,7 +10,7 @@ from testbed.eks.fargate.checks import problems
 from testbed.errors import AwsError, DescriptionError
 from testbed.kubernetes.model import Container, Pod
 from testbed.load import parse
-from tests.eks.on_fargate import FILE, VPC, cluster, lab, profile
+from tests.eks.fargate.on_fargate import FILE, VPC, cluster, lab, profile
 
 
 @pytest.mark.parametrize(

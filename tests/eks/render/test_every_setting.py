@@ -1,6 +1,6 @@
 """`render vpc-cni KEY=VALUE`, setting by setting: what each changes of a node of either era.
 
-`render_settings.txt` has a block for each setting: what goes (-) and what comes (+), by the key of
+`every_setting.txt` has a block for each setting: what goes (-) and what comes (+), by the key of
 the JSON it is under; a setting without lines changes nothing.  Sources: amazon-vpc-cni-k8s v1.5.7
 and v1.23.1: SetupHostNetwork, SetupENINetwork, the plugin's driver, misc/10-aws.conflist.
 """
@@ -22,7 +22,7 @@ from testbed.eks.render import example, render, to_json
 from testbed.eks.rollout import with_settings
 from testbed.errors import DescriptionError
 
-TABLE = Path(__file__).with_name("render_settings.txt").read_text(encoding="utf-8")
+TABLE = Path(__file__).with_name("every_setting.txt").read_text(encoding="utf-8")
 BLOCKS = re.split(r"^## ", TABLE, flags=re.MULTILINE)[1:]
 SETTINGS = {heading: lines for heading, *lines in (block.splitlines() for block in BLOCKS)}
 # imitated in one position only: the other is refused by its name

@@ -19,7 +19,7 @@ from testbed.load import load, parse
 from testbed.net.facts import Netns
 from testbed.plan import endpoints, listeners, plan, resolvers
 from testbed.plan.security import memberships
-from tests.eks.on_fargate import FILE, VPC, cluster, lab, profile
+from tests.eks.fargate.on_fargate import FILE, VPC, cluster, lab, profile
 
 FULL = 11  # addresses of a /28 that AWS does not keep
 

@@ -3,7 +3,7 @@
 import pytest
 
 from testbed.net.facts import Fact
-from tests.eks.wired import rules, sysctls
+from tests.eks.wiring.wired import rules, sysctls
 
 # rule 1536 and rule 1024 for every setting of SNAT
 
