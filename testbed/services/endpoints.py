@@ -64,7 +64,9 @@ class Behind:
         self._zones = zones
         placed = {placement.pod: placement for placement in placements}
         self._labelled: dict[tuple[str, str, str], list[Running]] = {}
+        self._pods = set[tuple[str, str]]()
         for pod in pods:
+            self._pods.add((pod.namespace, pod.name))
             if pod.netns in placed:
                 for key, value in pod.selectable.items():
                     there = self._labelled.setdefault((pod.namespace, key, value), [])
@@ -72,6 +74,10 @@ class Behind:
         self._written: dict[tuple[str, str], list[EndpointSlice]] = {}
         for one in slices:
             self._written.setdefault((one.namespace, one.service), []).append(one)
+
+    def is_pod(self, service: Service, backend: Backend) -> bool:
+        """Whether an endpoint of a Service is a pod that is there, not only an address."""
+        return bool(service.selector) or (service.namespace, backend.pod) in self._pods
 
     def selected(self, service: Service) -> tuple[Running, ...]:
         """The running pods of a Service, in the topology's order."""

@@ -93,12 +93,14 @@ def target_groups(
 def _pods(balancer: Balancer, vpc: Vpc, behind: Behind, port: ServicePort) -> Iterator[Target]:
     """The ready endpoints of a port in the balancer's zone, or in all with cross-zone balancing.
 
-    An address outside the VPC's subnets is in every zone (Elastic Load Balancing, "Register
-    targets", Availability Zone `all`).
+    Addresses that somebody wrote are no targets unless they are said to be a pod's (AWS Load
+    Balancer Controller, pkg/backend/endpoint_resolver.go: TargetRef).  One outside the VPC's
+    subnets is in every zone (Elastic Load Balancing, "Register targets", Availability Zone `all`).
     """
     everywhere = load_balancer(balancer.service).cross_zone
     for one in behind.backends(balancer.service, port):
         zones = [subnet.availability_zone for subnet in vpc.subnets if one.ip in subnet.cidr]
-        if one.ready and (everywhere or not zones or balancer.zone in zones):
-            # what somebody wrote down is known by its address: the pod it names need not be one
+        near = everywhere or not zones or balancer.zone in zones
+        if one.ready and near and behind.is_pod(balancer.service, one):
+            # what somebody wrote down is known by its address: several may name one pod
             yield Target(one.pod if balancer.service.selector else str(one.ip), one.ip, one.port)

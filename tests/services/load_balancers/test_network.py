@@ -75,14 +75,16 @@ def test_pods_are_targets_in_their_own_zone() -> None:
     assert chain(new, "tcp-80/web-0") == ["meta l4proto tcp dnat to 10.0.1.5:80"]
 
 
-def test_addresses_that_were_written_are_targets_too_everywhere_if_outside() -> None:
-    """A registered address beyond the VPC's subnets is in every zone."""
+def test_written_addresses_of_pods_are_targets_too_everywhere_if_outside() -> None:
+    """AWS' controller asks for the pod behind each; beyond the VPC's subnets is in every zone."""
     written = EndpointSlice(
         "web-1",
         "web",
         (
-            EndpointAddress(IPv4Address("10.0.2.77"), pod="a\nglobal"),
-            EndpointAddress(IPv4Address("192.168.0.9")),
+            EndpointAddress(IPv4Address("10.0.2.77"), pod="web-0"),
+            EndpointAddress(IPv4Address("192.168.0.9"), pod="web-1"),
+            EndpointAddress(IPv4Address("10.0.1.78")),
+            EndpointAddress(IPv4Address("10.0.1.79"), pod="a\nglobal"),
         ),
         (EndpointPort(8080),),
     )
@@ -95,6 +97,8 @@ def test_addresses_that_were_written_are_targets_too_everywhere_if_outside() -> 
 
     assert (ZONE_A, "tcp-80/192.168.0.9") in chains
     assert (ZONE_A, "tcp-80/10.0.2.77") not in chains
+    nobody = {(ZONE_A, "tcp-80/10.0.1.78"), (ZONE_A, "tcp-80/10.0.1.79")}
+    assert not nobody & chains, "no pod is said, or none that is there"
     assert {(ZONE_B, "tcp-80/192.168.0.9"), (ZONE_B, "tcp-80/10.0.2.77")} <= chains
 
 
