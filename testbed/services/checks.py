@@ -10,6 +10,7 @@ from testbed.description import duplicates
 from testbed.description.problem import Path, Problem, Problems, names, quoted
 from testbed.kubernetes import topology_hints, validation
 from testbed.kubernetes.endpoint_slices import EndpointSlice
+from testbed.kubernetes.load_balancers.clients import SOURCE_RANGES
 from testbed.kubernetes.model import Pod, Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.services.allocate import API, NODE_PORT_TYPES, NODE_PORTS, assignable
@@ -18,6 +19,7 @@ from testbed.services.endpoints import target_number
 # kube-apiserver --service-cluster-ip-range: at most 20 bits, and the tenth address is for DNS
 LARGEST, SMALLEST = 12, 28
 
+ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
 HEALTH_CHECK = "health check"  # who wants a node port, where it is no port's protocol
 
 
@@ -141,7 +143,9 @@ def _type(service: Service) -> Problems:
     }
     for key in (key for key, value in balanced.items() if value):
         if service.type != "LoadBalancer":
-            yield Problem((key,), "may only be used when `type` is 'LoadBalancer'")
+            yield Problem((key,), ONLY_BALANCED)
+    if SOURCE_RANGES in service.annotations and service.type != "LoadBalancer":
+        yield Problem(("annotations", SOURCE_RANGES), ONLY_BALANCED)
 
 
 def _external_name(service: Service) -> Problems:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from testbed.kubernetes.load_balancers import texts
+from testbed.kubernetes.load_balancers.clients import SOURCE_RANGES, ranges
 from testbed.kubernetes.load_balancers.model import LoadBalancer
 from testbed.kubernetes.load_balancers.texts import Setting, between, checked, one_of, sets, truth
 from testbed.kubernetes.model import Service
@@ -132,16 +133,25 @@ def load_balancer(service: Service) -> LoadBalancer:
 def misread(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The annotations that say nothing the testbed could do, each with what is wrong."""
     for name, text in annotations.items():
-        short = name.removeprefix(PREFIX)
-        if not name.startswith(PREFIX) or short in WITHOUT_EFFECT:
-            continue
-        if short not in READERS:
-            yield name, f'the annotation "{name}" is not enforced by the testbed'
-            continue
         try:
-            READERS[short].read(text)
+            _reader(name)(text)
         except ValueError as error:
             yield name, str(error)
+
+
+def _reader(name: str) -> Callable[[str], object]:
+    """What understands an annotation; notes for others may be any text.
+
+    Raises ValueError: the testbed does not enforce it.
+    """
+    short = name.removeprefix(PREFIX)
+    if name == SOURCE_RANGES:
+        return ranges
+    if not name.startswith(PREFIX) or short in WITHOUT_EFFECT:
+        return str
+    if short not in READERS:
+        raise ValueError(f'the annotation "{name}" is not enforced by the testbed')
+    return READERS[short].read
 
 
 def mistakes(service: Service) -> Iterator[tuple[str, str]]:

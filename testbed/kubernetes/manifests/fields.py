@@ -21,6 +21,7 @@ from testbed.description.problem import found, quoted
 from testbed.kubernetes import topology_hints
 from testbed.kubernetes.cni import bandwidth
 from testbed.kubernetes.load_balancers.annotations import PREFIX, is_ours, misread
+from testbed.kubernetes.load_balancers.clients import SOURCE_RANGES
 
 # Most topologies have no manifests: how to read one is made up when there is one.
 WRITTEN = ConfigDict(defer_build=True, **STRICT)
@@ -76,7 +77,8 @@ def _annotations(given: Any) -> dict[str, str]:
     written = {str(name): str(text) for name, text in (given or {}).items()}
     for name, message in misread(written):
         raise refusal(message, name)
-    followed = {name for name in written if is_ours(name) or name in topology_hints.ANNOTATIONS}
+    others = (*topology_hints.ANNOTATIONS, SOURCE_RANGES)
+    followed = {name for name in written if is_ours(name) or name in others}
     for name in (one for one in written if one not in followed):
         if name.startswith(NETWORKING) and not name.startswith(PREFIX):
             message = f"the annotation {quoted(name)} is not enforced by the testbed"

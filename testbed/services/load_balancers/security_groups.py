@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network
 
 from testbed.kubernetes.load_balancers.annotations import load_balancer
+from testbed.kubernetes.load_balancers.clients import client_ranges
 from testbed.kubernetes.model import Service
 from testbed.kubernetes.placement import ServiceAddress
 from testbed.services.load_balancers import Balancer
@@ -22,7 +23,7 @@ FRAGMENTATION_NEEDED = GroupRule(protocol="icmp", icmp_type=3, icmp_code=4, cidr
 
 def clients(service: Service) -> tuple[IPv4Network, ...]:
     """Who may call a Service's load balancer."""
-    return service.load_balancer_source_ranges or (ANYWHERE,)
+    return client_ranges(service) or (ANYWHERE,)
 
 
 def balancer_group(cluster: str, service: Service) -> SecurityGroup:

@@ -5,6 +5,7 @@ Who is in none of the ranges is met with silence, as by a security group.
 
 from collections.abc import Iterator
 
+from testbed.kubernetes.load_balancers.clients import client_ranges
 from testbed.kubernetes.model import Service
 from testbed.net.facts import ChainRule, Fact, NftElement, NftSet
 from testbed.vpc.checks.ranges import widest
@@ -16,7 +17,7 @@ CLIENTS = "source-ranges"  # the set
 
 def limits_clients(service: Service) -> bool:
     """Whether not everybody may call a Service's load balancer."""
-    ranges = service.load_balancer_source_ranges
+    ranges = client_ranges(service)
     return bool(ranges) and all(network.prefixlen for network in ranges)
 
 
@@ -32,7 +33,7 @@ def range_facts(ns: str, table: str, service: Service) -> Iterator[Fact]:
         flags="interval",
         why=why,
     )
-    for network in widest(service.load_balancer_source_ranges):
+    for network in widest(client_ranges(service)):
         alone = network.prefixlen == network.max_prefixlen
         element = str(network.network_address if alone else network)
         yield NftElement(ns=ns, family=FAMILY, table=table, set=CLIENTS, element=element, why=why)
