@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from testbed.errors import KernelError
 from testbed.kernel.netlink import devconf, encode, encode_links
 from testbed.kernel.netlink.encode import Indexes
-from testbed.kernel.netlink.encode_links import FIRST_INDEX, LOOPBACK_INDEX
+from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
 from testbed.net.drift.changes import Changes, LinkName
 from testbed.net.drift.diff import connected_route
 from testbed.net.facts import Address, Bridge, Fact, Route, Sysctl, Veth
@@ -56,16 +56,16 @@ class Wiring:
         return (self.places[link.ns], link.name) > (self.places[link.peer_ns], link.peer)
 
 
-def numbered(found: Numbers, changes: Changes) -> Numbers:
+def numbered(found: Numbers, changes: Changes, first: int) -> Numbers:
     """The numbers of all devices: found ones keep theirs.
 
-    A pod's `eth0` has the first there is, any other new link one that nobody has in the lab.
+    first: a pod's `eth0` has that one, any other new link one above it that nobody has in the lab.
     """
     loopbacks = {(ns, "lo"): LOOPBACK_INDEX for ns in changes.created}
-    first = dict.fromkeys(_of_leaves(changes), FIRST_INDEX)
-    free = count(max(found.values(), default=FIRST_INDEX) + 1)
-    others = sorted(changes.new_links.difference(first))
-    return {**found, **loopbacks, **first, **{name: next(free) for name in others}}
+    leaves = dict.fromkeys(_of_leaves(changes), first)
+    free = count(max([first, *found.values()]) + 1)
+    others = sorted(changes.new_links.difference(leaves))
+    return {**found, **loopbacks, **leaves, **{name: next(free) for name in others}}
 
 
 def _of_leaves(changes: Changes) -> Iterator[LinkName]:

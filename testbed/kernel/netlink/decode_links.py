@@ -8,9 +8,25 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from testbed.kernel.netlink import uapi
-from testbed.kernel.netlink.encode_links import FALLBACK_DEVICES, LOOPBACK_INDEX
+from testbed.kernel.netlink.encode_links import LOOPBACK_INDEX
 from testbed.kernel.netlink.links import Link
 from testbed.net.facts import Bridge, BridgePort, Fact, Foreign, Netns, Veth
+
+# Devices the kernel itself puts into every new namespace once a module for them is loaded
+# (net.core.fb_tunnels_only_for_init_net); they cannot be deleted.
+FALLBACK_DEVICES = frozenset(
+    {
+        "erspan0",
+        "gre0",
+        "gretap0",
+        "ip6_vti0",
+        "ip6gre0",
+        "ip6tnl0",
+        "ip_vti0",
+        "sit0",
+        "tunl0",
+    }
+)
 
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, changed flags
 

@@ -15,23 +15,7 @@ from testbed.kernel.netlink.wire import (
 from testbed.net.facts import Bridge, BridgePort, Netns, Veth
 
 LOOPBACK_INDEX = 1  # include/net/net_namespace.h: LOOPBACK_IFINDEX
-
-# Devices the kernel itself puts into every new namespace once a module for them is loaded
-# (net.core.fb_tunnels_only_for_init_net); they cannot be deleted.
-FALLBACK_DEVICES = frozenset(
-    {
-        "erspan0",
-        "gre0",
-        "gretap0",
-        "ip6_vti0",
-        "ip6gre0",
-        "ip6tnl0",
-        "ip_vti0",
-        "sit0",
-        "tunl0",
-    }
-)
-FIRST_INDEX = LOOPBACK_INDEX + len(FALLBACK_DEVICES) + 1  # of links made by us
+ETH0_INDEX = 3  # of a pod: CNI plugins make the pair there, and first (2) the end that they move
 
 BRIDGE_FLAGS = uapi.IFF_UP | uapi.IFF_PROMISC  # of all flags the ones a bridge's fact tells
 

@@ -6,6 +6,7 @@ sets before that: no packet passes unfiltered.
 """
 
 import errno
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
@@ -27,6 +28,7 @@ from testbed.kernel.netlink.batch import (
     removal,
     writing,
 )
+from testbed.kernel.netlink.encode_links import ETH0_INDEX
 from testbed.kernel.netlink.socket import NetlinkSocket
 from testbed.kernel.read.observe import Observation
 from testbed.kernel.rules import alike, netfilter
@@ -67,11 +69,13 @@ def apply(
         _remove(spaces, todo, found.indexes)
         store.drop(todo.dropped)
         order = leaves_first(todo)
-        spaces.create(needed_first(todo, order))
+        created = needed_first(todo, order)
+        spaces.create(created)
         _prepare(spaces, todo)
         rules = [_netfilter(state, todo.refiltered) for state in (found.state, wanted)]
         filtered = other.submit(_filter, spaces, *rules)
-        numbers = numbered(found.indexes, todo)
+        first = _first_index(spaces.of(created[0])) if created else ETH0_INDEX
+        numbers = numbered(found.indexes, todo, first)
         wiring = _wiring(found.state, wanted, todo, numbers, order)
         with inherited(spaces, _late(todo), todo.new_links) as left, returning():
             _wire(spaces, todo, wiring, filtered, wired)
@@ -97,6 +101,15 @@ def _prepare(spaces: Descriptors, todo: Changes) -> None:
         if settings:
             with entered(spaces.of(ns)):
                 sysctl.write_all(sorted(settings, key=_reach))
+
+
+def _first_index(new_space: int) -> int:
+    """The number of a pod's eth0: 3, unless a new namespace has more devices than lo.
+
+    The kernel puts tunl0 and its like into each where their modules are loaded.
+    """
+    with entered(new_space):
+        return max(ETH0_INDEX, *(index + 1 for index, _ in socket.if_nameindex()))
 
 
 def _wiring(

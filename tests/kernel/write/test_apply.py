@@ -3,6 +3,7 @@
 The witnesses are pyroute2, a netlink library of its own, and the real `ip` and `bridge` programs.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from pyroute2 import IPRoute
 
 from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.netlink.encode_links import ETH0_INDEX
 from testbed.kernel.programs.run import run
 from testbed.kernel.read.observe import observe
-from testbed.kernel.write.apply import apply
+from testbed.kernel.write.apply import _first_index, apply
 from testbed.net.drift.diff import Drift
-from testbed.net.facts import Address, Chain, ChainRule, Veth
+from testbed.net.facts import Address, Chain, ChainRule, Netns, Veth
 from tests.kernel.write.small_lab import LAB, change, drift, inside, printed, seen
 from tests.waiting import PATIENCE_S
 
@@ -36,6 +38,28 @@ def test_numbers_of_links_are_told_and_each_pair_of_them_is_used_once(store: Loc
         if isinstance(fact, Veth)
     ]
     assert len(set(pairs)) == len(pairs) > 2
+
+
+def test_ip_link_prints_a_nodes_ends_of_pods_as_on_a_real_node(lab: LocalStore) -> None:
+    """On EKS it is `eni8c1f…@if3`, for a plugin makes the pair in the pod: first the far end."""
+    [line] = [line for line in printed(lab, "n1", "ip", "-br", "link") if line.startswith("eni1")]
+
+    assert line.split()[:2] == ["eni1@if3", "UP"]
+
+
+def test_numbers_begin_above_what_the_kernel_puts_into_a_new_namespace(store: LocalStore) -> None:
+    """tunl0 and its like, where their modules are loaded: a link of theirs cannot be made."""
+    apply(store, frozenset({Netns(ns="new"), Netns(ns="with-more")}))
+    more = "ip link add name a index 7 type veth peer name b index 9"
+    printed(store, "with-more", *more.split())
+
+    found = {}
+    for ns in ("new", "with-more"):
+        descriptor = store.open(ns)
+        found[ns] = _first_index(descriptor)
+        os.close(descriptor)
+
+    assert found == {"new": ETH0_INDEX, "with-more": 10}
 
 
 def test_a_namespace_is_told_when_its_addresses_are_there_and_others_still_come(
