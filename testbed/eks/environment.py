@@ -16,23 +16,14 @@ from pydantic.fields import FieldInfo
 
 from testbed.description import Cidr, Whole, refusal
 from testbed.description.problem import found
+from testbed.eks.go_values import LARGEST_MARK, boolean, mark, target
 from testbed.errors import IgnoredSetting
 
 RandomizeSnat = Literal["", "prng", "hashrandom", "none"]  # empty: the profile's default
 Mtu = Annotated[Whole, Field(ge=576, le=9001)]
 
-# Go's strconv.ParseBool
-BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
-    ("0", "f", "F", "FALSE", "false", "False"), False
-)
-# its strconv.ParseInt with base 0: 128, 0x80, 0o200, 0200, 0b1000_0000
-GO_INTEGER = r"0[xX]_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB]_?[01]+(_[01]+)*"
-GO_INTEGER += r"|0[oO]?_?[0-7]+(_[0-7]+)*|[1-9][0-9]*(_[0-9]+)*|0"
-LARGEST_INTEGER = 2**63
-LARGEST_MARK = 0xFFFFFFFF
 FILE = r"/\.*[^/.\x00-\x1f][^/\x00-\x1f]*$"  # whose last part is a file's name: `..` is none
 LOG = r"^[^\x00]*$"  # a path, or the name of a stream
-MARK = f"a number from 1 to {LARGEST_MARK:#x}"
 
 
 def _or_default(read: Callable[[str], Any], code_default: Any = None) -> BeforeValidator:
@@ -63,35 +54,6 @@ def _field(info: ValidationInfo) -> FieldInfo:
 def _warn(field: FieldInfo, expected: object, given: object, instead: str) -> None:
     message = f"{field.alias}: expected {expected}, found {found(given)}; the CNI {instead}"
     warnings.warn(message, IgnoredSetting, stacklevel=2)
-
-
-def _boolean(text: str) -> bool:
-    if text not in BOOLEANS:
-        raise ValueError("true or false")
-    return BOOLEANS[text]
-
-
-def _mark(text: str) -> int:
-    if not re.fullmatch(GO_INTEGER, text):
-        raise ValueError(MARK)
-    mark = int(re.sub("^0(?=[0-7_])", "0o", text), 0)
-    if not 0 < mark <= LARGEST_MARK:
-        raise ValueError(MARK)
-    return mark
-
-
-def _number(text: str) -> int:
-    """Go's strconv.Atoi."""
-    if not re.fullmatch(r"[+-]?[0-9]+", text) or not abs(int(text)) < LARGEST_INTEGER:
-        raise ValueError("a whole number")
-    return int(text)
-
-
-def _target(text: str) -> int:
-    number = _number(text)
-    if number < 0:
-        raise ValueError("a number from 0")
-    return number
 
 
 def _randomness(text: str) -> str:
@@ -151,8 +113,8 @@ def _only(imitated: bool, what: str) -> AfterValidator:
     return AfterValidator(validate)
 
 
-Boolean = Annotated[bool, _or_default(_boolean)]
-Target = Annotated[Whole, Field(ge=0), _or_default(_target)]
+Boolean = Annotated[bool, _or_default(boolean)]
+Target = Annotated[Whole, Field(ge=0), _or_default(target)]
 Accepted = str | int | float | bool | None  # a variable that says nothing about a network
 Cidrs = Annotated[
     tuple[Cidr, ...], BeforeValidator(_cidrs, json_schema_input_type=str | tuple[Cidr, ...])
@@ -171,7 +133,7 @@ class CniSettings:
     warm_ip_target: Annotated[Target, Field(alias="WARM_IP_TARGET")] = 0
     minimum_ip_target: Annotated[Target, Field(alias="MINIMUM_IP_TARGET")] = 0
     warm_prefix_target: Annotated[
-        Whole, Field(ge=0), _or_default(_target, 0), Field(alias="WARM_PREFIX_TARGET")
+        Whole, Field(ge=0), _or_default(target, 0), Field(alias="WARM_PREFIX_TARGET")
     ] = 1
     max_eni: Annotated[Target, Field(alias="MAX_ENI")] = 0  # 0: what the instance type has
     ip_cooldown_period: Annotated[Whole, Field(ge=0, alias="IP_COOLDOWN_PERIOD")] = 30  # seconds
@@ -201,7 +163,7 @@ class CniSettings:
     connmark: Annotated[
         Whole,
         Field(gt=0, le=LARGEST_MARK),
-        _or_default(_mark),
+        _or_default(mark),
         Field(alias="AWS_VPC_K8S_CNI_CONNMARK"),
     ] = 0x80
 

@@ -19,7 +19,7 @@ from testbed.vpc.naming import (
     router,
     transit_gateway,
 )
-from testbed.vpc.security.groups import NO_RULE, NO_RULES
+from testbed.vpc.security.profiles import NO_RULE, NO_RULES
 from testbed.vpc.security.tracking import BITS, tracked
 
 VPC, INTERNET_GATEWAY, NAT_GATEWAY = "vpc", "igw", "nat-gateway"  # the tables of testbed.vpc

@@ -7,7 +7,8 @@ the same: iptables, and nftables where aws-node finds no legacy iptables (v1.23)
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from testbed.eks.environment import LARGEST_MARK, CniSettings
+from testbed.eks.environment import CniSettings
+from testbed.eks.go_values import LARGEST_MARK
 from testbed.eks.model import EksCluster
 from testbed.eks.wiring.exempt import exempt_cidrs
 from testbed.eks.wiring.rule_text import (

@@ -13,9 +13,10 @@ from textwrap import shorten
 from typing import Literal
 
 from testbed.errors import TestbedError
-from testbed.kernel.machine.features import FEATURES, Feature, try_all, words
+from testbed.kernel.machine.features import FEATURES
 from testbed.kernel.machine.modules import Modules, modules
 from testbed.kernel.machine.scratch import in_child, in_scratch
+from testbed.kernel.machine.trying import Feature, try_all, words
 from testbed.kernel.namespaces.enter import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, unshare
 from testbed.kernel.programs.run import PACKAGES, run
 from testbed.kernel.rootless import obstacles, userns

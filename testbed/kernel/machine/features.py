@@ -1,93 +1,12 @@
 """What labs ask of a kernel, each as something that can be tried in an empty network namespace."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.errors import KernelError, TestbedError
+from testbed.errors import KernelError
 from testbed.kernel.machine import mounts
-from testbed.kernel.machine.modules import Modules
 from testbed.kernel.machine.mounts import NAMES
-from testbed.kernel.namespaces.enter import entered, new_netns
-from testbed.kernel.programs.run import run
-
-TIMEOUT_S = 10.0
-
-Attempt = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Feature:
-    """Something of the kernel, what for, and how to try it.  An attempt that fails raises.
-
-    modules: those that trying would load.  autoload: the kernel loads them when a lab needs them.
-    """
-
-    name: str
-    use: str
-    attempt: Attempt
-    modules: tuple[str, ...] = ()
-    needed: bool = False
-    autoload: bool = True
-
-
-def commands(*lines: str) -> Attempt:
-    """Programs that have to succeed, in this order."""
-
-    def attempt() -> None:
-        for line in lines:
-            _succeed(line.split(), "")
-
-    return attempt
-
-
-def iptables(table: str, rule: str) -> Attempt:
-    """A rule that iptables-nft-restore has to accept."""
-    return lambda: _succeed(["iptables-nft-restore"], f"*{table}\n{rule}\nCOMMIT\n")
-
-
-def nft(script: str) -> Attempt:
-    """A transaction that nft has to accept."""
-    return lambda: _succeed(["nft", "-f", "-"], script)
-
-
-def _succeed(argv: list[str], stdin: str) -> None:
-    ended = run(argv, stdin=stdin, timeout_s=TIMEOUT_S)
-    if ended.returncode:
-        said = (ended.stderr or ended.stdout).strip().splitlines()
-        raise KernelError(said[0] if said else f"{argv[0]}: exit code {ended.returncode}")
-
-
-def try_all(features: tuple[Feature, ...], modules: Modules) -> dict[str, str]:
-    """What was complained of, by feature; empty is fine.  What would load a module is left out.
-
-    For a process in scratch namespaces.
-    """
-    return {
-        feature.name: _complaint(feature)
-        for feature in features
-        if all(modules.presence(module) == "usable" for module in feature.modules)
-    }
-
-
-def words(problem: Exception) -> str:
-    """What an error says to a reader: no number, but the file it is about."""
-    if isinstance(problem, OSError) and problem.strerror:
-        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
-    return str(problem)
-
-
-def _complaint(feature: Feature) -> str:
-    namespace = new_netns()
-    try:
-        with entered(namespace):
-            feature.attempt()
-    except (OSError, TestbedError) as problem:
-        return words(problem)
-    finally:
-        os.close(namespace)
-    return ""
+from testbed.kernel.machine.trying import Feature, commands, iptables, nft, succeed
 
 
 def _names() -> None:
@@ -96,7 +15,7 @@ def _names() -> None:
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     Path(NAMES, "a").symlink_to(f"/proc/{os.getpid()}/fd/{own}")
     try:
-        _succeed(["ip", "netns", "exec", "a", "ip", "link"], "")
+        succeed(["ip", "netns", "exec", "a", "ip", "link"], "")
     finally:
         os.close(own)
         mounts.detach(str(NAMES))

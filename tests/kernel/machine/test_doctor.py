@@ -8,9 +8,10 @@ import pytest
 
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.doctor import Finding, examine, satisfied
-from testbed.kernel.machine.features import FEATURES, Feature, commands, iptables, nft, try_all
+from testbed.kernel.machine.features import FEATURES
 from testbed.kernel.machine.modules import Modules, modules
 from testbed.kernel.machine.scratch import in_child, in_scratch
+from testbed.kernel.machine.trying import Feature, commands, iptables, nft, try_all
 from tests import ordinary
 
 pytestmark = pytest.mark.kernel
