@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Self
 
 from testbed.errors import KernelError
@@ -26,6 +27,7 @@ LARGEST_SEND = 128 << 10
 RECEIVE_SIZE = 64 << 10  # the kernel fills at most 32 KiB of dump into one datagram
 DUMP_ATTEMPTS = 10  # a dump interrupted by a change is read again
 
+_request = lru_cache(maxsize=64)(message)  # each namespace is asked the same
 _FLAGS = struct.Struct("=H")
 _SEQUENCE = struct.Struct("=I")
 
@@ -71,9 +73,8 @@ class NetlinkSocket:
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """The bodies of all the kernel answers a dump request with.  Raises KernelError."""
-        request = message(kind, uapi.NLM_F_DUMP, body)
         for _ in range(DUMP_ATTEMPTS):
-            self._socket.send(request)
+            self._socket.send(_request(kind, uapi.NLM_F_DUMP, body))
             bodies, flags = self._dumped()
             if not flags & uapi.NLM_F_DUMP_INTR:
                 return bodies

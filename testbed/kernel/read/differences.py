@@ -64,7 +64,7 @@ def _everywhere(store: NamespaceStore, wanted: State, *, numbered: bool) -> _Com
         return found if numbered else replace(found, indexes={})
 
     def weight(group: Group) -> float:
-        facts = sum(len(those) for ns in group for those in planned.get(ns, {}).values())
+        facts = sum(sum(map(len, planned.get(ns, {}).values())) for ns in group)
         return facts + FACTS_A_NAMESPACE * len(group)
 
     groups = together(planned, there | planned.keys())
@@ -90,11 +90,11 @@ def _compared(
     store: NamespaceStore, groups: Iterable[Group], there: frozenset[str], expected: Expected
 ) -> _Compared:
     """Some namespaces, read and compared; groups come when those before them are done."""
-    names: list[str] = []
+    asked: list[str] = []
 
     def coming() -> Iterator[Group]:
         for group in groups:
-            names.extend(group)
+            asked.extend(group)
             yield [ns for ns in group if ns in there]
 
     read = read_each(store, coming(), expected)
@@ -104,13 +104,14 @@ def _compared(
     for space in read:
         found += space.facts
         found += link_facts(space.links, peers)
+        names = space.names
         alone += (
-            (one, space.names.get(one.master, ""))
+            (one, names.get(one.master, ""))
             for one in space.links
             if one.kind == "veth" and not peers.of(one)
         )
     told = {space.ns: space.as_planned for space in read}
-    left = frozenset(_left(expected, names, told))
+    left = frozenset(_left(expected, asked, told))
     seen = frozenset(found)
     indexes = {(one.ns, one.name): one.ifindex for space in read for one in space.links}
     return _Compared(left - seen, seen - left, indexes, alone)

@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from socket import AF_UNSPEC
 
 from testbed.kernel import sysctl
@@ -58,15 +57,14 @@ class Namespace:
     facts: list[Fact] = field(default_factory=list)
     as_planned: set[type[Fact]] = field(default_factory=set)
 
-    @cached_property
+    def __post_init__(self) -> None:
+        """Number the devices."""
+        self.indexes = {one.name: one.ifindex for one in self.links}
+
+    @property
     def names(self) -> dict[int, str]:
         """The devices by their numbers."""
-        return {one.ifindex: one.name for one in self.links}
-
-    @cached_property
-    def indexes(self) -> dict[str, int]:
-        """The numbers of the devices."""
-        return {one.name: one.ifindex for one in self.links}
+        return {index: name for name, index in self.indexes.items()}
 
 
 def read_each(
@@ -111,10 +109,9 @@ def _read(ns: str, socket: NetlinkSocket, expected: Expected, known: Links) -> N
     if all(_is_known(kind, dump, space, expected) for kind, dump in dumps.items()):
         space.as_planned.update(dumps)
     else:
+        names = space.names
         space.facts += decode.complete(
-            fact
-            for kind, dump in dumps.items()
-            for fact in decode.facts(ns, kind, dump, space.names)
+            fact for kind, dump in dumps.items() for fact in decode.facts(ns, kind, dump, names)
         )
     _settings(space, expected)
     _netfilter(space, expected)

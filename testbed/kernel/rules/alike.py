@@ -8,7 +8,7 @@ same as after a restore in each; or it is recognised where it is found.
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 
 from testbed.errors import KernelError, MissingFeature
@@ -24,6 +24,7 @@ from testbed.net.netfilter.iptables import BUILT_IN
 FEWEST = 3  # namespaces that are worth a copy
 SETS = b"lookup\0"  # an expression that names an anonymous set: not to be copied
 
+Rule = tuple[Place, bytes]  # where a rule is, and what it does
 Written = tuple[Place, str]  # where a rule is, and its text
 
 
@@ -32,9 +33,21 @@ class Original:
     """What the kernel made of chains and rules, as bytes, and the messages that make the same."""
 
     chains: Mapping[Place, bytes]
-    rules: Mapping[tuple[Place, bytes], ChainRule]
+    rules: Mapping[Rule, ChainRule]
     chain_messages: Mapping[Place, bytes]
     rule_messages: Mapping[Written, bytes]
+    _met: dict[bytes, tuple[Place, ChainRule | None]] = field(default_factory=dict, init=False)
+
+    def rule(self, dumped: bytes) -> tuple[Place, ChainRule | None]:
+        """Place and text of a rule as the kernel dumps it; no text: it is not one of these.
+
+        Of nodes that were made alike most rules have the same numbers, too: they are met before.
+        """
+        rule = nftables.uncounted(dumped)
+        if rule not in self._met:
+            place, settings = nftables.rule_settings(rule)
+            self._met[rule] = place, self.rules.get((place, settings))
+        return self._met[rule]
 
 
 def write(wanted: Mapping[str, Sequence[Chain]], netns: Callable[[str], int]) -> frozenset[str]:
@@ -71,8 +84,7 @@ def recognised(original: Original) -> Mapping[Place, Sequence[ChainRule]] | None
         if original.chains.get(place) != settings:
             return None
         found[place] = []
-    for place, settings in map(nftables.rule_settings, nftables.bodies(rules)):
-        rule = original.rules.get((place, settings))
+    for place, rule in map(original.rule, nftables.bodies(rules)):
         if rule is None or place not in found:
             return None
         found[place].append(rule)

@@ -54,19 +54,18 @@ def chain_settings(body: bytes) -> tuple[Place, bytes]:
 
 def rule_settings(body: bytes) -> tuple[Place, bytes]:
     """Of a dumped rule its place, and what it does; nothing has been counted yet."""
-    return _numbered_settings(_COUNTED.sub(_uncounted, body))
+    return _settings(_unnumbered(uncounted(body)))
+
+
+def uncounted(body: bytes) -> bytes:
+    """A dumped rule with its numbers, but as if nothing had been counted yet."""
+    return _COUNTED.sub(_uncounted, body)
 
 
 def _uncounted(counter: re.Match[bytes]) -> bytes:
     """(A template would be expanded in Python, at three times the cost.)"""
     name, packets = counter.groups()
     return b"".join((name, _NOTHING, packets, _NOTHING))
-
-
-@lru_cache(_REPEATED)
-def _numbered_settings(rule: bytes) -> tuple[Place, bytes]:
-    """Of nodes that were made alike most rules have the same numbers, too."""
-    return _settings(_unnumbered(rule))
 
 
 def _unnumbered(body: bytes) -> bytes:
