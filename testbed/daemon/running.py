@@ -226,8 +226,9 @@ class RunningLab:
             ) from error
 
     def _serve_as_before(self, lab: Lab) -> None:
-        files.write(self.home, lab, self.allocations)
-        self._serve(lab, self.allocations, listeners(lab, self.allocations))
+        with self.home.reserve_given():
+            files.write(self.home, lab, self.allocations)
+            self._serve(lab, self.allocations, listeners(lab, self.allocations))
 
     def _serve(self, lab: Lab, allocations: Allocations, serving: Iterable[Listener]) -> None:
         """The pods' servers, DNS servers and load balancers.  serving: the lab's listeners."""

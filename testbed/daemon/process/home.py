@@ -6,7 +6,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from testbed.kernel.programs import resolv
 INSIDE = "TESTBED_INSIDE"  # in the environment: the directory of the lab a process is in
 ROOT_DIRECTORY = LABS
 HOLDER_RECORD, OWNER_RECORD = "holder.json", "owner.json"  # in a lab's directory
+RESERVE, RESERVE_BYTES = "reserve", 64 << 10  # that much is left where all is full
 LOGS = "/var/log"
 LOCK = ".lock"  # of a lab: `.LAB.lock`, beside its directory
 LONGEST_SOCKET = 107  # bytes: sun_path, unix(7)
@@ -192,6 +193,20 @@ class Home:
         self.remove()
         self.path.mkdir(mode=0o700, parents=True)
         self.write(OWNER_RECORD, record(Process.of(os.getpid())))
+        self._reserve()
+
+    @contextmanager
+    def reserve_given(self) -> Iterator[None]:
+        """For the block a full file system has room again, for what was there before a change."""
+        (self.path / RESERVE).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self._reserve()
+
+    def _reserve(self) -> None:
+        (self.path / RESERVE).write_bytes(bytes(RESERVE_BYTES))
 
     def remove(self) -> None:
         """Remove the lab's files; none is fine."""

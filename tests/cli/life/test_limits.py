@@ -1,6 +1,7 @@
 """A full disk, no descriptor, namespace or memory left: one clear error, and nothing half-made."""
 
 import json
+import os
 import re
 import resource
 import subprocess
@@ -13,9 +14,27 @@ from testbed.daemon.process.holder import CLIENTS
 from testbed.daemon.process.home import ROOT_DIRECTORY, Home
 from testbed.kernel.machine import mounts
 from tests.cli.conftest import Commands, OnAHost
+from tests.cli.forked import run
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
+
+MANY = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: many}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: many}}
+  template:
+    metadata: {labels: {app: many}}
+    spec: {containers: [{name: many, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: many}
+spec: {type: LoadBalancer, selector: {app: many}, ports: [{port: 80}]}
+"""
 
 
 def space(limit: str) -> None:
@@ -88,6 +107,32 @@ def test_a_disk_that_fills_later_keeps_the_lab_as_it_was(on_a_host: OnAHost) -> 
         assert [pod["name"] for pod in pods] == ["web-0", "web-1", "client"]
         commands.down()
         assert labs_files() == [filler]
+
+    on_a_host(test)
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_change_has_room_to_put_the_lab_back(
+    on_a_host: OnAHost, topologies: Path
+) -> None:
+    """Some files are larger by then, and nothing is left for what was in them before."""
+
+    def test(commands: Commands) -> None:
+        space("size=512k")
+        assert run("up", str(topologies / "eks.yaml")).code == 0
+        applied, filler = Home("eks").applied, ROOT_DIRECTORY / "filler"
+        before = applied.read_text()
+        manifest = commands.file.with_name("many.yaml")
+        manifest.write_text(MANY)
+        for pages in (1, 2, 3):
+            with pytest.raises(OSError, match="No space"):
+                filler.write_bytes(bytes(1 << 20))
+            os.truncate(filler, filler.stat().st_size - pages * os.sysconf("SC_PAGESIZE"))
+
+            done = run("apply", "-f", str(manifest))
+
+            assert (done.code, applied.read_text()) == (4, before), (pages, done)
+            assert len(done.errors.splitlines()) == 1
+            assert run("verify").code == 0
 
     on_a_host(test)
 
