@@ -16,7 +16,7 @@ from testbed.services.kube_proxy.nftables.spelling import duration, networks
 from testbed.services.kube_proxy.node import node_facts
 from testbed.services.kube_proxy.rules import ProxyNode
 from testbed.services.kubelet import FIREWALL, kubelet_facts
-from tests.services.kube_proxy.flows import NP, P80, TWO, at, endpoints, flows, service
+from tests.services.kube_proxy.packets.flows import NP, P80, TWO, at, endpoints, flows, service
 
 LOCALHOST, NODE, SECOND = map(IPv4Address, ("127.0.0.1", "10.1.0.1", "10.1.1.1"))
 ME = ProxyNode(name="me", ip=NODE, addresses=(LOCALHOST, NODE, SECOND))

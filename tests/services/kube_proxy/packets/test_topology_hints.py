@@ -9,7 +9,7 @@ import pytest
 
 from testbed.errors import DescriptionError
 from testbed.kubernetes.topology_hints import MODE, OLD_MODE
-from tests.services.kube_proxy.flows import P80, at, endpoints, flows, service
+from tests.services.kube_proxy.packets.flows import P80, at, endpoints, flows, service
 
 ALL = "10.0.1.1:80, 10.0.1.2:80, 10.0.1.3:80, 10.0.1.4:80"
 HINTED = [

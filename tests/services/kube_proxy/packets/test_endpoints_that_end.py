@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.kube_proxy.flows import BALANCED, MODES, at, endpoints, flows, service
+from tests.services.kube_proxy.packets.flows import BALANCED, MODES, at, endpoints, flows, service
 
 
 def ready(address: str, node: str) -> dict[str, Any]:

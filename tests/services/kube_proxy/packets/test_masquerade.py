@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.kube_proxy.flows import at, endpoints, flows, service
+from tests.services.kube_proxy.packets.flows import at, endpoints, flows, service
 
 POLICIES: tuple[tuple[str, dict[str, str]], ...] = (
     ("1.2.3.4", {}),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.kube_proxy.flows import P80, at, endpoints, flows, service
+from tests.services.kube_proxy.packets.flows import P80, at, endpoints, flows, service
 
 CHAIN = "KUBE-SVC-46GBXWOV7HYECMJD"  # of ns/svc:p80 and tcp
 SERVICE = service("svc", "172.30.0.41", P80)

@@ -3,7 +3,7 @@
 kubernetes v1.14, pkg/proxy/iptables/proxier_test.go; where it went wrong, it goes wrong here.
 """
 
-from tests.services.kube_proxy.flows import BALANCED, BOTH, NP, TWO, flows, service
+from tests.services.kube_proxy.packets.flows import BALANCED, BOTH, NP, TWO, flows, service
 
 EXTERNAL = service("svc", "172.30.0.41", NP, externalIPs=["192.168.99.11"], **BALANCED)
 

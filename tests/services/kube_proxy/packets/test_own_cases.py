@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.kube_proxy.flows import (
+from tests.services.kube_proxy.packets.flows import (
     BALANCED,
     BOTH,
     MODES,

@@ -22,7 +22,7 @@ from tests.segments import connected
 
 pytestmark = pytest.mark.kernel
 
-PAGE = Path(__file__).parents[3] / "docs/failures-kops.md"
+PAGE = Path(__file__).parents[4] / "docs/failures-kops.md"
 THEN_AND_NOW = ("kops, 1.14", "eks, today")
 
 
