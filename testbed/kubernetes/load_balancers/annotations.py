@@ -36,6 +36,8 @@ ATTRIBUTES: Mapping[str, Setting] = {
     "access_logs.s3.enabled": checked(truth),
     "access_logs.s3.bucket": checked(str),
     "access_logs.s3.prefix": checked(str),
+    "dns_record.client_routing_policy": checked(one_of("any_availability_zone")),
+    "zonal_shift.config.enabled": checked(truth),
 }
 # Draining: a target that leaves a lab leaves with its address, so no flow could go on.
 TARGET_GROUP_ATTRIBUTES: Mapping[str, Setting] = {
@@ -71,6 +73,7 @@ READERS: Mapping[str, Reader] = {
     "healthcheck-protocol": Reader(sets("check_protocol", texts.check_protocol), "network"),
     "healthcheck-port": Reader(sets("check_port", texts.check_port), "network"),
     "healthcheck-path": Reader(sets("check_path", texts.check_path), "network"),
+    "healthcheck-success-codes": Reader(sets("check_codes", texts.check_codes), "controller"),
     "scheme": Reader(sets("is_internal", texts.scheme), "network"),
     "nlb-target-type": Reader(sets("nlb_target_type", one_of("instance", "ip")), "network"),
     "ip-address-type": Reader(checked(one_of("ipv4")), "network"),

@@ -85,6 +85,7 @@ class LoadBalancer:
     check_protocol: CheckProtocol | None = None
     check_port: int | None = None
     check_path: str = ""
+    check_codes: str = "200-399"
     private_addresses: tuple[IPv4Address, ...] = ()
     certificate: str = ""
     ssl_ports: tuple[str, ...] = (ALL,)

@@ -17,6 +17,7 @@ TRUTHS = {
 ALL_BACKENDS = "*"
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
+_CODES = re.compile(r"[2-5][0-9]{2}(-[2-5][0-9]{2})?")
 _PATH = re.compile(r"/[A-Za-z0-9._~%/?=&:@+-]{0,1023}")
 
 
@@ -120,6 +121,14 @@ def check_path(text: str) -> str:
     if not _PATH.fullmatch(text):
         raise ValueError(f'expected a path such as "/healthz", found "{text}"')
     return text
+
+
+def check_codes(text: str) -> str:
+    """`200-399`, `200,301`: of an HTTP answer; they become words of haproxy's configuration."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(_CODES.fullmatch(part) and part[:3] <= part[-3:] for part in parts):
+        raise ValueError(f'expected codes such as "200-399" or "200,301", found "{text}"')
+    return ",".join(parts)
 
 
 def addresses(text: str) -> tuple[IPv4Address, ...]:

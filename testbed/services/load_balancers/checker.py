@@ -69,7 +69,7 @@ def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Ite
         yield f"backend {group.listener}"
     if protocol == "http":
         yield f"    option httpchk GET {path}"
-        yield "    http-check expect rstatus ^[23]"
+        yield f"    http-check expect status {wanted.check_codes}"
     ended = relay.ended(group) if group.is_relayed else ""
     for target in group.targets:
         port = wanted.check_port or asked or target.port

@@ -112,7 +112,11 @@ def test_with_policy_local_nodes_are_asked_for_an_endpoint() -> None:
 def test_annotations_say_how_targets_are_checked() -> None:
     web = service(healthcheck_protocol="HTTP", healthcheck_port="8080", healthcheck_path="/up")
 
-    assert "option httpchk GET /up\n" in checks(web)
+    assert "option httpchk GET /up\n    http-check expect status 200-399\n" in checks(web)
+    codes = service(
+        type="external", healthcheck_protocol="HTTP", healthcheck_success_codes="200, 301-308"
+    )
+    assert "http-check expect status 200,301-308\n" in checks(codes)
     assert "check port 8080\n" in checks(web)
 
 
