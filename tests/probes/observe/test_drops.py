@@ -150,8 +150,10 @@ def test_a_node_that_does_not_forward(bed: Bed, ask: Ask) -> None:
 
 
 def test_a_missing_neighbour_in_the_fabric(bed: Bed, ask: Ask) -> None:
-    """Nobody in a VPC answers the router's ARP requests: it knows every address by itself."""
-    entry = bed.fact(Neighbour, ns="vpc-main", ip=bed.address("client"))
+    """Nobody in a VPC answers the router's ARP requests: it knows every ENI by itself."""
+    client = bed.address("client")
+    [eni] = [eni for eni in bed.allocations.enis if client in eni.delivered]
+    entry = bed.fact(Neighbour, ns="vpc-main", ip=eni.primary)
 
     with bed.without(entry):
         for seen in ask("web-0", "client", "icmp"):

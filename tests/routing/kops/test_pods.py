@@ -132,7 +132,7 @@ def test_without_the_route_the_packet_leaves_for_the_internet(bed: Bed) -> None:
 def test_with_its_check_on_an_eni_carries_no_pods_packets(bed: Bed, node: str, check: str) -> None:
     """The route controller switches it off: a pod's address is none of the ENI's."""
     [eni] = [eni for eni in bed.allocations.enis if eni.instance == node]
-    unchecked = bed.fact(NftElement, set="unchecked", element=f'"{node}-e0" . {eni.mac}')
+    unchecked = bed.fact(NftElement, set="unchecked", element=eni.mac)
 
     with bed.without(unchecked):
         path = bed.path("client", "web-1")
