@@ -168,8 +168,8 @@ def main(directory: str, lifeline: str) -> None:
     try:
         holder = Holder(directory)
     except OSError as refused:
-        said = f"{directory}/holder.sock: {refused.strerror}"
-        starter.send(json.dumps({"kind": "KernelError", "error": said}).encode())
+        said = refused.errno, refused.strerror, f"{directory}/holder.sock"
+        starter.send(json.dumps({"refused": said}).encode())
         sys.exit(1)
     holder.selector.register(starter, selectors.EVENT_READ, holder.lifeline)
     starter.send(b"ready")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from testbed.daemon.process.home import Home
 from testbed.daemon.process.protocol import failure, last_words, line, raise_failure
-from testbed.errors import KernelError
+from testbed.errors import KernelError, told
 from testbed.kernel.machine import mounts
 from testbed.kernel.machine.processes import Process
 from testbed.kernel.namespaces.enter import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare
@@ -51,7 +51,10 @@ def start_holder(home: Home) -> socket.socket:
     if word == b"ready":
         return ours
     if word:
-        raise_failure(json.loads(word))
+        said = json.loads(word)
+        if "refused" in said:  # the holder knows no class of ours
+            raise told(OSError(*said["refused"]))
+        raise_failure(said)
     raise KernelError(f"cannot start lab '{home.lab}': its first process ended at once")
 
 
