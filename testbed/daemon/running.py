@@ -159,9 +159,12 @@ class RunningLab:
             check(wanted)
             files.write(self.home, lab, allocations)
             yield
-        if self.lab is not None:
+        if self.lab is None:
+            self.servers.begin(serving())
+        else:
             forget(self.store, stale_entries(self.lab, self.allocations, lab, allocations))
-        self._serve(lab, allocations, serving())
+            self.servers.serve(serving())
+        self.supervisor.serve(programs(lab, allocations, self.health))
 
     def allocated(self, lab: Lab, tell: Witness = nobody) -> Allocations:
         """Who has which address once this lab is up; what was given already is kept."""
@@ -263,6 +266,7 @@ class RunningLab:
             self.servers.open(one for ns in wired for one in theirs.pop(ns, ()))
 
         with child(write, timeout_s=PATIENCE_S) as writer:
+            writer.until_it_tells()  # else it and who makes namespaces had no processor each
             for one in serving() if new else ():
                 theirs.setdefault(one.netns, []).append(one)
             yield

@@ -51,6 +51,10 @@ class Child(Generic[T]):
         self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
 
+    def until_it_tells(self) -> None:
+        """Return when it has told something, or has ended."""
+        self._answers.poll(self._timeout_s)
+
     def result(self, hear: Callable[[Any], None] = _unheard) -> T:
         """What the work returned; `hear` gets what it told until then.  Raises as `in_child`."""
         try:

@@ -17,10 +17,10 @@ from testbed.kernel.machine.processes import end_with_parent, fork
 from testbed.kernel.namespaces.enter import unshared
 
 MANY = 64  # new namespaces that are worth a process that makes them
-FIRST_FEW = 10  # namespaces handed over: who wires them waits for the first ones
-# As many later on: the socket holds some 140 messages (net.core.wmem_default), so that thousands
-# are made before anybody takes one.
-AT_ONCE = 50
+FEW = 5  # namespaces handed over at once: who wires them waits for no more
+# The socket holds some 140 messages (net.core.wmem_default), so that thousands are made before
+# anybody takes one.
+MOST_MESSAGES = 100
 
 
 class Maker:
@@ -86,10 +86,9 @@ def _make_all(count: int, make: Callable[[], int], to: socket.socket) -> None:
     try:
         end_with_parent()
         gc.freeze()  # to look for cycles among the parent's objects would copy all their memory
-        first, some = 1, FIRST_FEW
-        while numbers := range(first, count + 1)[:some]:
-            _make_some(numbers, count, make, to)
-            first, some = first + some, min(2 * some, AT_ONCE)
+        some = min(max(FEW, -(-count // MOST_MESSAGES)), handover.MOST_DESCRIPTORS)
+        for first in range(1, count + 1, some):
+            _make_some(range(first, count + 1)[:some], count, make, to)
     finally:
         os._exit(0)
 

@@ -3,7 +3,9 @@
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from pathlib import Path
 from typing import Protocol, Self
 
 from testbed.errors import KernelError, told
@@ -101,6 +103,7 @@ class Descriptors:
         Many are made meanwhile, in this order: each is there, and held, once it was asked for.
         """
         self._coming = dict.fromkeys(names)
+        _make_room(len(names))
         self._made = self._made or self._undo.enter_context(making(len(names)))
         if not self._made:
             while self._coming:
@@ -120,6 +123,16 @@ class Descriptors:
     def _made_here(self) -> dict[str, int]:
         with returning():
             return {name: _made(name) for name in self._coming}
+
+
+def _make_room(descriptors: int) -> None:
+    """Let this process have a table for so many at once, as far as it may.
+
+    It would double again and again, and with more than one thread each time wait for all
+    processors (fs/file.c: expand_fdtable), 10 ms or more.
+    """
+    with suppress(OSError), Path(os.devnull).open() as any_file:
+        os.close(fcntl(any_file, F_DUPFD_CLOEXEC, 2 * descriptors))
 
 
 def _made(name: str) -> int:

@@ -9,16 +9,16 @@ Until the work queue has been there for the first time, a link's flags say `RUNN
 (operstate UNKNOWN counts as up): the operstate alone tells.
 
 The queue takes links in the order in which something became of them, and all that are told to
-send by it at once (linkwatch_urgent_event) before it rests.  So of many none is asked, 80 us each:
-a pair that comes after all others, in a namespace that ends with it, tells when they are through.
+send by it at once (linkwatch_urgent_event) before it rests.  So of many few are asked: a
+pair that comes after all others, in a namespace that ends with it, tells when they are through.
 """
 
 import os
 import select
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -39,8 +39,8 @@ _QUESTION = _LINK.pack(0, 0, 0, 0, 0) + attribute_u32(
 )
 READY_S = 10.0
 LOOK_S = 0.001
-ASK_S = 80e-6  # for one link
-MANY = 30  # links that take longer to be asked than a pair of our own to come and go
+AT_ONCE = 20  # links asked, 80 us each, between two looks whether all of them are ready
+MANY = 2 * AT_ONCE  # links that are worth a pair of our own
 LEAST_MTU = 68  # RFC 791: too small for IPv6, which so stays away from our pair
 
 
@@ -54,17 +54,25 @@ class Waiting(NamedTuple):
 def await_carrier(spaces: Descriptors, waiting: Waiting) -> None:
     """Return when these links forward packets.
 
-    Raises KernelError naming one that does not within READY_S.
+    Raises KernelError naming one when for READY_S none has come to do so.
     """
-    many = len(waiting.ends) >= MANY
-    through = many and _all_before_are_through(patience_s=ASK_S * len(waiting.ends))
-    names = sorted(waiting.bridges if through else waiting.bridges | waiting.ends)
+    names = [*sorted(waiting.ends), *sorted(waiting.bridges)]
     deadline = time.monotonic() + READY_S
-    while names := _idle(spaces, names):
-        if time.monotonic() > deadline:
-            ns, dev = names[0]
-            raise KernelError(f"{ns}: {dev} is up, but has no carrier after {READY_S:g} s")
-        select.select([], [], [], LOOK_S)
+    with ExitStack() as undo:
+        last = undo.enter_context(_last_pair()) if len(waiting.ends) >= MANY else None
+        while names:
+            if last and _is_through(last):
+                names = [name for name in names if name in waiting.bridges]
+            some, names = names[:AT_ONCE], names[AT_ONCE:]
+            idle = _idle(spaces, some)
+            names += idle
+            if idle != some:
+                deadline = time.monotonic() + READY_S
+            elif time.monotonic() > deadline:
+                ns, dev = idle[0]
+                raise KernelError(f"{ns}: {dev} is up, but has no carrier after {READY_S:g} s")
+            elif idle:
+                select.select([], [], [], LOOK_S)
 
 
 def _unknown(_: LinkName) -> bool:
@@ -100,33 +108,31 @@ def _is_up(link: Veth | Bridge | None) -> bool:
     return link is not None and link.up
 
 
-def _all_before_are_through(patience_s: float) -> bool:
-    """Whether the queue comes to a new pair of ours in this time: then it was at all others."""
+@contextmanager
+def _last_pair() -> Iterator[NetlinkSocket | None]:
+    """A socket beside a new pair, which is behind all others in the queue.
+
+    Its namespace lasts as long as it does.  None: no namespace or descriptor is left for it.
+    """
     near, far = (
         Veth(ns="", name=name, peer_ns="", peer=peer, mac=mac, mtu=LEAST_MTU)
         for name, peer, mac in (("a", "b", "02:00:00:00:00:0a"), ("b", "a", "02:00:00:00:00:0b"))
     )
-    deadline = time.monotonic() + patience_s
-    with returning(), suppress(OSError, MissingFeature):  # no namespace or descriptor is left
-        here = unshared()
-        try:
-            with NetlinkSocket() as kernel:
-                refused = kernel.send([new_veth(near, far, 2, 3, here), state(far, 3)])
-                while not refused and time.monotonic() < deadline:
-                    if _is_through(kernel, near.name):
-                        return True
-                    select.select([], [], [], LOOK_S)
-        finally:
-            os.close(here)
-    return False
+    with ExitStack() as undo:
+        kernel = None
+        with suppress(OSError, MissingFeature), returning():
+            here = unshared()
+            undo.callback(os.close, here)
+            kernel = undo.enter_context(NetlinkSocket())
+            kernel.send([new_veth(near, far, 2, 3, here), state(far, 3)])
+        yield kernel
 
 
-def _is_through(kernel: NetlinkSocket, dev: str) -> bool:
-    """Whether the queue has been at a link by itself: a dump does not get its work done."""
-    named = dev.encode() + b"\0"
+def _is_through(last: NetlinkSocket) -> bool:
+    """Whether the queue has been at that pair by itself: a dump does not get its work done."""
     return any(
-        first_attribute(link, uapi.IFLA_IFNAME, _LINK.size) == named and _has_carrier(link)
-        for link in kernel.dump(uapi.RTM_GETLINK, _QUESTION)
+        first_attribute(link, uapi.IFLA_IFNAME, _LINK.size) == b"a\0" and _has_carrier(link)
+        for link in last.dump(uapi.RTM_GETLINK, _QUESTION)
     )
 
 

@@ -28,6 +28,7 @@ from testbed.net.shaping import Shaper
 
 LinkName = tuple[str, str]  # a namespace and a device in it
 
+LINKS = (Veth, Bridge)
 NETFILTER = (Chain, NftSet, NftElement, NftChain)
 
 
@@ -88,7 +89,7 @@ def _all_new(wanted: State) -> Changes:
 
 def links(state: State) -> dict[LinkName, Veth | Bridge]:
     """The links of a state, by name."""
-    return {(fact.ns, fact.name): fact for fact in state if isinstance(fact, Veth | Bridge)}
+    return {(fact.ns, fact.name): fact for fact in state if isinstance(fact, LINKS)}
 
 
 class _Links:

@@ -92,6 +92,14 @@ class Servers:
         self._close(unwanted & self.listening)
         self.open(wanted)
 
+    def begin(self, listeners: Iterable[Listener]) -> None:
+        """Serve these in a new lab, in which what is served already is as it should be.
+
+        Raises KernelError as `open` does.
+        """
+        self.wanted = frozenset(listeners)
+        self.open(self.wanted)
+
     def stop(self) -> None:
         """Close everything.  Raises KernelError: a process had ended by itself."""
         codes = [one.stop() for one in self._processes]

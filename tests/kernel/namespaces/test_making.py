@@ -10,14 +10,14 @@ import pytest
 
 from testbed.errors import KernelError, MissingFeature
 from testbed.kernel.namespaces.enter import new_netns
-from testbed.kernel.namespaces.making import FIRST_FEW, Maker, making
+from testbed.kernel.namespaces.making import FEW, Maker, making
 from testbed.kernel.namespaces.store import Descriptors, LocalStore
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.kernel
 
 OPEN_FILES = Path("/proc/thread-self/fd")
-NAMES = [f"pod-{i}" for i in range(FIRST_FEW + 5)]
+NAMES = [f"pod-{i}" for i in range(FEW + 5)]
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_who_leaves_early_has_what_has_come(store: LocalStore) -> None:
         spaces.create(NAMES)
         spaces.of(NAMES[0])
 
-    assert store.names() == frozenset(NAMES[:FIRST_FEW])
+    assert store.names() == frozenset(NAMES[:FEW])
 
 
-@pytest.mark.parametrize("ahead", [FIRST_FEW - 5, FIRST_FEW, FIRST_FEW + 30])
+@pytest.mark.parametrize("ahead", [FEW - 2, FEW, FEW + 30])
 def test_what_was_made_before_it_had_a_name_is_used(store: LocalStore, ahead: int) -> None:
     """Too few: the others are made when they are wanted.  Too many: those are let go."""
     before = len([*OPEN_FILES.iterdir()])
