@@ -74,6 +74,7 @@ READERS: Mapping[str, Reader] = {
     "healthcheck-port": Reader(sets("check_port", texts.check_port), "network"),
     "healthcheck-path": Reader(sets("check_path", texts.check_path), "network"),
     "healthcheck-success-codes": Reader(sets("check_codes", texts.check_codes), "controller"),
+    "enable-tcp-udp-listener": Reader(sets("tcp_udp_listener", truth), "controller"),
     "scheme": Reader(sets("is_internal", texts.scheme), "network"),
     "nlb-target-type": Reader(sets("nlb_target_type", one_of("instance", "ip")), "network"),
     "ip-address-type": Reader(checked(one_of("ipv4")), "network"),

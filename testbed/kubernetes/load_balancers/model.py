@@ -58,15 +58,15 @@ class LoadBalancer:
     """A load balancer's attributes; of its health check what annotations change.
 
     type: `classic`, or who makes a Network Load Balancer: the cloud provider (`nlb`), or AWS' own
-    controller. cross_zone: every zone's balancer takes all targets. proxy_protocol: a header
+    controller.  cross_zone: every zone's balancer takes all targets.  proxy_protocol: a header
     before each connection's data says who called (PROXY, version 1; 2 of a network one).
-    preserve_client_ip: none for what the targets' type makes of it. sticky: a client's flows go to
-    one target. ends_unhealthy: connections to a target end with its health. check_port: none for
-    the targets' own. private_addresses: one in each of its subnets; none lets AWS choose.
-    certificate: of the ports in `ssl_ports`, which are numbers and names. subnets: by name or id,
-    one in a zone; none lets Kubernetes choose. name: none for a hash's. eip_allocations: of
-    Elastic IP addresses, one for each subnet. target_node_labels: what nodes have to have to be
-    targets.
+    preserve_client_ip: none for what the targets' type makes of it.  sticky: a client's flows go
+    to one target.  tcp_udp_listener: one port may have both protocols.  ends_unhealthy:
+    connections to a target end with its health.  check_port: none for the targets' own.
+    private_addresses: one in each of its subnets; none lets AWS choose.  certificate: of the ports
+    in `ssl_ports`, which are numbers and names.  subnets: by name or id, one in a zone; none lets
+    Kubernetes choose.  name: none for a hash's.  eip_allocations: of Elastic IP addresses, one for
+    each subnet.  target_node_labels: what nodes have to have to be targets.
     """
 
     type: Type = "classic"
@@ -82,6 +82,7 @@ class LoadBalancer:
     preserve_client_ip: bool | None = None
     sticky: bool = False
     ends_unhealthy: bool = True
+    tcp_udp_listener: bool = False
     check_protocol: CheckProtocol | None = None
     check_port: int | None = None
     check_path: str = ""

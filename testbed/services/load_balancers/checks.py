@@ -1,7 +1,7 @@
 """What AWS, or who asks AWS for load balancers, would refuse; paths start at the cluster."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from testbed.description.problem import Path, Problem, Problems, quoted, unknown
 from testbed.kubernetes.kube_proxy import Era
@@ -134,10 +134,36 @@ def _protocols(service: Service, era: Era | None) -> Problems:
         if port.protocol == "UDP" and wanted.is_network and wanted.proxy_protocol:
             yield Problem(path, "the testbed has the PROXY protocol for TCP only")
         if port.protocol != "TCP" and not knows_udp:
-            yield Problem(path, "Only TCP LoadBalancer is supported for AWS ELB")
+            yield Problem(path, ONLY_TCP[era or "current"].format(port.protocol))
+        elif _is_mixed(service, i):
+            yield Problem(path, "mixed protocol is not supported for LoadBalancer")
+        elif _is_second(service, i):
+            message = "A listener already exists on this port for this load balancer; "
+            message += f'{PREFIX}enable-tcp-udp-listener: "true" makes one of both protocols'
+            yield Problem(("ports", i, "port"), message, "DuplicateListener")
         if port.protocol == "UDP" and wanted.preserve_client_ip is False:
             message = "preserve_client_ip.enabled cannot be false for a target group of UDP"
             yield Problem(path, message)
+
+
+# EnsureLoadBalancer's words, then and now
+ONLY_TCP: Mapping[Era, str] = {
+    "1.14": "Only TCP LoadBalancer is supported for AWS ELB",
+    "current": "Protocol {} not supported by LoadBalancer",
+}
+
+
+def _is_mixed(service: Service, place: int) -> bool:
+    """Whether a port brings a second protocol, which Kubernetes' cloud provider does not take."""
+    wanted, ports = load_balancer(service), service.ports
+    return not wanted.by_controller and ports[place].protocol != ports[0].protocol
+
+
+def _is_second(service: Service, place: int) -> bool:
+    """Whether a port before it has its number: a load balancer has one listener on each."""
+    before = [port.port for port in service.ports[:place]]
+    wanted = load_balancer(service)
+    return service.ports[place].port in before and not wanted.tcp_udp_listener
 
 
 def _by_node_ports(service: Service, era: Era | None) -> Problems:

@@ -193,7 +193,7 @@ def test_only_tcp_is_balanced() -> None:
 
     [problem] = problems(lab(replace(WEB, ports=ports)))
 
-    assert problem.message == "Only TCP LoadBalancer is supported for AWS ELB"
+    assert problem.message == "Protocol UDP not supported by LoadBalancer"
 
 
 def test_where_no_zone_suits_one_the_user_is_told() -> None:

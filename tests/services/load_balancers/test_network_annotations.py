@@ -57,6 +57,29 @@ def test_kubernetes_of_2019_knows_no_class(topologies: Path) -> None:
     assert problem.key == "clusters.kops.services.web.loadBalancerClass"
 
 
+DNS = (ServicePort(53, name="tcp"), ServicePort(53, name="udp", protocol="UDP"))
+QUIC = (ServicePort(443, name="tcp"), ServicePort(8443, name="udp", protocol="UDP"))
+
+
+@pytest.mark.parametrize(
+    ("ports", "how", "told"),
+    [
+        (QUIC, {"type": "nlb"}, "mixed protocol is not supported for LoadBalancer"),
+        (QUIC, {"type": "external"}, ""),
+        (DNS, {"type": "external"}, "A listener already exists on this port"),
+        (DNS, {"type": "external", "enable_tcp_udp_listener": "true"}, ""),
+    ],
+)
+def test_two_protocols_are_for_awss_controller_and_one_port_for_both_if_asked_for(
+    ports: tuple[ServicePort, ...], how: dict[str, str], told: str
+) -> None:
+    """checkMixedProtocol of the cloud provider; DuplicateListener of Elastic Load Balancing."""
+    found = [problem.message for problem in problems(lab(service(*ports, **how)))]
+
+    assert len(found) == bool(told)
+    assert all(message.startswith(told) for message in found)
+
+
 @pytest.mark.parametrize(
     ("annotations", "told"),
     [
