@@ -119,6 +119,11 @@ class Bed:
         known = addresses(self.lab, self.allocations)
         return ip_address(known.get(name, name))
 
+    def cluster_ip(self, service: str) -> str:
+        """The address of a Service, for whoever calls it.  Raises StopIteration."""
+        given = next(one for one in self.allocations.services if one.service == service)
+        return str(given.cluster_ip)
+
     def fact(self, kind: type[AnyFact], **values: Any) -> AnyFact:
         """The one planned fact of a kind with these values.  Raises LookupError unless one."""
         found = [

@@ -34,10 +34,6 @@ def bed(topologies: Path) -> Iterator[Bed]:
         yield up
 
 
-def cluster_ip(bed: Bed, service: str) -> str:
-    return str(next(one.cluster_ip for one in bed.allocations.services if one.service == service))
-
-
 def clients(bed: Bed, source: str, address: str, port: int = 80) -> dict[str, str]:
     """The client's address that each pod saw which answered in many tries."""
     answers = (bed.http(source, address, port).answer or {} for _ in range(ENOUGH))
@@ -46,7 +42,7 @@ def clients(bed: Bed, source: str, address: str, port: int = 80) -> dict[str, st
 
 def test_a_pod_is_seen_as_itself_but_by_itself(bed: Bed) -> None:
     """web-0 on the same node, the others across the VPC; to itself it comes as its node's cbr0."""
-    web = cluster_ip(bed, "web")
+    web = bed.cluster_ip("web")
     client, own = str(bed.pod("client").ip), str(bed.pod("web-0").ip)
 
     assert clients(bed, "client", web) == {"web-0": client, "web-1": client, "web-2": client}
@@ -58,7 +54,7 @@ def test_a_node_is_seen_with_the_address_of_the_link_towards_the_pod(bed: Bed) -
     """It is no pod, so kube-proxy masquerades: cbr0's address here, eth0's on the way out."""
     node = str(bed.address("node-1"))
 
-    assert clients(bed, "node-1", cluster_ip(bed, "web")) == {
+    assert clients(bed, "node-1", bed.cluster_ip("web")) == {
         "web-0": "100.96.0.1",
         "web-1": node,
         "web-2": node,
@@ -72,7 +68,7 @@ def test_the_rule_for_what_is_no_pod_makes_that_so(bed: Bed) -> None:
     assert len(left) == len(chain.rules) - 1, "premise: one Service with endpoints"
 
     bed.change(bed.state - {chain} | {replace(chain, rules=left)})
-    found = clients(bed, "node-1", cluster_ip(bed, "web"))
+    found = clients(bed, "node-1", bed.cluster_ip("web"))
     bed.change(bed.state)
 
     assert found["web-0"] == str(bed.address("node-1"))
@@ -97,12 +93,12 @@ def test_a_node_port_shows_cbr0_to_its_own_pod_and_eth0_to_others(bed: Bed) -> N
 
 def test_without_endpoints_pods_and_nodes_are_refused(bed: Bed) -> None:
     for source in ("client", "node-2"):
-        assert bed.tcp(source, cluster_ip(bed, "gone"), 80).verdict == "refused"
+        assert bed.tcp(source, bed.cluster_ip("gone"), 80).verdict == "refused"
 
 
 def test_a_port_the_service_does_not_have_leads_out_of_the_node(bed: Bed) -> None:
     """A ClusterIP is no address: what no rule translates is lost in the VPC."""
-    assert bed.briefly.tcp("client", cluster_ip(bed, "web"), 81).verdict == "timeout"
+    assert bed.briefly.tcp("client", bed.cluster_ip("web"), 81).verdict == "timeout"
 
 
 def test_kube_proxys_jumps_stand_before_kubenets_rule(bed: Bed) -> None:

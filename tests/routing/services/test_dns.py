@@ -60,15 +60,10 @@ def public_addresses(bed: Bed) -> set[str]:
     return {str(eni.public_ip) for eni in enis if eni.interface_type == "load_balancer"}
 
 
-def cluster_ip(bed: Bed) -> str:
-    [service] = bed.allocations.services
-    return str(service.cluster_ip)
-
-
 @pytest.mark.parametrize("name", ["web", "web.default", "web.default.svc.cluster.local"])
 def test_a_pod_finds_a_service_by_its_short_and_its_full_name(bed: Bed, name: str) -> None:
     for pod in ("web-0", "web-4", "client"):
-        assert looked_up(bed, pod, name) == {cluster_ip(bed)}
+        assert looked_up(bed, pod, name) == {bed.cluster_ip("web")}
 
 
 def test_curl_in_a_pod_takes_the_name(bed: Bed) -> None:
@@ -80,7 +75,7 @@ def test_curl_in_a_pod_takes_the_name(bed: Bed) -> None:
 
 def test_a_node_does_not_search_the_clusters_names(bed: Bed) -> None:
     assert looked_up(bed, "node-1", "web") == set()
-    assert looked_up(bed, "node-1", "web.default.svc.cluster.local") == {cluster_ip(bed)}
+    assert looked_up(bed, "node-1", "web.default.svc.cluster.local") == {bed.cluster_ip("web")}
 
 
 def test_a_node_finds_another_by_its_private_name(bed: Bed) -> None:
@@ -112,7 +107,7 @@ def test_a_name_without_an_ipv6_address_exists_all_the_same(bed: Bed) -> None:
     name = "web.default.svc.cluster.local"
 
     assert asked(bed, "web-0", name, AAAA) == (NOERROR, [])
-    assert asked(bed, "web-0", name) == (NOERROR, [cluster_ip(bed)])
+    assert asked(bed, "web-0", name) == (NOERROR, [bed.cluster_ip("web")])
 
 
 def test_the_internet_knows_no_name_of_the_cluster(bed: Bed) -> None:
@@ -172,7 +167,7 @@ def test_instances_of_its_subnet_take_it_for_a_neighbour(beds: Callable[[Lab], B
     small = beds(SMALL)
     answer = small.fact(NftElement, ns="vpc-main", set=MACS, element=SERVER)
 
-    assert looked_up(small, "node-1", "web.default.svc.cluster.local") == {cluster_ip(small)}
+    assert looked_up(small, "node-1", "web.default.svc.cluster.local") == {small.cluster_ip("web")}
     assert GATEWAY_MAC in small.run("node-1", "ip", "neigh", "show", SERVER).stdout
     small.run("node-1", "ip", "neigh", "flush", "all")
     with small.without(answer), pytest.raises(OSError, match=r"timed out|No route"):

@@ -49,10 +49,6 @@ def bed(topologies: Path) -> Iterator[Bed]:
         yield up
 
 
-def cluster_ip(bed: Bed, service: str) -> str:
-    return str(next(one.cluster_ip for one in bed.allocations.services if one.service == service))
-
-
 def seen(bed: Bed, source: str, address: str, port: int = 80) -> tuple[str, str]:
     """The pod that answered, and the client's address it saw."""
     outcome = bed.http(source, address, port)
@@ -87,7 +83,7 @@ def without_rule(bed: Bed, node: str, table: str, chain: str, part: str) -> Iter
 
 def test_a_pod_reaches_every_endpoint_of_a_cluster_ip_as_itself(bed: Bed) -> None:
     """Chosen at random, translated on the client's own node; the source stays the pod's."""
-    found = reached(bed, "client", cluster_ip(bed, "web"))
+    found = reached(bed, "client", bed.cluster_ip("web"))
 
     assert set(found) == {f"web-{i}" for i in range(5)}
     assert set(found.values()) == {str(bed.pod("client").ip)}
@@ -97,7 +93,7 @@ def test_a_pod_reaches_every_endpoint_of_a_cluster_ip_as_itself(bed: Bed) -> Non
 def test_a_node_reaches_a_cluster_ip_with_its_own_address(bed: Bed) -> None:
     """From the node itself: chain OUTPUT."""
     for node in ("node-1", "node-3"):
-        assert seen(bed, node, cluster_ip(bed, "web"))[1] == str(bed.address(node))
+        assert seen(bed, node, bed.cluster_ip("web"))[1] == str(bed.address(node))
 
 
 def test_a_pod_of_the_second_eni_reaches_a_cluster_ip_as_itself(bed: Bed) -> None:
@@ -105,7 +101,7 @@ def test_a_pod_of_the_second_eni_reaches_a_cluster_ip_as_itself(bed: Bed) -> Non
     assert bed.pod("web-4").device_index == 1, "premise: the second ENI's address"
     assert bed.pod("api").node != bed.pod("web-4").node, "premise: another node"
 
-    assert seen(bed, "web-4", cluster_ip(bed, "api")) == ("api", str(bed.pod("web-4").ip))
+    assert seen(bed, "web-4", bed.cluster_ip("api")) == ("api", str(bed.pod("web-4").ip))
 
 
 def test_kube_proxys_jumps_stand_before_the_cnis(bed: Bed) -> None:
@@ -124,7 +120,7 @@ def test_kube_proxys_jumps_stand_before_the_cnis(bed: Bed) -> None:
 def test_the_other_way_round_the_cni_takes_a_cluster_ip_for_the_internet(bed: Bed) -> None:
     """amazon-vpc-cni-k8s #3563: the mark sends the packet out of eth0, where its source dies."""
     chain = bed.fact(Chain, ns="node-1", table="nat", name="PREROUTING")
-    api = cluster_ip(bed, "api")
+    api = bed.cluster_ip("api")
 
     with changed(bed, chain, replace(chain, rules=(*chain.rules[1:], chain.rules[0]))):
         assert bed.briefly.tcp("web-4", api, 80).verdict == "timeout"
@@ -136,7 +132,7 @@ def test_the_other_way_round_the_cni_takes_a_cluster_ip_for_the_internet(bed: Be
 
 def test_without_kube_proxys_jump_a_cluster_ip_is_nobody(bed: Bed) -> None:
     """It is in no interface: the VPC has never heard of it."""
-    web = cluster_ip(bed, "web")
+    web = bed.cluster_ip("web")
 
     with without_rule(bed, "node-2", "nat", "PREROUTING", "KUBE-SERVICES"):
         assert bed.briefly.tcp("client", web, 80).verdict == "timeout"
@@ -151,10 +147,10 @@ def test_a_pod_that_calls_its_own_service_is_called_by_its_node(bed: Bed) -> Non
     api = bed.pod("api")
     chain = endpoint_chain("default/api:app", "tcp", f"{api.ip}:8080")
 
-    assert seen(bed, "api", cluster_ip(bed, "api")) == ("api", str(bed.address(api.node)))
+    assert seen(bed, "api", bed.cluster_ip("api")) == ("api", str(bed.address(api.node)))
     with without_rule(bed, api.node, "nat", chain, "KUBE-MARK-MASQ"):
-        assert bed.briefly.tcp("api", cluster_ip(bed, "api"), 80).verdict == "timeout"
-        assert bed.tcp("client", cluster_ip(bed, "api"), 80).delivered, "control"
+        assert bed.briefly.tcp("api", bed.cluster_ip("api"), 80).verdict == "timeout"
+        assert bed.tcp("client", bed.cluster_ip("api"), 80).delivered, "control"
     assert not bed.drift()
 
 
@@ -183,7 +179,7 @@ def test_without_the_masquerade_the_second_hop_has_no_way_back(bed: Bed) -> None
     chain = service_chain("EXT", "default/web", "tcp")
     with without_rule(bed, "node-3", "nat", chain, "KUBE-MARK-MASQ"):
         assert bed.briefly.tcp("client", node, 30080).verdict == "timeout"
-        assert bed.tcp("client", cluster_ip(bed, "web"), 80).delivered, "control"
+        assert bed.tcp("client", bed.cluster_ip("web"), 80).delivered, "control"
 
     assert bed.tcp("client", node, 30080).delivered
     assert not bed.drift()
@@ -202,7 +198,7 @@ def test_a_node_port_is_on_the_nodes_loopback_too(bed: Bed) -> None:
 
 def test_every_port_of_a_service_leads_to_its_target(bed: Bed) -> None:
     """Two ports, two containers of one pod."""
-    api = cluster_ip(bed, "api")
+    api = bed.cluster_ip("api")
 
     containers = {
         port: (bed.http("client", api, port).answer or {})["container"] for port in (80, 9090)
@@ -217,7 +213,7 @@ def test_a_udp_service_answers_with_its_own_address(bed: Bed) -> None:
     """A connected socket takes an answer only from the address it asked."""
     with socket_in(bed.store, "client", kind=socket.SOCK_DGRAM) as client:
         client.settimeout(PATIENCE_S)
-        client.connect((cluster_ip(bed, "api"), 8125))
+        client.connect((bed.cluster_ip("api"), 8125))
         client.send(b"hello")
         answer = client.recv(2048)
 
@@ -227,7 +223,7 @@ def test_a_udp_service_answers_with_its_own_address(bed: Bed) -> None:
 
 def test_a_service_without_endpoints_refuses_at_once(bed: Bed) -> None:
     """By its ClusterIP from pods and nodes, and by its node port."""
-    gone = cluster_ip(bed, "gone")
+    gone = bed.cluster_ip("gone")
 
     for source in ("client", "web-4", "node-1"):
         assert bed.tcp(source, gone, 80).verdict == "refused"
@@ -235,7 +231,7 @@ def test_a_service_without_endpoints_refuses_at_once(bed: Bed) -> None:
 
 
 def test_without_the_reject_callers_wait(bed: Bed) -> None:
-    gone = cluster_ip(bed, "gone")
+    gone = bed.cluster_ip("gone")
 
     with without_rule(bed, "node-2", "filter", "KUBE-SERVICES", "default/gone"):
         assert bed.briefly.tcp("client", gone, 80).verdict == "timeout"
@@ -247,8 +243,8 @@ def test_without_the_reject_callers_wait(bed: Bed) -> None:
 
 def test_a_target_port_that_nobody_serves_is_refused_by_the_pod(bed: Bed) -> None:
     """Kubernetes takes such a Service; its endpoint is there, and closed."""
-    assert bed.tcp("client", cluster_ip(bed, "shut"), 80).verdict == "refused"
-    assert bed.briefly.tcp("client", cluster_ip(bed, "shut"), 82).verdict == "timeout"
+    assert bed.tcp("client", bed.cluster_ip("shut"), 80).verdict == "refused"
+    assert bed.briefly.tcp("client", bed.cluster_ip("shut"), 82).verdict == "timeout"
 
 
 def test_a_service_added_later_renumbers_nothing(bed: Bed) -> None:
@@ -263,7 +259,7 @@ def test_a_service_added_later_renumbers_nothing(bed: Bed) -> None:
 
     bed.change(plan(lab, allocations))
     address = allocations.services[0].cluster_ip
-    assert address not in [IPv4Address(cluster_ip(bed, name)) for name in ("api", "gone")]
+    assert address not in [IPv4Address(bed.cluster_ip(name)) for name in ("api", "gone")]
     assert seen(bed, "web-0", str(address))[0] == "client"
     bed.change(bed.state)
 
