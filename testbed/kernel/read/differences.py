@@ -21,6 +21,7 @@ from testbed.net.drift.diff import Drift, connected_routes, default_rules, diffe
 from testbed.net.facts import Fact, Netns, Rule, State, Veth
 
 MANY = 64  # namespaces that are worth a process for each processor
+MOST_TOGETHER = 128  # the sockets of a group are open at a time
 FACTS_A_NAMESPACE = 50  # that take as long as to enter and ask it
 
 Group = Sequence[str]  # namespaces that are best read together
@@ -73,7 +74,10 @@ def _everywhere(store: NamespaceStore, wanted: State, *, numbered: bool) -> _Com
 
 
 def together(planned: Mapping[str, ByKind], names: Iterable[str]) -> list[Group]:
-    """Namespaces by the one that all their links lead to: pods with their node.  Pure."""
+    """Namespaces by the one that all their links lead to: pods with their node.  Pure.
+
+    Of very many some are together: all processors are to have some.
+    """
     peers = {
         ns: {veth.peer_ns for veth in facts.get(Veth, ()) if isinstance(veth, Veth)}
         for ns, facts in planned.items()
@@ -83,7 +87,11 @@ def together(planned: Mapping[str, ByKind], names: Iterable[str]) -> list[Group]
         own = list(peers.get(ns, ()))
         leaf = len(own) == 1 and len(peers.get(own[0], ())) > 1
         groups.setdefault(own[0] if leaf else ns, []).append(ns)
-    return list(groups.values())
+    return [
+        group[start : start + MOST_TOGETHER]
+        for group in groups.values()
+        for start in range(0, len(group), MOST_TOGETHER)
+    ]
 
 
 def _compared(

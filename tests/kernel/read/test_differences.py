@@ -10,7 +10,7 @@ from testbed.kernel.namespaces.enter import entered
 from testbed.kernel.namespaces.store import LocalStore
 from testbed.kernel.programs.run import run
 from testbed.kernel.read import differences
-from testbed.kernel.read.differences import drift, observed, together
+from testbed.kernel.read.differences import MOST_TOGETHER, drift, observed, together
 from testbed.kernel.read.expected import by_kind
 from testbed.kernel.read.observe import observe
 from testbed.kernel.write.apply import apply
@@ -108,3 +108,18 @@ def test_pods_are_read_with_their_node() -> None:
     groups = together(by_kind(veths), {"internet", *(veth.ns for veth in veths)})
 
     assert groups == [["internet"], ["node-1", "pod-1", "pod-2"], ["node-2", "vpc"]]
+
+
+def test_very_many_pods_of_one_node_are_read_in_several_groups() -> None:
+    """Else one processor would have them all, and as many sockets open."""
+    pods = [f"pod-{number}" for number in range(1000)]
+    veths = [
+        Veth(ns=ns, name=peer, peer_ns=peer, peer=ns, mac="02:00:00:00:00:01", mtu=9001)
+        for pod in pods
+        for ns, peer in ((pod, "node"), ("node", pod))
+    ]
+
+    groups = together(by_kind(veths), {veth.ns for veth in veths})
+
+    assert sorted(ns for group in groups for ns in group) == sorted(["node", *pods])
+    assert max(map(len, groups)) == MOST_TOGETHER
