@@ -14,7 +14,7 @@ from testbed.kernel.namespaces.store import LocalStore
 from testbed.probes import http as http_probe
 from testbed.probes.servers.process import SPARE
 from testbed.probes.servers.processes import Servers
-from tests.probes.clients import connected, line
+from tests.probes.servers.clients import connected, line
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel

@@ -15,7 +15,7 @@ from testbed.kernel.namespaces.enter import new_netns
 from testbed.net.served.endpoints import Listener
 from testbed.probes import http as http_probe
 from testbed.probes.sockets import socket_in
-from tests.probes.clients import connected, line
+from tests.probes.servers.clients import connected, line
 from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
