@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from testbed.allocations import allocate
 from testbed.kernel.namespaces.enter import entered, new_netns
 from testbed.kernel.rules import elements, netfilter
+from testbed.load import load
 from testbed.net.facts import NftElement, NftSet
+from testbed.plan import plan
 
 pytestmark = pytest.mark.kernel
 
@@ -61,6 +65,19 @@ def test_elements_of_a_vpcs_sets_are_known() -> None:
     netfilter.write("v", frozenset(), frozenset([*SETS, *ELEMENTS]))
 
     assert elements.are(SETS, ELEMENTS)
+
+
+@pytest.mark.parametrize("name", ["eks", "prefix-delegation", "nlb"])
+def test_those_of_a_planned_vpc_are(topologies: Path, name: str) -> None:
+    """One that is left to nft has all tables of the namespace listed: a third of a second."""
+    lab = load(topologies / f"{name}.yaml")
+    state = [one for one in plan(lab, allocate(lab)) if one.ns == "vpc-main"]
+    sets = [one for one in state if isinstance(one, NftSet)]
+    planned = [one for one in state if isinstance(one, NftElement)]
+    netfilter.write("vpc-main", frozenset(), frozenset([*sets, *planned]))
+
+    assert elements.are(sets, planned)
+    assert not elements.are(sets, planned[1:])
 
 
 @pytest.mark.parametrize("one", ELEMENTS, ids=lambda one: one.element)
