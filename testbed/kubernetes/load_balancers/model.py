@@ -62,11 +62,12 @@ class LoadBalancer:
     before each connection's data says who called (PROXY, version 1; 2 of a network one).
     preserve_client_ip: none for what the targets' type makes of it.  sticky: a client's flows go
     to one target.  tcp_udp_listener: one port may have both protocols.  ends_unhealthy:
-    connections to a target end with its health.  check_port: none for the targets' own.
-    private_addresses: one in each of its subnets; none lets AWS choose.  certificate: of the ports
-    in `ssl_ports`, which are numbers and names.  subnets: by name or id, one in a zone; none lets
-    Kubernetes choose.  name: none for a hash's.  eip_allocations: of Elastic IP addresses, one for
-    each subnet.  target_node_labels: what nodes have to have to be targets.
+    connections to a target end with its health.  check_port: 0 for the targets' own, none if
+    nothing is said.  private_addresses: one in each of its subnets; none lets AWS choose.
+    certificate: of the ports in `ssl_ports`, which are numbers and names.  subnets: by name or id,
+    one in a zone; none lets Kubernetes choose.  name: none for a hash's.  eip_allocations: of
+    Elastic IP addresses, one for each subnet.  target_node_labels: what nodes have to have to be
+    targets.
     """
 
     type: Type = "classic"
@@ -120,6 +121,13 @@ class LoadBalancer:
     def reads_requests(self) -> bool:
         """Whether its targets are spoken to by HTTP."""
         return self.backend_protocol in ("http", "https")
+
+    def checked_port(self, asked: int, own: int) -> int:
+        """Which port a health check asks.
+
+        asked: the Service's healthCheckNodePort, 0 for none.  own: the target's.
+        """
+        return (asked if self.check_port is None else self.check_port) or own
 
     def preserves(self, protocol: str) -> bool:
         """Whether targets see who called.

@@ -111,9 +111,9 @@ def check_protocol(text: str) -> str:
     return one_of("tcp", "http")(text.lower())
 
 
-def check_port(text: str) -> int | None:
-    """A number, or the words for the port that each target has."""
-    return None if text == "traffic-port" else between(1, MOST_PORT)(text)
+def check_port(text: str) -> int:
+    """A number, or the words for the port that each target has: 0."""
+    return 0 if text == "traffic-port" else between(1, MOST_PORT)(text)
 
 
 def check_path(text: str) -> str:

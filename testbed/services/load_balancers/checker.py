@@ -72,7 +72,7 @@ def _group(balancer: Balancer, group: TargetGroup, given: ServiceAddress) -> Ite
         yield f"    http-check expect status {wanted.check_codes}"
     ended = relay.ended(group) if group.is_relayed else ""
     for target in group.targets:
-        port = wanted.check_port or asked or target.port
+        port = wanted.checked_port(asked, target.port)
         how = relay.sent(group) if group.is_relayed else ""
         how += " no-check-ssl" if group.spoken.encrypts else ""
         how += " check-send-proxy" if _tells(balancer.service, group, target, port) else ""

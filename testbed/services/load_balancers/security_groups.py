@@ -51,12 +51,13 @@ def target_rules(
     and for flows in which targets do not see the client (updateInstanceSecurityGroupsForNLB).
     """
     wanted, subnet = load_balancer(balancer.service), balancer.subnet.cidr
+    asked = given.health_check_node_port if wanted.target_type == "instance" else 0
     for group in groups:
         preserved = wanted.preserves(group.protocol.upper())
         for port in dict.fromkeys(target.port for target in group.targets):
             for cidr in clients(balancer.service) if preserved else (subnet,):
                 yield GroupRule(protocol=group.protocol, ports=Range(port, port), cidr=cidr)
-            checked = wanted.check_port or given.health_check_node_port or port
+            checked = wanted.checked_port(asked, port)
             yield GroupRule(protocol="tcp", ports=Range(checked, checked), cidr=subnet)
     yield FRAGMENTATION_NEEDED
 

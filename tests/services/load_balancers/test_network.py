@@ -187,6 +187,28 @@ def test_what_has_no_target_or_no_listener_is_dropped_with_its_reason() -> None:
     assert chain(service(), "input")[-1] == 'counter drop comment "no listener"'
 
 
+@pytest.mark.parametrize(
+    ("how", "number"),
+    [
+        ({"type": "nlb"}, 32000),
+        ({"type": "nlb", "healthcheck_port": "traffic-port"}, 31787),
+        ({"type": "nlb-ip", "target_group_attributes": f"{PRESERVE}=true"}, 80),
+    ],
+)
+def test_the_port_that_is_checked_is_open_to_its_subnet(how: dict[str, str], number: int) -> None:
+    """Pods as targets are asked on their own port, whatever the policy."""
+    web = replace(service(**how), external_traffic_policy="Local", health_check_node_port=32000)
+    described = lab(web, replace(VPC, security_groups=(SecurityGroup("other"),)))
+
+    groups = vpcs(described, allocate(described))["main"].security_groups
+
+    [cluster] = described.clusters
+    [nodes] = [group for group in groups if group.name == cluster.security_group]
+    subnet = IPv4Network("10.0.101.0/24" if how["type"] == "nlb" else "10.0.1.0/24")
+    checked = {rule.ports for rule in nodes.allows_in if rule.cidr == subnet}
+    assert checked == {Range(number, number)}
+
+
 def test_nodes_take_from_its_clients_and_from_its_subnet() -> None:
     """updateInstanceSecurityGroupsForNLB: it has no security group itself."""
     web = replace(service(), load_balancer_source_ranges=(IPv4Network("203.0.113.0/24"),))

@@ -62,7 +62,7 @@ def test_its_health_check_has_its_own_numbers() -> None:
     assert "backend tcp-80\n    server node-1 10.0.1.4:31787 check port 31787\n" in text
 
 
-LOCAL = {"external_traffic_policy": "Local", "health_check_node_port": 32000}
+LOCAL: dict[str, Any] = {"external_traffic_policy": "Local", "health_check_node_port": 32000}
 NUMBERS: dict[str, tuple[dict[str, str], dict[str, Any], Era, tuple[int, int, int, int]]] = {
     "Kubernetes'": ({}, {}, "current", (30, 10, 3, 3)),
     "policy Local": ({}, LOCAL, "current", (10, 10, 2, 2)),
@@ -107,6 +107,14 @@ def test_with_policy_local_nodes_are_asked_for_an_endpoint() -> None:
 
     assert "    option httpchk GET /healthz\n" in text
     assert "    server node-1 10.0.1.4:31787 check port 32000\n" in text
+
+
+def test_the_targets_own_port_can_be_said_where_another_one_is_usual() -> None:
+    """`traffic-port` with policy Local: the node port, still by HTTP."""
+    web = replace(service(healthcheck_port="traffic-port"), **LOCAL)
+
+    assert "    option httpchk GET /healthz\n" in checks(web)
+    assert "    server node-1 10.0.1.4:31787 check port 31787\n" in checks(web)
 
 
 def test_annotations_say_how_targets_are_checked() -> None:
