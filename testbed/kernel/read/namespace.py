@@ -44,6 +44,13 @@ _LINKS = struct.pack("=BxHiII", AF_UNSPEC, 0, 0, 0, 0) + attribute_u32(
 )
 _NFTABLES = uapi.NFNL_SUBSYS_NFTABLES << 8
 
+# An address is told with the route that the kernel has added to it, if it has.
+_DECODED_TOGETHER: tuple[tuple[type[Fact], ...], ...] = (
+    (Address, Route, Rule),
+    (Neighbour,),
+    (Fdb,),
+)
+
 
 @dataclass
 class Namespace:
@@ -56,6 +63,7 @@ class Namespace:
     links: list[Link]
     facts: list[Fact] = field(default_factory=list)
     as_planned: set[type[Fact]] = field(default_factory=set)
+    dumps: dict[type[Fact], list[bytes]] = field(default_factory=dict)  # not decoded yet
 
     def __post_init__(self) -> None:
         """Number the devices."""
@@ -65,6 +73,11 @@ class Namespace:
     def names(self) -> dict[int, str]:
         """The devices by their numbers."""
         return {index: name for name, index in self.indexes.items()}
+
+    @property
+    def has_bridge(self) -> bool:
+        """Whether there are forwarding entries."""
+        return any(one.kind == "bridge" for one in self.links)
 
 
 def read_each(
@@ -89,37 +102,48 @@ def read_each(
 def _read_group(
     store: NamespaceStore, names: Sequence[str], expected: Expected, known: Links
 ) -> list[Namespace]:
+    """Namespaces whose sockets are open at a time, kind by kind.
+
+    (One after the other takes a third more: each dump is other code, of the kernel and ours.)
+    """
     with Descriptors(store) as spaces, ExitStack() as sockets:
-        found = []
+        read: list[tuple[Namespace, NetlinkSocket]] = []
         for ns in names:
             enter(spaces.of(ns))
             socket = sockets.enter_context(NetlinkSocket())
-            found.append((_read(ns, socket, expected, known), socket))
-        for space, socket in found:
-            _neighbours(space, socket, expected)
-    return [space for space, _ in found]
+            read.append((_read(ns, socket, expected, known), socket))
+        for kind, request in decode.DUMPS.items():
+            for space, socket in read:
+                if kind is not Fdb or space.has_bridge:
+                    space.dumps[kind] = [*decode.telling(kind, socket.dump(*request))]
+    for space, _ in read:
+        _decode(space, expected)
+    return [space for space, _ in read]
 
 
 def _read(ns: str, socket: NetlinkSocket, expected: Expected, known: Links) -> Namespace:
-    """What is in the namespace the thread is in, but for neighbours."""
+    """The links of the namespace the thread is in, its settings and its rule sets."""
     space = Namespace(ns, links_of(ns, socket, known))
-    dumps = {kind: _told(kind, socket) for kind in (Address, Route, Rule)}
     shaped = [(one.ifindex, one.name) for one in space.links if one.queueing == shaping.HTB]
     space.facts += shaping.shapers(ns, shaped, socket.dump)
-    if all(_is_known(kind, dump, space, expected) for kind, dump in dumps.items()):
-        space.as_planned.update(dumps)
-    else:
-        names = space.names
-        space.facts += decode.complete(
-            fact for kind, dump in dumps.items() for fact in decode.facts(ns, kind, dump, names)
-        )
     _settings(space, expected)
     _netfilter(space, expected)
     return space
 
 
-def _told(kind: type[Fact], socket: NetlinkSocket) -> list[bytes]:
-    return [*decode.telling(kind, socket.dump(*decode.DUMPS[kind]))]
+def _decode(space: Namespace, expected: Expected) -> None:
+    """Add what was dumped, but for kinds of which just the planned facts are there."""
+    for kinds in _DECODED_TOGETHER:
+        dumps = {kind: space.dumps.pop(kind) for kind in kinds if kind in space.dumps}
+        if all(_is_known(kind, dump, space, expected) for kind, dump in dumps.items()):
+            space.as_planned.update(dumps)
+        else:
+            names = space.names
+            space.facts += decode.complete(
+                fact
+                for kind, dump in dumps.items()
+                for fact in decode.facts(space.ns, kind, dump, names)
+            )
 
 
 def _is_known(
@@ -133,17 +157,6 @@ def _is_known(
 def links_of(ns: str, socket: NetlinkSocket, known: Links) -> list[Link]:
     """The links of the namespace that a socket was made in."""
     return [known.link(ns, body) for body in socket.dump(uapi.RTM_GETLINK, _LINKS)]
-
-
-def _neighbours(space: Namespace, socket: NetlinkSocket, expected: Expected) -> None:
-    """Add neighbours of the socket's namespace; forwarding entries where a bridge is."""
-    bridged = any(one.kind == "bridge" for one in space.links)
-    for kind in (Neighbour, Fdb)[: 1 + bridged]:
-        dump = _told(kind, socket)
-        if kind is Neighbour and _is_known(kind, dump, space, expected):
-            space.as_planned.add(kind)
-        else:
-            space.facts += decode.facts(space.ns, kind, dump, space.names)
 
 
 def _settings(space: Namespace, expected: Expected) -> None:
