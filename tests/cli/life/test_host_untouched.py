@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import Commands, OnAHost
 from tests.cli.forked import Verb, run
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -64,6 +65,12 @@ def network() -> dict[str, str]:
     return told | {"mounts": Path("/proc/self/mountinfo").read_text()}
 
 
+def is_settled() -> bool:
+    """Whether both ends of the host's pair have their carriers; a work queue gives them those."""
+    links = network()["ip -d -o link"].splitlines()
+    return all(" state UP " in link for link in links if "host0" in link)
+
+
 def configuration() -> dict[str, tuple[int, int, int]]:
     """Every file of /etc: which it is, its length, its last change."""
     found = {}
@@ -102,6 +109,7 @@ def test_a_lab_changes_nothing_and_sends_nothing(on_a_host: OnAHost) -> None:
 
     def test(commands: Commands) -> None:
         subprocess.run(["sh", "-c", HOST], check=True)
+        wait_until(is_settled)
         before, settings, sent, etc = network(), sysctls(), packets(), configuration()
         assert "host0" in sent, "premise: there is a device that packets could leave by"
         assert len(settings) > 500, "premise: these are all sysctls"
