@@ -9,6 +9,7 @@ from testbed.description.problem import Problem, spelt
 from testbed.kops.checks import conflicts, enis, problems, warnings
 from testbed.kops.model import KopsCluster
 from testbed.kubernetes.cni.bandwidth import INGRESS
+from testbed.kubernetes.kube_proxy import KubeProxy
 from testbed.kubernetes.model import Pod
 from testbed.vpc.model import RouteTable, Vpc
 
@@ -153,6 +154,17 @@ def test_what_is_kubenets_alone_is_refused_with_ptp(cluster, node, vpc):
 
     assert spelt(hairpin.path) == "hairpinMode"
     assert list(problems(today, vpc)) == []
+
+
+def test_nftables_mode_is_of_nodes_without_kubenet(cluster, node, vpc):
+    """Its hostPorts would jump to chains of kube-proxy's that are not there."""
+    nftables = KubeProxy(era="current", mode="nftables")
+    then = replace(cluster((node("n1"),)), kube_proxy=nftables)
+
+    mode = only(then, vpc)
+
+    assert spelt(mode.path) == "kubeProxy.mode"
+    assert list(problems(replace(then, cni="ptp"), vpc)) == []
 
 
 def test_a_pods_bandwidth_is_kubenets(cluster, node, vpc):
