@@ -1,5 +1,6 @@
 """What the router of a VPC knows of its ENIs, as facts."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from testbed.allocations import allocate
 from testbed.load import load
 from testbed.net.facts import Neighbour, NftElement, Route
 from testbed.plan import plan
-from testbed.vpc.fabric.frames import GATEWAY_MAC, MACS
+from testbed.vpc.fabric.frames import ANSWER, GATEWAY_MAC, MACS
 from testbed.vpc.naming import ADDRESSES, bridge, gateway_address
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
@@ -65,3 +66,14 @@ def test_the_mapping_has_every_address_once(name: str) -> None:
         for address in eni.delivered
     }
     assert all(mapping[str(gateway_address(one))] == GATEWAY_MAC for one in vpc.subnets)
+
+
+def test_no_address_is_set_from_raw_bytes() -> None:
+    """nft 1.1 (Debian 13) has `datatype mismatch: expected IPv4 address` for it.
+
+    nft 1.0 takes it, and both take bytes for bytes.
+    """
+    rules = [str(rule) for rule in ANSWER]
+
+    assert any("@nh" in rule for rule in rules), "premise"
+    assert not any(re.search(r"\b(ip|ether|saddr|daddr) set @nh", rule) for rule in rules)

@@ -45,7 +45,7 @@ add chain bridge t c { type filter hook prerouting priority dstnat; policy drop;
 add element bridge t ports { "a" . 02:00:00:00:00:01 . 10.0.0.1 }
 add rule bridge t c iifname . ether saddr . ip saddr @ports meta pkttype set host accept
 add rule bridge t c ether saddr set ip saddr map @macs
-add rule bridge t c arp saddr ip set arp daddr ip @nh,144,40 set @nh,104,40 arp operation set reply
+add rule bridge t c @nh,184,40 set @nh,144,40 arp saddr ip set arp daddr ip arp operation set reply
 add set bridge t rates { type ifname; flags dynamic; }
 add rule bridge t c update @rates { iifname limit rate over 9/second } drop
 """

@@ -95,12 +95,14 @@ WHO_HAS = (
 )
 
 # `@nh,104,40` is the asker's address with the byte before it, which is kept in the unused field of
-# the target's MAC while the other address takes its place.  (Four bytes would be printed by name.)
+# the target's MAC while the other address takes its place, and ends in `@nh,184,40`, the target's
+# address with the byte before it.  (Four bytes would be printed by name, and nft 1.1 does not take
+# them for an address; the byte before is of a MAC that is set afterwards.)
 ANSWER = (
     ChainRule(
         "ether daddr set ether saddr ether saddr set arp daddr ip map @macs"
         " arp saddr ether set ether saddr"
-        " @nh,144,40 set @nh,104,40 arp saddr ip set arp daddr ip arp daddr ip set @nh,152,32"
+        " @nh,144,40 set @nh,104,40 arp saddr ip set arp daddr ip @nh,184,40 set @nh,144,40"
         " arp daddr ether set ether daddr arp operation set reply accept",
         "AWS's mapping service answers ARP itself, with the MAC of the address's ENI",
     ),

@@ -44,7 +44,7 @@ _SETTABLE = {
 }
 # What the fabric's answer to ARP does with the request's addresses (testbed.vpc.fabric.frames)
 _CHANGE_PLACES = (
-    "@nh,144,40 set @nh,104,40 arp saddr ip set arp daddr ip arp daddr ip set @nh,152,32"
+    "@nh,144,40 set @nh,104,40 arp saddr ip set arp daddr ip @nh,184,40 set @nh,144,40"
 )
 _RANDOM = ("random", "fully-random", "persistent")
 _REJECTIONS = {"no-route": "net-unreachable", "reset": "RST"}
