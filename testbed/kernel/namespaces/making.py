@@ -17,7 +17,7 @@ from testbed.kernel.machine.processes import end_with_parent, fork
 from testbed.kernel.namespaces.enter import unshared
 
 MANY = 64  # new namespaces that are worth a process that makes them
-FEW = 5  # namespaces handed over at once: who wires them waits for no more
+FEW = 10  # namespaces handed over at once: who wires them waits for no more
 # The socket holds some 140 messages (net.core.wmem_default), so that thousands are made before
 # anybody takes one.
 MOST_MESSAGES = 100

@@ -7,7 +7,7 @@ sets before that: no packet passes unfiltered.
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 
@@ -72,8 +72,7 @@ def apply(
         created = needed_first(todo, order)
         spaces.create(created)
         _prepare(spaces, todo)
-        rules = [_netfilter(state, todo.refiltered) for state in (found.state, wanted)]
-        filtered = other.submit(_filter, spaces, *rules)
+        filtered = _filtering(other, spaces, found.state, wanted, todo.refiltered)
         first = _first_index(spaces.of(created[0])) if created else ETH0_INDEX
         numbers = numbered(found.indexes, todo, first)
         wiring = _wiring(found.state, wanted, todo, numbers, order)
@@ -141,6 +140,18 @@ def _wire(
             enter(spaces.of(ns))
             _send(ns, writing(ns, todo.written[ns], wiring, spaces.of))
         wired(some)
+
+
+def _filtering(
+    other: ThreadPoolExecutor, spaces: Descriptors, found: State, wanted: State, names: Set[str]
+) -> Future[None]:
+    """The rule sets, written meanwhile.  For none no thread is begun: that may take 5 ms."""
+    if names:
+        rules = [_netfilter(state, names) for state in (found, wanted)]
+        return other.submit(_filter, spaces, *rules)
+    done = Future[None]()
+    done.set_result(None)
+    return done
 
 
 def _filter(
