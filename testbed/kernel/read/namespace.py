@@ -6,7 +6,7 @@ and forwarding entries.
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from socket import AF_UNSPEC
@@ -74,11 +74,6 @@ class Namespace:
         """The devices by their numbers."""
         return {index: name for name, index in self.indexes.items()}
 
-    @property
-    def has_bridge(self) -> bool:
-        """Whether there are forwarding entries."""
-        return any(one.kind == "bridge" for one in self.links)
-
 
 def read_each(
     store: NamespaceStore, groups: Iterable[Sequence[str]], expected: Expected
@@ -102,33 +97,40 @@ def read_each(
 def _read_group(
     store: NamespaceStore, names: Sequence[str], expected: Expected, known: Links
 ) -> list[Namespace]:
-    """Namespaces whose sockets are open at a time, kind by kind.
+    """Namespaces whose sockets are open at a time, one kind of dump after the other.
 
-    (One after the other takes a third more: each dump is other code, of the kernel and ours.)
+    (One namespace after the other takes a third more: each kind is other code, the kernel's and
+    ours.)  Only where there are rule sets, or settings below /proc, the thread comes back.
     """
-    with Descriptors(store) as spaces, ExitStack() as sockets:
-        read: list[tuple[Namespace, NetlinkSocket]] = []
+    with Descriptors(store) as spaces, ExitStack() as opened:
+        sockets = []
         for ns in names:
             enter(spaces.of(ns))
-            socket = sockets.enter_context(NetlinkSocket())
-            read.append((_read(ns, socket, expected, known), socket))
-        for kind, request in decode.DUMPS.items():
-            for space, socket in read:
-                if kind is not Fdb or space.has_bridge:
-                    space.dumps[kind] = [*decode.telling(kind, socket.dump(*request))]
-    for space, _ in read:
-        _decode(space, expected)
-    return [space for space, _ in read]
+            protocols = uapi.NETLINK_ROUTE, uapi.NETLINK_NETFILTER
+            sockets.append([opened.enter_context(NetlinkSocket(one)) for one in protocols])
+        read = [
+            Namespace(ns, links_of(ns, route, known))
+            for ns, (route, _) in zip(names, sockets, strict=True)
+        ]
+        for kind in decode.DUMPS:
+            for space, (route, _) in zip(read, sockets, strict=True):
+                _dump(kind, space, route)
+        tables = [_tables(rules) for _, rules in sockets]
+        for space, there in zip(read, tables, strict=True):
+            if there or expected.of_kind(Sysctl, space.ns):
+                enter(spaces.of(space.ns))
+                _settings(space, expected)
+                _netfilter(space, there, expected)
+        for space, (route, _) in zip(read, sockets, strict=True):
+            _decode(space, expected)
+            _shapers(space, route)
+    return read
 
 
-def _read(ns: str, socket: NetlinkSocket, expected: Expected, known: Links) -> Namespace:
-    """The links of the namespace the thread is in, its settings and its rule sets."""
-    space = Namespace(ns, links_of(ns, socket, known))
-    shaped = [(one.ifindex, one.name) for one in space.links if one.queueing == shaping.HTB]
-    space.facts += shaping.shapers(ns, shaped, socket.dump)
-    _settings(space, expected)
-    _netfilter(space, expected)
-    return space
+def _dump(kind: type[Fact], space: Namespace, socket: NetlinkSocket) -> None:
+    """Have a kind dumped; forwarding entries where a bridge is."""
+    if kind is not Fdb or any(one.kind == "bridge" for one in space.links):
+        space.dumps[kind] = [*decode.telling(kind, socket.dump(*decode.DUMPS[kind]))]
 
 
 def _decode(space: Namespace, expected: Expected) -> None:
@@ -159,6 +161,11 @@ def links_of(ns: str, socket: NetlinkSocket, known: Links) -> list[Link]:
     return [known.link(ns, body) for body in socket.dump(uapi.RTM_GETLINK, _LINKS)]
 
 
+def _shapers(space: Namespace, socket: NetlinkSocket) -> None:
+    shaped = [(one.ifindex, one.name) for one in space.links if one.queueing == shaping.HTB]
+    space.facts += shaping.shapers(space.ns, shaped, socket.dump)
+
+
 def _settings(space: Namespace, expected: Expected) -> None:
     """Add sysctls: devices' own ones out of the link dump, others out of /proc."""
     devices = {one.name: one for one in space.links}
@@ -186,11 +193,15 @@ def _setting(wanted: Sysctl, devices: Mapping[str, Link]) -> str | None:
     return value or sysctl.read(wanted.name)
 
 
-def _netfilter(space: Namespace, expected: Expected) -> None:
-    """Add rule sets.  Programs are started only where the kernel says there are tables (10 us)."""
-    with NetlinkSocket(uapi.NETLINK_NETFILTER) as socket:
-        dump = socket.dump(_NFTABLES | uapi.NFT_MSG_GETTABLE, struct.pack("=BBH", AF_UNSPEC, 0, 0))
-    tables = {(body[0], _table(body)) for body in dump}
+def _tables(socket: NetlinkSocket) -> set[tuple[int, str]]:
+    """Families and names of netfilter's tables in the socket's namespace."""
+    request = struct.pack("=BBH", AF_UNSPEC, 0, 0)
+    dump = socket.dump(_NFTABLES | uapi.NFT_MSG_GETTABLE, request)
+    return {(body[0], text(attributes(body, 4)[uapi.NFTA_TABLE_NAME])) for body in dump}
+
+
+def _netfilter(space: Namespace, tables: Set[tuple[int, str]], expected: Expected) -> None:
+    """Add the rule sets in these tables of the namespace the thread is in."""
     if not tables:
         return
     iptables = {
@@ -232,7 +243,3 @@ def _read_by_programs(space: Namespace, expected: Expected, *, iptables: bool, n
             space.facts += found
             return
     space.facts += netfilter.read(space.ns, iptables=iptables, nft=nft)
-
-
-def _table(body: bytes) -> str:
-    return text(attributes(body, 4)[uapi.NFTA_TABLE_NAME])  # 4: nfgenmsg
