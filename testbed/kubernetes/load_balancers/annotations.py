@@ -75,11 +75,11 @@ READERS: Mapping[str, Reader] = {
     "healthcheck-path": Reader(sets("check_path", texts.check_path), "network"),
     "healthcheck-success-codes": Reader(sets("check_codes", texts.check_codes), "controller"),
     "enable-tcp-udp-listener": Reader(sets("tcp_udp_listener", truth), "controller"),
-    "scheme": Reader(sets("is_internal", texts.scheme), "network"),
+    "scheme": Reader(sets("is_internal", texts.scheme), "controller"),
     "nlb-target-type": Reader(sets("nlb_target_type", one_of("instance", "ip")), "network"),
-    "ip-address-type": Reader(checked(one_of("ipv4")), "network"),
+    "ip-address-type": Reader(checked(one_of("ipv4")), "controller"),
     "private-ipv4-addresses": Reader(sets("private_addresses", texts.addresses), "network"),
-    "attributes": Reader(texts.attributes(ATTRIBUTES), "network"),
+    "attributes": Reader(texts.attributes(ATTRIBUTES), "controller"),
     "target-group-attributes": Reader(texts.attributes(TARGET_GROUP_ATTRIBUTES), "network"),
 }
 # Which load balancers of its kind have an annotation, and what is said of others
@@ -106,6 +106,9 @@ CONDITIONS: Mapping[str, tuple[Callable[[LoadBalancer], bool], str]] = {
         f'{PREFIX}type has to be "external" for it, not "{{type}}"',
     ),
 }
+# Which of two annotations about one thing wins: the higher (AWS Load Balancer Controller,
+# buildLoadBalancerScheme; MergeStringMap of an attribute's own annotation and of the list)
+RANKS = {"attributes": -1, "target-group-attributes": -1, "scheme": 1}
 # What changes no packet: tags, the log that is written into a bucket, which ciphers there are
 WITHOUT_EFFECT = (
     "additional-resource-tags",
@@ -125,10 +128,10 @@ def is_ours(name: str) -> bool:
 def load_balancer(service: Service) -> LoadBalancer:
     """What a Service's class and annotations say, but for those that `mistakes` tells of."""
     found = LoadBalancer()
-    for name, text in service.annotations.items():
-        if is_ours(name):
-            with suppress(ValueError):
-                found = replace(found, **READERS[name.removeprefix(PREFIX)].read(text))
+    short = {name.removeprefix(PREFIX): name for name in service.annotations if is_ours(name)}
+    for name in sorted(short, key=lambda one: RANKS.get(one, 0)):
+        with suppress(ValueError):
+            found = replace(found, **READERS[name].read(service.annotations[short[name]]))
     if service.load_balancer_class == CONTROLLER_CLASS:
         return replace(found, type="external")
     return found

@@ -57,6 +57,36 @@ def test_kubernetes_of_2019_knows_no_class(topologies: Path) -> None:
     assert problem.key == "clusters.kops.services.web.loadBalancerClass"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_annotations_about_one_thing_the_better_known_wins(turned: bool) -> None:
+    """Whatever their order: scheme is newer than internal, a list is for what has none."""
+    told = {
+        "type": "external",
+        "internal": "true",
+        "scheme": "internet-facing",
+        "attributes": "load_balancing.cross_zone.enabled=true",
+        "cross_zone_load_balancing_enabled": "false",
+    }
+    ordered = dict(reversed(told.items())) if turned else told
+
+    wanted = load_balancer(service(**ordered))
+
+    assert not wanted.internal
+    assert not wanted.cross_zone
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [{"scheme": "internal"}, {"attributes": "deletion_protection.enabled=true"}],
+    ids=str,
+)
+def test_what_the_cloud_provider_would_pass_over_is_refused(annotation: dict[str, str]) -> None:
+    """A load balancer of its own would face the internet, whatever `scheme` says."""
+    [problem] = problems(lab(service(**annotation)))
+
+    assert "only AWS Load Balancer Controller knows it" in problem.message
+
+
 DNS = (ServicePort(53, name="tcp"), ServicePort(53, name="udp", protocol="UDP"))
 QUIC = (ServicePort(443, name="tcp"), ServicePort(8443, name="udp", protocol="UDP"))
 
