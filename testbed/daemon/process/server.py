@@ -98,8 +98,9 @@ def _let_work(home: Home, listener: socket.socket, keeper: Keeper) -> None:
                 keeper.obey(ours)
     _, status = os.waitpid(child, 0)
     if status:
-        log.error("a worker ended with %d", os.waitstatus_to_exitcode(status))
-        _send_away(listener, None)
+        code = os.waitstatus_to_exitcode(status)
+        log.error("a worker ended with %d", code)
+        _send_away(listener, OSError(code, os.strerror(code)) if code > 1 else None)
 
 
 def _send_away(listener: socket.socket, refused: OSError | None) -> None:

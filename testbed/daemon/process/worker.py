@@ -35,15 +35,17 @@ log = logging.getLogger(__name__)
 
 
 def work(home: Home, listener: socket.socket, kept: Kept) -> NoReturn:
-    """Be a worker, in a child of the daemon."""
+    """Be a worker, in a child of the daemon; it ends with the errno of what was in its way."""
     code = 1
     try:
         end_with_parent()
         gc.freeze()  # to look for cycles among the daemon's objects would copy all their memory
         asyncio.run(_work(home, listener, kept))
         code = 0
-    except Exception:
+    except Exception as error:
         log.exception("a worker")
+        if isinstance(error, OSError) and error.errno:
+            code = error.errno
         raise
     finally:
         os._exit(code)
@@ -67,6 +69,7 @@ class Worker:
         self._answering: set[asyncio.Task[None]] = set()
         self._left_s = time.monotonic()
         self._has_adopted = False
+        self._refused: OSError | None = None  # what keeps us from letting anybody in
 
     async def answer_all(self, listener: socket.socket) -> None:
         """Answer who comes, and look after the lab, until there is nothing to do.
@@ -80,6 +83,8 @@ class Worker:
             loop.create_task(sync_proxies(self._running, self._kernel)),
         ]
         while not self._has_nothing_to_do():
+            if self._refused:
+                raise self._refused
             await asyncio.sleep(LOOK_S)
         loop.remove_reader(listener)
         for chore in chores:
@@ -99,6 +104,7 @@ class Worker:
             return
         except OSError as refused:  # no descriptor is left: those who are here go first
             log.warning("somebody waits: %s", refused)
+            self._refused = None if self._answering else refused
             loop.remove_reader(listener)
             loop.call_later(LOOK_S, loop.add_reader, listener, self._accept, listener)
             return

@@ -160,6 +160,18 @@ def test_hardly_any_descriptor_is_one_line_all_the_same(
     on_a_host(test)
 
 
+@pytest.mark.parametrize("descriptors", [14, 15, 16, 17])
+def test_few_descriptors_let_nobody_wait(on_a_host: OnAHost, descriptors: int) -> None:
+    """They run out in a worker: before it lets anybody in, just then, or soon after."""
+
+    def test(commands: Commands) -> None:
+        done = up_within(commands, f"--nofile={descriptors}:{descriptors}")
+
+        assert_refused(commands, done, "")
+
+    on_a_host(test)
+
+
 def test_a_lab_that_has_taken_all_descriptors_can_still_be_asked(commands: Commands) -> None:
     """Its first process lets a new daemon in, refuses more namespaces, and never ends of it."""
     commands.up()
