@@ -1,4 +1,4 @@
-"""Reads namespaces, each by itself: links and facts, 0.2 to 0.3 ms.  Needs CAP_SYS_ADMIN.
+"""Reads namespaces, each for itself: links and facts, 0.2 to 0.3 ms.  Needs CAP_SYS_ADMIN.
 
 Only IPv4 is read, but for sysctls; those of a device without IPv6 are found as they are named, for
 nothing is otherwise.  Left out is what the kernel does by itself: table local, learnt neighbours
@@ -81,7 +81,7 @@ def read_each(
     """What is in each of these namespaces.  Raises KernelError.
 
     The neighbours of a group are read one after the other: for each namespace the kernel walks
-    those of all of them (net/core/neighbour.c: one table), 0.3 ms among 3,000 pods while it stays
+    those of all of them (net/core/neighbour.c: one table), 0.15 ms among 3,000 pods while it stays
     in the processor's cache, twice that beside others who need it.  A dump of one device alone
     walks the same table: neigh_dump_table filters afterwards.  That of neighbour tables'
     parameters takes twice as long.
