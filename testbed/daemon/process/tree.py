@@ -110,8 +110,9 @@ def commit(lifeline: socket.socket) -> None:
 def enter(holder: Process, *, pid: bool = True) -> None:
     """Move this process (its future children, for the pid namespace) into the lab's namespaces.
 
-    In an ordinary user's lab programs then seem to change their user: there is no other.
+    Where there is one user only, as in an ordinary user's lab, programs seem to change theirs.
     """
+    alone = userns.has_one_user()
     kinds = CLONE_NEWNET | CLONE_NEWNS | (CLONE_NEWPID if pid else 0)
     try:
         with holder.held() as handle:  # setns(2) takes a pidfd since Linux 5.8
@@ -119,7 +120,7 @@ def enter(holder: Process, *, pid: bool = True) -> None:
             setns(handle, kinds | users)
     except ProcessLookupError:
         raise KernelError("the lab's first process is gone, and the lab with it") from None
-    if users:
+    if users or alone:
         seccomp.pretend_to_change_user()
 
 

@@ -57,5 +57,10 @@ def entrance(pid: int) -> int:
     return 0 if os.path.samestat(ours, theirs) else CLONE_NEWUSER
 
 
+def has_one_user() -> bool:
+    """Whether groups are not to be changed here: ours is so, or `unshare --map-root-user`'s."""
+    return Path("/proc/self/setgroups").read_text(encoding="ascii") == "deny\n"
+
+
 def _write(name: str, text: str) -> None:
     Path("/proc/self", name).write_text(text, encoding="ascii")

@@ -251,3 +251,18 @@ def test_a_link_is_no_directory_of_ones_own(user: Path) -> None:
         assert str(TRAP) in refused(user, "ls")
     finally:
         TRAP.unlink()
+
+
+def test_root_of_somebody_elses_user_namespace_has_labs_too(on_a_host: OnAHost) -> None:
+    """`unshare --map-root-user`, containers of one user: dnsmasq may not change groups there."""
+    ordinary.skip_unless_possible()
+
+    def test(commands: Commands) -> None:
+        script = (
+            "mount -t tmpfs tmpfs /run && mkdir -m 700 /run/testbed && $0 -m testbed up $1"
+            " && $0 -m testbed matrix -p http && $0 -m testbed down --all"
+        )
+        argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
+        subprocess.run([*argv, sys.executable, str(commands.file)], timeout=PATIENCE_S, check=True)
+
+    on_a_host(test)
