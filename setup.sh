@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a bare Debian 12 or Ubuntu 24.04 ready: installs the packages that are missing, then
+# Makes a bare Debian 12 or 13 or Ubuntu 24.04 ready: installs the packages that are missing, then
 # fills .venv.  Safe to run again and to kill; loads no kernel module.
 # `sh setup.sh bench` adds the C compiler that `make bench` needs, `sh setup.sh test` the CNI
 # plugins that tests compare with; both leave .venv alone.
