@@ -19,6 +19,7 @@ from testbed.errors import KernelError
 from testbed.kernel.machine.processes import Process
 from testbed.kernel.namespaces.enter import entered
 from testbed.kernel.namespaces.store import NamespaceStore
+from testbed.kernel.programs import unix
 from testbed.kernel.programs.certificates import self_signed
 from testbed.kernel.programs.run import environment, located
 from testbed.net.served.programs import DIRECTORY, Program, Transport
@@ -63,8 +64,8 @@ class _Running:
         pid, program = self.process.pid, self.program
         return (
             _is_past(pid, ENDS_WITH_US[0])
-            and all((self.directory / name).exists() for name in program.makes)
             and all(port in _open_ports(pid, transport) for transport, port in program.listens)
+            and all(unix.listens(self.directory / name, READY_S) for name in program.sockets)
         )
 
     def last_words(self) -> str:
@@ -154,7 +155,7 @@ class Supervisor:
     def _start(self, program: Program) -> _Running:
         directory = self.directory(*program.key)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in program.makes:  # what one before it left says nothing of this one
+        for name in program.sockets:  # what one before it left says nothing of this one
             (directory / name).unlink(missing_ok=True)
         for name, text in program.files:
             (directory / name).write_text(text, encoding="utf-8")

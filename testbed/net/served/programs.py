@@ -12,8 +12,9 @@ Transport = Literal["tcp", "udp"]
 class Program:
     """A program in a network namespace, started in a directory that holds its files.
 
-    listens, makes: the ports and the files in its directory that it is ready with.  certificates:
-    files there that hold one, self-signed, and whose.  `why` takes no part in equality.
+    listens, sockets: the ports, and the Unix sockets in its directory, that it is ready with.
+    certificates: files there that hold one, self-signed, and whose.  `why` takes no part in
+    equality.
     """
 
     netns: str
@@ -22,7 +23,7 @@ class Program:
     files: tuple[tuple[str, str], ...] = ()
     certificates: tuple[tuple[str, str], ...] = ()
     listens: tuple[tuple[Transport, int], ...] = ()
-    makes: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
     why: str = field(default="", compare=False, repr=False)
 
     @property

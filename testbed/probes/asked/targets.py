@@ -1,11 +1,10 @@
 """The targets of a load balancer as its haproxy judges them."""
 
 import csv
-import os
-import socket
 from pathlib import Path
 
 from testbed.errors import KernelError
+from testbed.kernel.programs import unix
 from testbed.services.load_balancers.health import STATISTICS, Server, TargetState
 
 TIMEOUT_S = 2.0
@@ -37,17 +36,10 @@ def _statistics(directory: Path) -> str:
     # pxname,svname,qcur,qmax,scur,smax,slim,stot,…,status,…
     80,node-1,0,0,0,1,,3,…,UP,…
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(TIMEOUT_S)
-        try:
-            # by descriptor: the path may be longer than the 107 bytes of a socket's name
-            place = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-            try:
-                client.connect(f"/proc/self/fd/{place}/{STATISTICS}")
-            finally:
-                os.close(place)
+    try:
+        with unix.connected(directory / STATISTICS, TIMEOUT_S) as client:
             client.sendall(b"show stat\n")
             with client.makefile(encoding="ascii") as answer:
                 return answer.read().strip()
-        except OSError as silent:
-            raise KernelError(f"a load balancer does not answer: {silent}") from silent
+    except OSError as silent:
+        raise KernelError(f"a load balancer does not answer: {silent}") from silent

@@ -37,7 +37,7 @@ def checker_program(
         files=(("haproxy.cfg", "\n".join([*lines, ""])),),
         certificates=((relay.CERTIFICATE, balancer.service.qualified),) if secured else (),
         listens=tuple(("tcp", group.port) for group in relayed),
-        makes=(STATISTICS,),
+        sockets=(STATISTICS,),
         why="a Network Load Balancer checks its targets from its own addresses",
     )
 

@@ -98,7 +98,7 @@ def balancer_program(
         files=(("haproxy.cfg", "\n".join([*lines, ""])),),
         certificates=((CERTIFICATE, balancer.service.qualified),) if decrypts else (),
         listens=tuple(("tcp", port.port) for port in ports),
-        makes=(STATISTICS,),
+        sockets=(STATISTICS,),
         why="a Classic Load Balancer is a TCP proxy: the nodes see its address as the client",
     )
 

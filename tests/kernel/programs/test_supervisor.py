@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from testbed.errors import KernelError, MissingFeature
 from testbed.kernel.machine.scratch import in_scratch
 from testbed.kernel.namespaces.enter import entered, new_netns
 from testbed.kernel.namespaces.store import LocalStore
+from testbed.kernel.programs import unix
 from testbed.kernel.programs.run import run
 from testbed.kernel.programs.supervisor import MARK, Supervisor, end_orphans
 from testbed.net.served.programs import Program
@@ -30,6 +32,19 @@ while True:
     client, _ = server.accept()
     client.sendall(open(sys.argv[1], "rb").read())
     client.close()
+"""
+
+
+LATE_SOCKET = """
+import pathlib, socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind("{dir}/stats")
+while not pathlib.Path("{dir}/listen").exists():
+    time.sleep(0.01)
+server.listen()
+server.accept()[0].close()
+while True:
+    server.accept()[0].sendall(b"asked")
 """
 
 
@@ -95,6 +110,29 @@ def test_a_program_serves_in_its_namespace_when_serve_returns(store, supervisor)
     supervisor.serve([answering("a", "this is a"), answering("b", "this is b")])
 
     assert (answer(store, "a"), answer(store, "b")) == ("this is a", "this is b")
+
+
+def test_a_program_is_ready_when_it_listens_at_its_socket(supervisor) -> None:
+    """To have made it is not enough: a connection is refused between bind() and listen()."""
+    argv = (sys.executable, "-c", LATE_SOCKET)
+    late = Program(netns="a", name="late", argv=argv, sockets=("stats",))
+    stats = supervisor.directory("a", "late") / "stats"
+    refused = []
+
+    def let_it_listen() -> None:
+        wait_until(stats.exists)
+        with pytest.raises(ConnectionRefusedError):
+            unix.connected(stats, PATIENCE_S)
+        refused.append(stats)
+        (stats.parent / "listen").touch()
+
+    with ThreadPoolExecutor(1) as other:
+        let = other.submit(let_it_listen)
+        supervisor.serve([late])
+        assert refused, "it was said to be ready"
+        let.result()
+    with unix.connected(stats, PATIENCE_S) as client:
+        assert client.recv(5) == b"asked"
 
 
 def test_what_is_unchanged_goes_on_running(supervisor) -> None:
