@@ -32,6 +32,16 @@ _FLAGS, _SEQUENCE = struct.Struct("=H"), struct.Struct("=I")
 _COUNTED = re.compile(rb"(counter\0.{4}.{4}).{8}(.{4}).{8}", re.DOTALL)
 _NOTHING = bytes(8)
 
+# Where iptables-nft has the protocol from: `meta l4proto` before 1.8.11, `ip protocol` since.
+_PROTOCOL = {
+    "meta": {uapi.NFTA_META_KEY: _BE32.pack(uapi.NFT_META_L4PROTO)},
+    "payload": {
+        uapi.NFTA_PAYLOAD_BASE: _BE32.pack(uapi.NFT_PAYLOAD_NETWORK_HEADER),
+        uapi.NFTA_PAYLOAD_OFFSET: _BE32.pack(9),  # RFC 791, 3.1: its tenth byte
+        uapi.NFTA_PAYLOAD_LEN: _BE32.pack(1),
+    },
+}
+
 _REPEATED = 1 << 14  # rules remembered
 _NUMBERS = (uapi.NFTA_RULE_HANDLE, uapi.NFTA_RULE_POSITION)
 
@@ -164,14 +174,14 @@ def _name(piece: bytes) -> str:
 def _compat(expressions: bytes) -> bytes:
     """NFTA_RULE_COMPAT, which the kernel wants and does not dump: the protocol of xt's matches.
 
-    It is what the rule itself compares `meta l4proto` with.
+    It is what the rule itself compares the packet's protocol with.
     """
-    extended, protocol, before = False, b"", ""
+    extended, protocol, read = False, b"", False
     for name, data in _expressions(expressions):
         extended = extended or name in ("match", "target")
-        if name == "cmp" and before == "l4proto" and not protocol:
+        if name == "cmp" and read and not protocol:
             protocol = _protocol(data)
-        before = "l4proto" if name == "meta" and _reads_protocol(data) else name
+        read = _reads_protocol(name, data)
     return attribute(uapi.NFTA_RULE_COMPAT, protocol) if extended and protocol else b""
 
 
@@ -185,8 +195,10 @@ def _expressions(piece: bytes) -> Iterator[tuple[str, dict[int, bytes]]]:
         offset += (length + ALIGNMENT - 1) & -ALIGNMENT
 
 
-def _reads_protocol(meta: dict[int, bytes]) -> bool:
-    return meta.get(uapi.NFTA_META_KEY) == _BE32.pack(uapi.NFT_META_L4PROTO)
+def _reads_protocol(name: str, data: dict[int, bytes]) -> bool:
+    """Whether an expression loads what `-p` is about."""
+    loaded = _PROTOCOL.get(name)
+    return loaded is not None and loaded.items() <= data.items()
 
 
 def _protocol(compare: dict[int, bytes]) -> bytes:
