@@ -2,6 +2,8 @@
 
 import re
 
+from testbed.net.netfilter.protocols import NUMBERS
+
 # nft, src/datatype.c: icmp_code_tbl.  1.0.6 prints `icmp code frag-needed`, 1.1.3 `icmp code 4`
 ICMP_CODES = {
     "0": "net-unreachable",
@@ -36,6 +38,7 @@ DSTNAT = -100  # linux/netfilter_ipv4.h: NF_IP_PRI_NAT_DST
 _QUOTED = re.compile(r'("[^"]*")')
 _ICMP_CODE = re.compile(r"\bicmp code (\d+)\b")
 _FRAGMENT = re.compile(r"\bip frag-off & (0x[0-9a-f]+) != 0x0\b")
+_PROTOCOL = re.compile(r"\bmeta l4proto ([a-z][\w.-]*|\d+)(?![\w.-])")
 _OUTPUT_PRIORITY = re.compile(r"(?<=hook output priority )dstnat(?: ([+-] \d+))?")
 
 
@@ -47,6 +50,11 @@ def icmp_type(number: int) -> str:
 def icmp_code(number: int) -> str:
     """A code as nft 1.0.6 prints it, whatever the type."""
     return ICMP_CODES.get(str(number), str(number))
+
+
+def other_protocol(number: object) -> str:
+    """A protocol that EC2 has no name for.  As a range: 1.0.6 prints it as it was written."""
+    return f"meta l4proto {number}-{number}"
 
 
 def canonical(line: str) -> str:
@@ -63,10 +71,17 @@ def _unquoted(text: str) -> str:
     text = _ICMP_CODE.sub(lambda code: f"icmp code {ICMP_CODES.get(code[1], code[1])}", text)
     # header fields in hexadecimal: newer ones
     text = _FRAGMENT.sub(lambda mask: f"ip frag-off & {int(mask[1], 16)} != 0", text)
+    # a range of one, which newer ones print as the one, by its name where the machine has it
+    text = _PROTOCOL.sub(_protocol, text)
     # 1.0.6 prints the number, and refuses the name: "invalid priority expression value"
     text = _OUTPUT_PRIORITY.sub(lambda priority: str(DSTNAT + _offset(priority[1])), text)
     # the default, which 1.0.9 began to print: `limit rate 10/second burst 5 packets`
     return text.replace(" burst 5 packets", "")
+
+
+def _protocol(found: re.Match[str]) -> str:
+    known = found[1].isdigit() or found[1] in NUMBERS
+    return other_protocol(NUMBERS.get(found[1], found[1])) if known else found[0]
 
 
 def _offset(words: str | None) -> int:

@@ -15,7 +15,7 @@ that same subnet meets no list (Transit Gateway Guide, "Network ACLs for transit
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
-from testbed.net.netfilter.spelling import icmp_code, icmp_type
+from testbed.net.netfilter.spelling import icmp_code, icmp_type, other_protocol
 from testbed.vpc.eni import Eni
 from testbed.vpc.fabric.routing import LIFTED
 from testbed.vpc.fabric.surroundings import Attached
@@ -30,7 +30,6 @@ from testbed.vpc.security.model import (
     NetworkAcl,
 )
 from testbed.vpc.security.permissions import Direction
-from testbed.vpc.security.spelling import other_protocol
 
 FAMILY, TABLE = "ip", "vpc"
 HAIRPINS = "hairpins"

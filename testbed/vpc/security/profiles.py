@@ -5,11 +5,12 @@ from ipaddress import IPv4Network
 
 from testbed.net import names
 from testbed.net.facts import ChainRule, Fact, NftChain, NftElement, NftSet
+from testbed.net.netfilter.spelling import other_protocol
 from testbed.vpc.checks.ranges import widest
 from testbed.vpc.security import tracking
 from testbed.vpc.security.model import ALL, ALL_PORTS, PORTED
 from testbed.vpc.security.permissions import Allowed, Direction, anywhere, is_open
-from testbed.vpc.security.spelling import boxes, other_protocol
+from testbed.vpc.security.spelling import boxes
 
 FAMILY, TABLE = "ip", "vpc"
 LONGEST_PROFILE = 100  # characters; nft allows 128 for a chain, and ports follow

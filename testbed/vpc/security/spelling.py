@@ -1,4 +1,4 @@
-"""Protocols, and ICMP types and codes, as nft prints them in rules and maps."""
+"""ICMP types and codes as nft prints them in maps."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,6 @@ from testbed.net.netfilter.spelling import icmp_code, icmp_type
 from testbed.vpc.security.model import Range
 
 CODES = 256  # of a type
-
-
-def other_protocol(number: str) -> str:
-    """A protocol without ports.  As a range, for nft prints a name only if the machine has one."""
-    return f"meta l4proto {number}-{number}"
 
 
 def boxes(numbers: Range) -> Iterator[str]:
