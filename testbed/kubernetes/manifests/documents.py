@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -99,7 +100,7 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
         raise problem.error(document.file, document.line((*path, "kind")))
     data = _told(data)
     try:
-        value = TypeAdapter(KINDS[kind]).validate_python(data, by_alias=True, by_name=False)
+        value = _reader(kind).validate_python(data, by_alias=True, by_name=False)
     except ValidationError as error:
         mistake = mistakes.in_file(error, KINDS[kind], data, _unknown_field)
         raise _error(document, mistake.under(*path)) from error
@@ -108,6 +109,12 @@ def _manifest(document: Document, path: Path, data: Any) -> Manifest:
         generated = "cannot use generate name with apply; " if _generates(data) else ""
         raise manifest.error(f"{generated}this key is missing", "metadata", "name")
     return manifest
+
+
+@cache
+def _reader(kind: str) -> TypeAdapter[Object]:
+    """How to read a kind: of most kinds a topology has none, of a few thousands."""
+    return TypeAdapter(KINDS[kind])
 
 
 def _generates(data: Mapping[str, Any]) -> bool:
