@@ -41,10 +41,14 @@ def _table(figures: Figures) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name, row in figures.items():
         met = "ok" if row["ok"] else "**missed**"
-        value = f"{row['value']:.3g} {row['unit']}"
+        value = f"{_three_digits(row['value'])} {row['unit']}"
         target = f"{row['bound']} {row['target']:g}"
         detail = f"{row['what']}: {row['detail']}" if row["detail"] else row["what"]
         yield f"| `{name}` | {value} | {target} | {met} | {detail} |"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _busy() -> str:
