@@ -5,6 +5,7 @@ at hand, answers, and ends when nobody has come for a while.  The memory that a 
 take goes with it; the next one has them from the record of what was applied last.
 """
 
+import fcntl
 import logging
 import os
 import select
@@ -23,6 +24,7 @@ from testbed.kernel.machine.processes import Process, fork, record, recorded
 from testbed.lab import Lab
 
 RECORD = "daemon.json"  # in a lab's directory: which process is its daemon
+STDERR = 2  # a daemon's is its log
 WAITING = 100  # clients that nobody has accepted yet
 
 log = logging.getLogger(__name__)
@@ -49,15 +51,19 @@ def main(home: Home, ready: Callable[[], None], lab: Lab | None) -> None:
 
 
 def _succeed(home: Home) -> None:
-    """End an earlier daemon that nobody can reach, because its socket was removed.
+    """Be the only daemon, and wait until nothing of an earlier one is at work any more.
 
-    Two of them would both follow load balancers and write kube-proxy's rules, for good.
+    One that nobody can reach, because its socket was removed, is ended: two of them would both
+    follow load balancers and write kube-proxy's rules, for good.  What one that was killed had
+    forked ends a moment later than it, and may drop namespaces till then.
     """
     earlier = recorded(home.path / RECORD)
     if earlier and not earlier.foreign():
         with suppress(ProcessLookupError), earlier.held() as handle:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
             select.select([handle], [], [])
+    # flock(2): our log, the lab's, is ours until we and all that we fork have ended
+    fcntl.flock(STDERR, fcntl.LOCK_EX)
     home.write(RECORD, record(Process.of(os.getpid())))
 
 
