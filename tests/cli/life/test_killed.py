@@ -1,6 +1,7 @@
 """Whatever is killed or stopped: the next command is right, and nothing survives wrongly."""
 
 import errno
+import fcntl
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ import pytest
 from testbed.daemon.process.home import OWNER_RECORD, Home, directory
 from testbed.kernel.machine.processes import Process, record
 from tests.cli.conftest import Commands, OnAHost
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -167,6 +168,32 @@ def test_a_daemon_that_is_gone_before_it_answers_is_succeeded(commands: Commands
 
     assert asked.returncode == 0, errors
     assert commands.on("verify")
+
+
+def test_a_daemon_waits_for_what_an_earlier_one_had_forked(commands: Commands) -> None:
+    """It may be at work for a moment still; all of them have the daemon's log, locked."""
+    commands.up()
+    commands.kill_daemon()
+    with Home(commands.name).log.open("a") as of_a_child:
+        fcntl.flock(of_a_child, fcntl.LOCK_EX)
+        waited_for = f":{os.fstat(of_a_child.fileno()).st_ino} "
+        asked = commands.start("up", str(commands.file))
+        wait_until(lambda: asked.poll() is not None or _is_awaited(waited_for))
+        assert asked.poll() is None, "it did not wait"
+
+    _, errors = asked.communicate(timeout=PATIENCE_S)
+    assert asked.returncode == 0, errors
+    commands.on("verify")
+
+
+def _is_awaited(file: str) -> bool:
+    """Whether somebody waits for the lock of a file: proc_locks(5).
+
+    1: FLOCK  ADVISORY  WRITE 12345 00:2f:1234 0 EOF
+    1: -> FLOCK  ADVISORY  WRITE 12346 00:2f:1234 0 EOF
+    """
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("-> FLOCK" in line and file in line for line in lines)
 
 
 def test_what_was_applied_last_is_told_when_it_cannot_be_read(commands: Commands) -> None:
