@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.daemon.process import ending, publish, tree
 from testbed.daemon.process.home import Home, homes, locks
 from testbed.daemon.process.protocol import Json, answers, call
-from testbed.errors import UsageError
+from testbed.errors import NoDaemon, UsageError
 
 if TYPE_CHECKING:
     from testbed.lab import Lab  # heavy, and `down` needs to know of none
@@ -34,9 +34,23 @@ def up(lab: "Lab", progress: Progress | None = None, *, published: bool | None =
         if published is False:
             publish.withdraw(home)
         try:
-            return call(home, "up", progress=progress, lab=_described(lab))
+            return _changed(home, _described(lab), progress)
         finally:  # a lab that was put back may have other descriptors too
             (publish.publish if published else publish.refresh)(home)
+
+
+def _changed(home: Home, lab: Json, progress: Progress | None) -> Json:
+    """The running lab, changed into this one; its daemon's report.
+
+    A daemon that was killed just now may listen until it is gone: then another one is asked.
+    """
+    try:
+        return call(home, "up", progress=progress, lab=lab)
+    except NoDaemon:
+        if answers(home):
+            raise
+        _start_daemon(home)
+        return call(home, "up", progress=progress, lab=lab)
 
 
 def change(home: Home, verb: str, **args: Json) -> Json:

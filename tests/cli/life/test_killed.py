@@ -145,6 +145,31 @@ def test_a_daemon_that_nobody_can_reach_is_succeeded(commands: Commands) -> None
     commands.on("verify")
 
 
+def test_a_daemon_that_is_gone_before_it_answers_is_succeeded(commands: Commands) -> None:
+    """Killed a moment ago it still listens; on a busy machine that moment is long."""
+    commands.up()
+    commands.kill_daemon()
+    place = Home(commands.name).socket
+    place.unlink()
+
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.settimeout(PATIENCE_S)
+        dying.bind(str(place))
+        dying.listen()
+        asked = commands.start("up", str(commands.file))
+        question = b""
+        while not question:  # who only looks whether somebody listens says nothing
+            connection, _ = dying.accept()
+            with connection:
+                question = connection.recv(1)
+                if question:
+                    dying.close()
+    _, errors = asked.communicate(timeout=PATIENCE_S)
+
+    assert asked.returncode == 0, errors
+    assert commands.on("verify")
+
+
 def test_a_daemon_waits_for_what_an_earlier_one_had_forked(commands: Commands) -> None:
     """It may be at work for a moment still; all of them have the daemon's log, locked."""
     commands.up()
