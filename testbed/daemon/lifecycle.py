@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.daemon.process import ending, publish, tree
 from testbed.daemon.process.home import Home, homes, locks
 from testbed.daemon.process.protocol import Json, answers, call
-from testbed.errors import KernelError, NoDaemon, UsageError
+from testbed.errors import NoDaemon, UsageError
 
 if TYPE_CHECKING:
     from testbed.lab import Lab  # heavy, and `down` needs to know of none
@@ -42,19 +42,15 @@ def up(lab: "Lab", progress: Progress | None = None, *, published: bool | None =
 def _changed(home: Home, lab: Json, progress: Progress | None) -> Json:
     """The running lab, changed into this one; its daemon's report.
 
-    A daemon that was killed just now may listen until it is gone: then another one is asked.  One
-    that was killed at work is told of, where what it had begun is in the way of the other.
+    A daemon that was killed just now may listen until it is gone: then another one is asked.
     """
     try:
         return call(home, "up", progress=progress, lab=lab)
-    except NoDaemon as gone:
+    except NoDaemon:
         if answers(home):
             raise
         _start_daemon(home)
-        try:
-            return call(home, "up", progress=progress, lab=lab)
-        except KernelError:
-            raise gone from None
+        return call(home, "up", progress=progress, lab=lab)
 
 
 def change(home: Home, verb: str, **args: Json) -> Json:

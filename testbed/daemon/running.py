@@ -1,5 +1,6 @@
 """The running lab inside its daemon: what was applied last, and how it is changed and compared."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, cached_property
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from testbed.probes.observe.observer import Observer
 
 Derived = TypeVar("Derived")
+
+log = logging.getLogger(__name__)
 
 
 def _planned(running: "RunningLab") -> "World":
@@ -106,8 +109,9 @@ class RunningLab:
     def adopt(self) -> None:
         """Take over what was applied last; the kernel is not touched.
 
-        An earlier daemon's servers have ended with it, so they start again.  So have its programs;
-        the `up` that has started this daemon runs them again.
+        An earlier daemon's servers have ended with it, so they start again, but for those that
+        cannot: `verify` names them and `up` heals them, whatever the earlier one had begun.  Its
+        programs have ended too; the `up` that has started this daemon runs them again.
         """
         if self.home.applied.exists():
             with self.home.reading_applied() as text:
@@ -115,7 +119,10 @@ class RunningLab:
             self.lab, self.allocations, self._state = lab, allocations, None
             self.manifests = names
             if self.supervisor.new:
-                self.servers.serve(listeners(lab, allocations))
+                try:
+                    self.servers.serve(listeners(lab, allocations))
+                except KernelError as unserved:
+                    log.warning("%s", unserved)
         self.supervisor.adopted()
 
     def up(self, lab: Lab, manifests: Names | None = None) -> None:

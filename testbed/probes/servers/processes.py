@@ -61,7 +61,8 @@ class Servers:
         """Serve these too.
 
         Raises KernelError that names every listener whose port could not be had (somebody else
-        serves it); the others are served.  OSError: no descriptors are left.
+        serves it, or its namespace is gone); the others are served.  OSError: no descriptors are
+        left.
         """
         unserved = set(listeners).difference(*(one.serves for one in self._alive()))
         new = sorted(unserved, key=attrgetter("netns"))
@@ -126,7 +127,11 @@ class Servers:
             made: dict[Place, socket.socket] = {}
             with returning():
                 for netns, group in itertools.groupby(listeners, key=attrgetter("netns")):
-                    namespace = self._store.open(netns)
+                    try:
+                        namespace = self._store.open(netns)
+                    except KernelError as gone:
+                        failures.append(str(gone))
+                        continue
                     undo.callback(os.close, namespace)
                     enter(namespace)
                     failures += _made(group, os.fstat(namespace).st_ino, made, undo)
