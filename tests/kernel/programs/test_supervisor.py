@@ -36,11 +36,11 @@ while True:
 
 
 LATE_SOCKET = """
-import pathlib, socket, sys, time
+import os, socket
+os.mkfifo("{dir}/listen")
 server = socket.socket(socket.AF_UNIX)
 server.bind("{dir}/stats")
-while not pathlib.Path("{dir}/listen").exists():
-    time.sleep(0.01)
+open("{dir}/listen").close()
 server.listen()
 server.accept()[0].close()
 while True:
@@ -124,7 +124,7 @@ def test_a_program_is_ready_when_it_listens_at_its_socket(supervisor) -> None:
         with pytest.raises(ConnectionRefusedError):
             unix.connected(stats, PATIENCE_S)
         refused.append(stats)
-        (stats.parent / "listen").touch()
+        (stats.parent / "listen").open("w").close()  # a FIFO: it has waited for us
 
     with ThreadPoolExecutor(1) as other:
         let = other.submit(let_it_listen)

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from tests.probes.observe.answers import path
 from tests.probes.observe.conftest import UNSPECIFIED
 
 pytestmark = pytest.mark.kernel
+PACE_S = 0.002  # between two bursts of a flood
 ALL_THE_WAY = ["web-4", "node-1", "vpc-main", "node-2", "client"]
 
 
@@ -36,10 +36,9 @@ def floods(bed: Bed) -> Iterator[None]:
 
     def flood(sender: socket.socket, to: str) -> None:
         target = str(bed.address(to)), 9
-        while not done.is_set():
+        while not done.wait(PACE_S):
             for _ in range(50):
                 with_errors(sender, target)
-            time.sleep(0.002)
 
     def ping() -> None:
         while not done.is_set():
